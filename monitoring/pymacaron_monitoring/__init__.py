@@ -1,0 +1,1 @@
+"""pymacaron_monitoring."""

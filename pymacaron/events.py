@@ -1,0 +1,105 @@
+"""What happens in a service, as typed events, and the bus that carries them to whoever listens."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Parent of all events."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestStarted(Event):
+    """A request arrived. *route* and *operation_id* are None outside the documents (404, /doc …)."""
+
+    request_id: str
+    method: str
+    route: str | None
+    operation_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFinished(Event):
+    """A request was answered, its body closed.
+
+    route: path template of the document, or None when no operation matched. duration_s: seconds from arrival until
+    the body was ready, for streams until it was closed. exception: what an unexpected failure raised.
+    """
+
+    request_id: str
+    method: str
+    route: str | None
+    operation_id: str | None
+    status: int
+    duration_s: float
+    request_bytes: int
+    response_bytes: int
+    user_id: str | None = None
+    exception: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContractViolated(Event):
+    """A handler's answer broke the document. where: ``response 200 /items/0/id``; detail: why."""
+
+    operation_id: str
+    where: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorReported(Event):
+    """An error that its owners should hear of.
+
+    title: one line. data: JSON-like facts without secrets (request id, user id, operation, trace …).
+    fatal: True for unexpected failures (5xx), False for warnings.
+    """
+
+    title: str
+    data: dict[str, object]
+    exception: BaseException | None
+    error_id: str
+    fatal: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SectionTimed(Event):
+    """A block under ``monitor(kind=, method=)`` ran for *duration_s* seconds."""
+
+    kind: str
+    method: str
+    duration_s: float
+
+
+EventT = TypeVar("EventT", bound=Event)
+
+
+class Bus:
+    """Carries events from one app to its listeners; listeners never change or break a request."""
+
+    def __init__(self) -> None:
+        """Start without listeners."""
+        self._listeners: dict[type[Event], list[Callable[[Event], object]]] = {}
+
+    def subscribe(self, event_type: type[EventT], listener: Callable[[EventT], object]) -> None:
+        """Call *listener* with each event whose class is exactly *event_type*, in order of subscription."""
+        self._listeners.setdefault(event_type, []).append(listener)  # type: ignore[arg-type]  # keyed by its own type
+
+    def is_heard(self, event_type: type[Event]) -> bool:
+        """Tell whether anyone listens, so that costly events need not be built."""
+        return event_type in self._listeners
+
+    def emit(self, event: Event) -> None:
+        """Pass *event* to its listeners; one that raises is logged and changes nothing."""
+        for listener in self._listeners.get(type(event), ()):
+            try:
+                listener(event)
+            except Exception:
+                log.exception("A listener of %s failed", type(event).__name__)

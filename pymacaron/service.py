@@ -1,0 +1,56 @@
+"""What belongs to one running service: its app, its bus, its configuration, its documents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from flask import current_app
+
+from pymacaron.events import Bus
+
+if TYPE_CHECKING:
+    from flask import Flask, Request
+
+    from pymacaron.config import PymConfig
+    from pymacaron.json_types import JsonObject
+    from pymacaron.spec import Api, Operation
+
+ErrorCallback = Callable[[Exception], object]
+ErrorReporter = Callable[[str, "JsonObject", BaseException | None], object]
+SecurityResolver = Callable[["Request", tuple[str, ...]], "JsonObject | str | None"]
+
+
+@dataclass(slots=True)
+class Service:
+    """One service; every part finds it with `service_of(app)`.
+
+    operations: id -> operation of all loaded documents that are served. error_callback: turns an exception into the
+    service's own error body. error_reporter: the service's own ``(title, data, exception)`` function.
+    security_resolvers: security scheme name -> function of (request, scopes) that returns the caller's user id or
+    token data, None when no credentials came, and raises an AuthError when they are wrong.
+    """
+
+    app: Flask
+    config: PymConfig
+    bus: Bus = field(default_factory=Bus)
+    apis: dict[str, Api] = field(default_factory=dict)
+    operations: dict[str, Operation] = field(default_factory=dict)
+    is_debug: bool = False
+    error_callback: ErrorCallback | None = None
+    error_reporter: ErrorReporter | None = None
+    security_resolvers: Mapping[str, SecurityResolver] = field(default_factory=dict)
+
+
+def service_of(app: Flask) -> Service:
+    """Return the service that lives in *app*. Raises RuntimeError if pymacaron was never set up on it."""
+    service = app.extensions.get("pymacaron")
+    if not isinstance(service, Service):
+        raise RuntimeError(f"Flask app {app.name!r} is no pymacaron service. Build it with pymacaron.create_app or API(app)")
+    return service
+
+
+def current_service() -> Service:
+    """Return the service of the request that is being handled. Raises RuntimeError outside of one."""
+    return service_of(current_app)

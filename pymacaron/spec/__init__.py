@@ -1,0 +1,5 @@
+"""An API document, read once: `load_spec(file) -> Api`."""
+
+from pymacaron.spec.model import Api, Body, Media, Operation, Parameter, Response, SecurityScheme
+
+__all__ = ["Api", "Body", "Media", "Operation", "Parameter", "Response", "SecurityScheme"]

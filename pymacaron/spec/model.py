@@ -1,0 +1,156 @@
+"""The one model of an API document, whichever version of OpenAPI it was written in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pymacaron.json_types import Json, JsonObject
+
+Location = Literal["path", "query", "header", "cookie", "form"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A value outside the body, or one field of a form.
+
+    schema: JSON Schema 2020-12; a binary form field (a file) has ``format: binary``.
+    style, explode: OpenAPI's serialization, always filled in. pointer: its place in the document.
+    """
+
+    name: str
+    location: Location
+    schema: JsonObject
+    is_required: bool
+    style: str
+    explode: bool
+    pointer: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """One representation of a body: its media type, its schema (None: any content) and the name of its model.
+
+    model_name: class in the generated ``X_models.py`` that stands for the schema; None where a schema says nothing
+    (``{}``), or where the content is not JSON.
+    """
+
+    media_type: str
+    schema: JsonObject | None
+    model_name: str | None
+    pointer: str
+
+    @property
+    def is_json(self) -> bool:
+        """Tell whether the content is JSON (``application/json``, ``…+json``)."""
+        essence = self.media_type.split(";")[0].strip().lower()
+        return essence == "application/json" or essence.endswith("+json")
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What an operation takes as request body, by media type, in the document's order."""
+
+    media: tuple[Media, ...]
+    is_required: bool
+    pointer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One declared answer. status: ``"200"``, ``"4XX"`` or ``"default"``; media empty: no body."""
+
+    status: str
+    media: tuple[Media, ...]
+    headers: Mapping[str, JsonObject]
+    description: str
+    pointer: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityScheme:
+    """A named way to authenticate.
+
+    type: ``http``, ``apiKey``, ``oauth2``, ``openIdConnect`` or ``mutualTLS``. scheme: for http ``bearer``, ``basic`` …
+    location and key: for apiKey where the key stands (header, query, cookie) and its name.
+    """
+
+    name: str
+    type: str
+    scheme: str = ""
+    location: str = ""
+    key: str = ""
+    bearer_format: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path.
+
+    operation_id: unique; derived from method and path where the document has none.
+    handler: what names the function (``x-bind-server``, else ``operationId``); None if the document names nothing.
+    path: template as written, ``/pets/{id}``. security: alternatives, each a mapping scheme -> scopes; an empty
+    mapping is anonymous access, an empty tuple means that nothing is asked. extensions: every ``x-…`` key, raw.
+    """
+
+    operation_id: str
+    method: str
+    path: str
+    pointer: str
+    handler: str | None
+    parameters: tuple[Parameter, ...]
+    body: Body | None
+    responses: tuple[Response, ...]
+    security: tuple[Mapping[str, tuple[str, ...]], ...]
+    summary: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    is_deprecated: bool = False
+    extensions: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def statuses(self) -> tuple[str, ...]:
+        """Declared statuses, in the document's order."""
+        return tuple(response.status for response in self.responses)
+
+    def find_response(self, status: int) -> Response | None:
+        """Return the declared answer for *status*: the exact one, else ``4XX``-like, else ``default``, else None."""
+        by_status = {response.status.upper(): response for response in self.responses}
+        for key in (str(status), f"{status // 100}XX", "DEFAULT"):
+            if key in by_status:
+                return by_status[key]
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """A whole document.
+
+    name: stem of its file, the name in ``apipool``. source: file path or URL. text: as read, for ``/doc``.
+    sha256: hex digest of text. document: upgraded to OpenAPI 3.1's shape; nobody may change it.
+    schemas: every named schema, the document's own (``components/schemas``) and those that inline bodies got a name
+    for; what the generated models are made from. base_path: path of the first server, ``""`` or ``/v1``.
+    """
+
+    name: str
+    source: str
+    text: str
+    sha256: str
+    document: JsonObject
+    title: str
+    version: str
+    base_path: str
+    operations: tuple[Operation, ...]
+    schemas: Mapping[str, JsonObject]
+    security_schemes: Mapping[str, SecurityScheme]
+    extensions: Mapping[str, Json] = field(default_factory=dict)
+
+    def get_operation(self, operation_id: str) -> Operation:
+        """Return the operation of that id. Raises KeyError with the ids that exist."""
+        for operation in self.operations:
+            if operation.operation_id == operation_id:
+                return operation
+        known = ", ".join(sorted(operation.operation_id for operation in self.operations))
+        raise KeyError(f"{self.name} has no operation {operation_id}; it has {known}")
