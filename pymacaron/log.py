@@ -1,0 +1,69 @@
+"""Structured logs: one JSON object a line, with the request id and the user of the request that is being handled."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextvars import ContextVar
+from typing import Literal
+
+from pythonjsonlogger.json import JsonFormatter
+
+request_id_var: ContextVar[str | None] = ContextVar("pymacaron_request_id", default=None)
+user_id_var: ContextVar[str | None] = ContextVar("pymacaron_user_id", default=None)
+
+LogFormat = Literal["json", "text", "auto"]
+_HANDLER_NAME = "pymacaron"
+
+
+class _ContextFilter(logging.Filter):
+    """Adds ``request_id`` and ``user_id`` to each record."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.request_id = request_id_var.get()
+        record.user_id = user_id_var.get()
+        return True
+
+
+class _TextFormatter(logging.Formatter):
+    """For people: time, level, logger, message, then the request id if there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        request_id = getattr(record, "request_id", None)
+        return f"{line} [{request_id}]" if request_id else line
+
+
+def setup_logging(level: int | str = logging.INFO, log_format: LogFormat = "auto") -> None:
+    """Send all logs to standard error, once however often it is called.
+
+    log_format: ``json`` for machines, ``text`` for people, ``auto`` takes text on a terminal and JSON elsewhere.
+    """
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if handler.get_name() == _HANDLER_NAME]:
+        root.removeHandler(handler)
+    handler = logging.StreamHandler()
+    handler.set_name(_HANDLER_NAME)
+    is_text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
+    if is_text:
+        handler.setFormatter(_TextFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    else:
+        handler.setFormatter(
+            JsonFormatter(
+                "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s %(user_id)s",
+                rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+            )
+        )
+    handler.addFilter(_ContextFilter())
+    root.addHandler(handler)
+    root.setLevel(level)
+
+
+def set_level(level: int | str) -> None:
+    """Set the level of all logs of the service."""
+    logging.getLogger().setLevel(level)
+
+
+def pymlogger(name: str) -> logging.Logger:
+    """Return the logger called *name*; the name that services of pymacaron 2 import."""
+    return logging.getLogger(name)
