@@ -1,24 +1,24 @@
 """What can go wrong, as one tree.
 
-    Exception
-    ├── StartupError              the service, document or configuration is at fault: refused at start, exit code 2
-    │   ├── SpecError             an OpenAPI document breaks a rule
-    │   ├── ConfigError           pym-config.yaml or the environment
-    │   ├── HandlerError          a handler is missing or does not fit its operation
-    │   └── TargetError           a server that should answer does not
-    └── PyMacaronException        an answer: HTTP status, code, message
-        ├── InvalidParameterError         400  INVALID_PARAMETER
-        ├── AuthError
-        │   ├── AuthMissingHeaderError    401  AUTHORIZATION_HEADER_MISSING
-        │   ├── AuthInvalidTokenError     401  TOKEN_INVALID
-        │   ├── AuthTokenExpiredError     401  TOKEN_EXPIRED
-        │   └── InsufficientScopeError    403  INSUFFICIENT_SCOPE
-        ├── RequestTimeout                408  REQUEST_TIMEOUT
-        ├── UnsupportedMediaTypeError     415  UNSUPPORTED_MEDIA_TYPE
-        ├── BadResponseException          500  BAD_RESPONSE
-        ├── InternalValidationError       500  INTERNAL_VALIDATION_ERROR
-        └── InternalServerError           500  SERVER_ERROR
-            └── UnhandledServerError
+Exception
+├── StartupError              the service, document or configuration is at fault: refused at start, exit code 2
+│   ├── SpecError             an OpenAPI document breaks a rule
+│   ├── ConfigError           pym-config.yaml or the environment
+│   ├── HandlerError          a handler is missing or does not fit its operation
+│   └── TargetError           a server that should answer does not
+└── PyMacaronException        an answer: HTTP status, code, message
+    ├── InvalidParameterError         400  INVALID_PARAMETER
+    ├── AuthError
+    │   ├── AuthMissingHeaderError    401  AUTHORIZATION_HEADER_MISSING
+    │   ├── AuthInvalidTokenError     401  TOKEN_INVALID
+    │   ├── AuthTokenExpiredError     401  TOKEN_EXPIRED
+    │   └── InsufficientScopeError    403  INSUFFICIENT_SCOPE
+    ├── RequestTimeout                408  REQUEST_TIMEOUT
+    ├── UnsupportedMediaTypeError     415  UNSUPPORTED_MEDIA_TYPE
+    ├── BadResponseException          500  BAD_RESPONSE
+    ├── InternalValidationError       500  INTERNAL_VALIDATION_ERROR
+    └── InternalServerError           500  SERVER_ERROR
+        └── UnhandledServerError
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ class PyMacaronException(Exception):  # noqa: N818 - the name that services of p
     code: ClassVar[str] = "SERVER_ERROR"
     status: ClassVar[int] = 500
 
-    def __init__(self, message: str = "", *, user_message: str | None = None, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, message: str = "", *, user_message: str | None = None, headers: dict[str, str] | None = None
+    ) -> None:
         """Take the *message* for developers, a *user_message* to show to people, and extra answer *headers*."""
         super().__init__(message)
         self.message = message
@@ -182,7 +184,9 @@ class UnhandledServerError(InternalServerError):
 
 def add_error(name: str, code: str, status: int) -> type[PyMacaronException]:
     """Create, register in this module and return a subclass of PyMacaronException called *name*."""
-    error = type(name, (PyMacaronException,), {"code": code, "status": status, "__doc__": f"{code}, HTTP status {status}."})
+    error = type(
+        name, (PyMacaronException,), {"code": code, "status": status, "__doc__": f"{code}, HTTP status {status}."}
+    )
     globals()[name] = error
     return error
 

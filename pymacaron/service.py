@@ -47,7 +47,9 @@ def service_of(app: Flask) -> Service:
     """Return the service that lives in *app*. Raises RuntimeError if pymacaron was never set up on it."""
     service = app.extensions.get("pymacaron")
     if not isinstance(service, Service):
-        raise RuntimeError(f"Flask app {app.name!r} is no pymacaron service. Build it with pymacaron.create_app or API(app)")
+        raise RuntimeError(
+            f"Flask app {app.name!r} is no pymacaron service. Build it with pymacaron.create_app or API(app)"
+        )
     return service
 
 

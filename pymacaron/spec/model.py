@@ -16,7 +16,8 @@ class Parameter:
     """A value outside the body, or one field of a form.
 
     schema: JSON Schema 2020-12; a binary form field (a file) has ``format: binary``.
-    style, explode: OpenAPI's serialization, always filled in. pointer: its place in the document.
+    style, explode: OpenAPI's serialization, always filled in. pointer: its place in the document. keyword: name under
+    which handlers get it, snake_case, unique in its operation.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Parameter:
     style: str
     explode: bool
     pointer: str
+    keyword: str
     description: str = ""
 
 
@@ -91,6 +93,7 @@ class Operation:
 
     operation_id: unique; derived from method and path where the document has none.
     handler: what names the function (``x-bind-server``, else ``operationId``); None if the document names nothing.
+    parameters_model: generated class whose fields are the keywords of all parameters that are text; None without any.
     path: template as written, ``/pets/{id}``. security: alternatives, each a mapping scheme -> scopes; an empty
     mapping is anonymous access, an empty tuple means that nothing is asked. extensions: every ``x-…`` key, raw.
     """
@@ -104,6 +107,7 @@ class Operation:
     body: Body | None
     responses: tuple[Response, ...]
     security: tuple[Mapping[str, tuple[str, ...]], ...]
+    parameters_model: str | None = None
     summary: str = ""
     description: str = ""
     tags: tuple[str, ...] = ()
