@@ -25,8 +25,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
-
 from pymacaron.json_types import JsonObject
 
 
@@ -79,8 +77,8 @@ class PyMacaronException(Exception):  # noqa: N818 - the name that services of p
     Source: RFC 9110, section 15, for the meaning of a status.
     """
 
-    code: ClassVar[str] = "SERVER_ERROR"
-    status: ClassVar[int] = 500
+    code: str = "SERVER_ERROR"
+    status: int = 500
 
     def __init__(
         self, message: str = "", *, user_message: str | None = None, headers: dict[str, str] | None = None
@@ -158,6 +156,16 @@ class UnsupportedMediaTypeError(PyMacaronException):
 
     code = "UNSUPPORTED_MEDIA_TYPE"
     status = 415
+
+
+class HttpError(PyMacaronException):
+    """An HTTP status without a class of its own, such as 404 or 405; *code* and *status* are given at creation."""
+
+    def __init__(self, status: int, code: str, message: str, *, headers: dict[str, str] | None = None) -> None:
+        """Take the HTTP *status*, the *code* in upper case and the *message* for developers."""
+        super().__init__(message, headers=headers)
+        self.status = status
+        self.code = code
 
 
 class BadResponseException(PyMacaronException):  # noqa: N818 - name kept from pymacaron 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask import current_app
 
@@ -26,10 +26,11 @@ SecurityResolver = Callable[["Request", tuple[str, ...]], "JsonObject | str | No
 class Service:
     """One service; every part finds it with `service_of(app)`.
 
-    operations: id -> operation of all loaded documents that are served. error_callback: turns an exception into the
+    response_validation: default mode, see `answer.ResponseCheck`. operations: id -> operation of all loaded documents that are served. error_callback: turns an exception into the
     service's own error body. error_reporter: the service's own ``(title, data, exception)`` function.
     security_resolvers: security scheme name -> function of (request, scopes) that returns the caller's user id or
-    token data, None when no credentials came, and raises an AuthError when they are wrong.
+    token data, None when no credentials came, and raises an AuthError when they are wrong. json_encoders: type ->
+    function that makes JSON of it, in place of pydantic's way. ping_hooks: called on each /ping.
     """
 
     app: Flask
@@ -38,9 +39,12 @@ class Service:
     apis: dict[str, Api] = field(default_factory=dict)
     operations: dict[str, Operation] = field(default_factory=dict)
     is_debug: bool = False
+    response_validation: str = "enforce"
     error_callback: ErrorCallback | None = None
     error_reporter: ErrorReporter | None = None
     security_resolvers: Mapping[str, SecurityResolver] = field(default_factory=dict)
+    json_encoders: Mapping[type, Callable[[Any], object]] = field(default_factory=dict)
+    ping_hooks: list[Callable[[], object]] = field(default_factory=list)
 
 
 def service_of(app: Flask) -> Service:

@@ -1,0 +1,277 @@
+"""The one place where the parts of a service are wired: `create_app`, and `API` with the names of pymacaron 2."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from flask import Flask
+from flask_compress import Compress
+from flask_cors import CORS
+
+from pymacaron import docs_ui
+from pymacaron.builtin import BUILTIN_FOLDER
+from pymacaron.codegen import load_models
+from pymacaron.config import PymConfig, get_config, load_config, set_config
+from pymacaron.error_response import answer_errors
+from pymacaron.exceptions import ConfigError, Finding, HandlerError, SpecError, StartupError
+from pymacaron.log import set_level, setup_logging
+from pymacaron.pool import apipool
+from pymacaron.request_events import watch_requests
+from pymacaron.routing import bind_api
+from pymacaron.server import ServerOptions, find_port, run
+from pymacaron.service import ErrorCallback, ErrorReporter, SecurityResolver, Service
+from pymacaron.spec import load_spec
+
+if TYPE_CHECKING:
+    from pymacaron.spec import Api
+
+_DOCUMENT_ENDINGS = (".yaml", ".yml", ".json")
+_DEVELOPMENT = frozenset({"dev", "test", "local"})
+
+
+class API:
+    """A service on a Flask app: load documents, then start.
+
+    handlers: module, or modules, in which an operation without x-bind-server finds its function by operationId.
+    security_resolvers: security scheme name -> function of (request, scopes); see `pymacaron.auth`.
+    error_reporter: called as (title, data, exception) for each error worth hearing of. error_callback: makes the error
+    body of an exception. ping_hook: function, or functions, to call on each /ping. json_encoders: type -> function.
+    """
+
+    def __init__(  # noqa: PLR0913 - the names of pymacaron 2, all optional
+        self,
+        app: Flask,
+        host: str = "localhost",
+        port: int | str | None = None,
+        debug: bool = False,  # noqa: FBT001, FBT002 - position kept from pymacaron 2
+        log_level: int | str | None = None,
+        json_encoders: Mapping[type, Callable[[Any], object]] | None = None,
+        error_reporter: ErrorReporter | None = None,
+        error_callback: ErrorCallback | None = None,
+        default_user_id: str | None = None,
+        ping_hook: Callable[[], object] | Sequence[Callable[[], object]] = (),
+        *,
+        handlers: str | Sequence[str] = (),
+        security_resolvers: Mapping[str, SecurityResolver] | None = None,
+        config: PymConfig | None = None,
+    ) -> None:
+        """Set up *app* as a service; documents come with `load_apis`."""
+        self.app = app
+        self.host = host
+        self.port = port
+        self.debug = debug
+        self._folder = Path(app.root_path)
+        self._modules = (handlers,) if isinstance(handlers, str) else tuple(handlers)
+        self._waiting: list[tuple[Api, dict[str, type], tuple[str, ...]]] = []
+        config = config or _find_config(self._folder)
+        set_config(config)
+        if default_user_id:
+            config.default_user_id = default_user_id
+        mode = config.response_validation or ("enforce" if debug or config.env in _DEVELOPMENT else "observe")
+        self.service = Service(
+            app=app,
+            config=config,
+            is_debug=debug,
+            response_validation=mode,
+            error_callback=error_callback,
+            error_reporter=error_reporter,
+            security_resolvers=dict(security_resolvers or {}),
+            json_encoders=dict(json_encoders or {}),
+            ping_hooks=[ping_hook] if callable(ping_hook) else list(ping_hook),
+        )
+        app.extensions["pymacaron"] = self.service
+        setup_logging(log_level or config.log_level, config.log_format)
+        if str(self._folder) not in sys.path:
+            sys.path.insert(0, str(self._folder))
+
+    def load_apis(
+        self,
+        path: str | Path | None = None,
+        ignore: Sequence[str] = (),
+        only_models: Sequence[str] = (),
+        force: bool = False,  # noqa: FBT001, FBT002 - position kept from pymacaron 2
+        global_names: bool = False,  # noqa: FBT001, FBT002 - position kept from pymacaron 2
+    ) -> API:
+        """Load every document under *path*, the folder ``apis`` beside the configuration by default.
+
+        ignore: names of documents to leave out. only_models: names whose operations are not served. force: write models
+        even where they are up to date. global_names: refuse models of one name with different schemas.
+        Raises: SpecError: with the findings of all documents.
+        """
+        folder = self._resolve(path) if path else self.service.config.apis_path
+        if not folder.is_dir():
+            raise SpecError(Finding(str(folder), "there is no such folder", "Put the service's OpenAPI documents there"))
+        files = [file for file in sorted(folder.rglob("*")) if file.suffix in _DOCUMENT_ENDINGS and file.name[0] not in ".#"]
+        files = [file for file in files if file.stem not in {*ignore, "pym-config"}]
+        if not files:
+            raise SpecError(Finding(str(folder), "there is no document in it", "Write apis/<name>.yaml"))
+        findings: list[Finding] = []
+        for file in files:
+            try:
+                self._load(file, is_served=file.stem not in only_models, force=force)
+            except StartupError as error:
+                findings += error.findings
+        if findings:
+            raise SpecError(findings)
+        if global_names:
+            apipool.enforce_global_model_names()
+        return self
+
+    def load_clients(self, path: str | Path | None = None, apis: Sequence[str] = ()) -> API:
+        """Load the models of the documents named in *apis* from folder *path*, without serving them."""
+        if not path or not apis:
+            raise ConfigError(Finding("load_clients", "path or apis is empty", "Name the folder and the documents to load"))
+        for name in apis:
+            self._load(self._resolve(path) / f"{name}.yaml", is_served=False)
+        return self
+
+    def load_builtin_apis(self, names: Sequence[str] = ("ping",)) -> API:
+        """Load the built-in documents *names*, ``ping`` and ``crash``; a document of the service goes first."""
+        for name in names:
+            if name not in self.service.apis:
+                self._load(BUILTIN_FOLDER / f"{name}.yaml", is_served=True, modules=(f"pymacaron.builtin.{name}",))
+        return self
+
+    def publish_apis(self, path: str = "doc", toc: str | None = None) -> API:  # noqa: ARG002 - toc kept from pymacaron 2
+        """Serve the API reference at ``/<path>`` and the documents below it; done for /doc at start if not before."""
+        if "pymacaron-doc" not in self.app.extensions:
+            self.app.extensions["pymacaron-doc"] = path
+            docs_ui.publish(self.app, path)
+        return self
+
+    def start(self) -> Flask:
+        """Bind every operation, attach the observers, and serve if the app's module runs as a script.
+
+        Raises: StartupError: with all findings.
+        """
+        self.load_builtin_apis()
+        self.app.url_map.merge_slashes = False
+        self.app.secret_key = self.app.secret_key or secrets.token_bytes(24)
+        if self.app.config["MAX_CONTENT_LENGTH"] is None:
+            self.app.config["MAX_CONTENT_LENGTH"] = self.service.config.max_body_bytes
+        watch_requests(self.service)
+        answer_errors(self.service)
+        findings: list[Finding] = []
+        for api, models, modules in self._waiting:
+            findings += bind_api(self.service, api, models, modules)
+        if findings:
+            raise HandlerError(findings)
+        self._waiting.clear()
+        self.publish_apis()
+        self._add_extensions()
+        for observer in sorted(entry_points(group="pymacaron.observers"), key=lambda entry: entry.name):
+            observer.load()(self.app)
+        if self.app.import_name == "__main__":
+            self._serve()
+        return self.app
+
+    def _load(self, file: Path, *, is_served: bool, force: bool = False, modules: tuple[str, ...] = ()) -> None:
+        api = load_spec(file)
+        known = self.service.apis.get(api.name)
+        if known is not None and known.source != api.source:
+            raise SpecError(Finding(api.source, f"{known.source} has the same name", "Rename one of the files"))
+        models_file = file.with_name(f"{api.name}_models.py")
+        if force:
+            models_file.unlink(missing_ok=True)
+        is_development = self.debug or self.service.config.env in _DEVELOPMENT
+        may_write = is_development or not models_file.exists()
+        models = load_models(api, models_file, may_write=may_write)
+        apipool.add_api(api, models)
+        self.service.apis[api.name] = api
+        if is_served:
+            self._waiting.append((api, models, modules or self._modules))
+
+    def _resolve(self, path: str | Path) -> Path:
+        """Return *path*, relative ones looked up in the working folder first, then beside the app."""
+        given = Path(path)
+        return given if given.is_absolute() or given.exists() else self._folder / given
+
+    def _add_extensions(self) -> None:
+        config = self.service.config
+        if config.compress:
+            Compress(self.app)
+        if config.cors_origins:
+            CORS(self.app, origins=config.cors_origins, expose_headers=["X-Request-Id"])
+
+    def _serve(self) -> None:
+        script = Path(sys.modules["__main__"].__file__ or "server.py").resolve()
+        options = ServerOptions(
+            folder=script.parent,
+            target=f"{script.stem}:{self._variable_name()}",
+            host="0.0.0.0" if self.host == "localhost" else self.host,  # noqa: S104 - what pymacaron 2 did, for containers
+            port=int(self.port or find_port()),
+            is_debug=self.debug,
+        )
+        raise SystemExit(run(options))
+
+    def _variable_name(self) -> str:
+        module = vars(sys.modules["__main__"])
+        return next((name for name, value in module.items() if value is self.app), "app")
+
+
+def create_app(
+    import_name: str,
+    *,
+    apis: str | Path | None = None,
+    handlers: str | Sequence[str] = (),
+    config: PymConfig | None = None,
+    debug: bool | None = None,
+    **options: Any,
+) -> Flask:
+    """Return a Flask app that serves every document under *apis*.
+
+    import_name: ``__name__`` of the calling module; its folder is the service's. apis: folder of documents, by default
+    ``apis`` in the service's folder. debug: by default what the environment variable PYM_DEBUG says.
+    options: as for `API`: error_reporter, error_callback, ping_hook, security_resolvers, json_encoders …
+    Raises: StartupError: with every finding in documents, configuration and handlers.
+    """
+    app = Flask(import_name)
+    is_debug = _is_debug_environment() if debug is None else debug
+    api = API(app, debug=is_debug, handlers=handlers, config=config, **options)
+    api.load_apis(apis)
+    return api.start()
+
+
+def letsgo(name: str, callback: Callable[..., object]) -> None:
+    """Start a service in pymacaron 2's way; the last line of its server.py: ``letsgo(__name__, callback=start)``.
+
+    Run as a script, it takes ``--port``, ``--env`` and ``--debug`` from the command line; imported by a WSGI server as
+    ``server:app`` it only builds the app. Either way it calls ``callback(port, debug)``.
+    """
+    if name != "__main__":
+        callback(find_port(), _is_debug_environment())
+        return
+
+    @click.command()
+    @click.option("--port", type=int, default=None, help="Port to listen on. Default: $PORT, $PYM_SERVER_PORT or 80.")
+    @click.option("--env", default=None, help="Environment, as if set by PYM_ENV.")
+    @click.option("--debug/--no-debug", default=False, help="Show the texts of errors to callers; write stale models.")
+    def main(port: int | None, env: str | None, debug: bool) -> None:  # noqa: FBT001 - click passes it by keyword
+        if env:
+            os.environ["PYM_ENV"] = env
+        if debug:
+            os.environ["PYM_DEBUG"] = "1"
+        try:
+            callback(port or find_port(), debug)
+        except StartupError as error:
+            click.echo(f"{error}", err=True)
+            sys.exit(2)
+
+    main()
+
+
+def _find_config(folder: Path) -> PymConfig:
+    """Return the configuration of the service in *folder*; one that was loaded by hand before goes first."""
+    loaded = get_config()
+    return loaded if loaded.config_path else load_config(folder)
+
+
+def _is_debug_environment() -> bool:
+    return os.environ.get("PYM_DEBUG", "").lower() in {"1", "true", "yes"}

@@ -1,0 +1,115 @@
+"""The `pymacaron` command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import entry_points, version
+from pathlib import Path
+
+import click
+
+from pymacaron.codegen import write_models
+from pymacaron.demo import demo
+from pymacaron.exceptions import Finding, SpecError, StartupError
+from pymacaron.scaffold import new
+from pymacaron.server import ServerOptions, find_port, run
+from pymacaron.spec import load_spec
+
+_BAD_INPUT = 2
+
+
+class _Commands(click.Group):
+    """Adds the commands of the other packages, and tells start-up errors in one line each."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted({*super().list_commands(ctx), *(entry.name for entry in entry_points(group="pymacaron.commands"))})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of that name, loading another package's only when it is asked for."""
+        own = super().get_command(ctx, cmd_name)
+        found = entry_points(group="pymacaron.commands", name=cmd_name)
+        if own is not None or not found:
+            return own
+        try:
+            command: click.Command = next(iter(found)).load()
+        except ModuleNotFoundError as error:
+            raise click.ClickException(f"pymacaron {cmd_name} needs {error.name}. Run: pip install 'pymacaron[testing]'") from error
+        return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the chosen command."""
+        try:
+            return super().invoke(ctx)
+        except StartupError as error:
+            click.echo(f"{error}", err=True)
+            sys.exit(_BAD_INPUT)
+
+
+@click.group(cls=_Commands)
+@click.version_option(version("pymacaron"), prog_name="pymacaron")
+def main() -> None:
+    """Spec-first microservices: one OpenAPI file, and the handlers that you write."""
+
+
+@main.command("run")
+@click.option("--folder", type=click.Path(path_type=Path), default=Path(), help="The service's folder. Default: this one.")
+@click.option("--app", "target", default="server:app", show_default=True, help="Module and variable of the app.")
+@click.option("--host", default=lambda: os.environ.get("PYM_SERVER_HOST", "127.0.0.1"), help="Address. Default: 127.0.0.1.")
+@click.option("--port", type=click.IntRange(0, 65535), default=None, help="Port; 0 is any free one. Default: $PORT or 8000.")
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@click.option("--reload", "is_reloading", is_flag=True, help="Restart when a file changes.")
+@click.option("--debug", "is_debug", is_flag=True, help="Show the texts of errors to callers; write stale models again.")
+@click.option("--env", default=None, help="Environment, as if set by PYM_ENV.")
+def run_command(  # noqa: PLR0913 - one argument an option
+    folder: Path,
+    target: str,
+    host: str,
+    port: int | None,
+    workers: int,
+    is_reloading: bool,  # noqa: FBT001 - click passes it by keyword
+    is_debug: bool,  # noqa: FBT001
+    env: str | None,
+) -> None:
+    """Serve the service in this folder."""
+    if env:
+        os.environ["PYM_ENV"] = env
+    if not folder.is_dir():
+        raise StartupError(Finding(str(folder), "there is no such folder", "Name the folder that holds server.py"))
+    options = ServerOptions(
+        folder=folder.resolve(),
+        target=target,
+        host=host,
+        port=_default_port() if port is None else port,
+        workers=workers,
+        is_reloading=is_reloading,
+        is_debug=is_debug,
+    )
+    sys.exit(run(options))
+
+
+def _default_port() -> int:
+    is_set = os.environ.get("PORT") or os.environ.get("PYM_SERVER_PORT")
+    return find_port() if is_set else ServerOptions.port
+
+
+@main.command()
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+def generate(files: tuple[Path, ...]) -> None:
+    """Write the models of FILES, by default of every document under apis/."""
+    documents = files or tuple(file for file in sorted(Path("apis").rglob("*")) if file.suffix in {".yaml", ".yml", ".json"})
+    if not documents:
+        raise SpecError(Finding("apis", "there is no document in it", "Run this in the service's folder, or name the files"))
+    for document in documents:
+        api = load_spec(document)
+        target = document.with_name(f"{api.name}_models.py")
+        write_models(api, target)
+        click.echo(f"{target}: {len(api.schemas)} models")
+
+
+main.add_command(new)
+main.add_command(demo)
+
+if __name__ == "__main__":
+    main(prog_name="pymacaron")

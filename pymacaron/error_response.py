@@ -1,0 +1,116 @@
+"""Exceptions become answers of one shape: the design's error body, problem+json, or the service's own."""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from flask import Response
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as BaseResponse
+
+from pymacaron.events import ErrorReported
+from pymacaron.exceptions import HttpError, PyMacaronException, UnhandledServerError
+from pymacaron.log import request_id_var, user_id_var
+from pymacaron.request_events import current_record
+
+if TYPE_CHECKING:
+    from pymacaron.json_types import JsonObject
+    from pymacaron.service import Service
+
+log = logging.getLogger(__name__)
+
+_FIRST_REDIRECT = 300
+_FIRST_ERROR = 400
+_FIRST_FATAL = 500
+
+
+def answer_errors(service: Service) -> None:
+    """Answer every exception that reaches Flask with the service's error body; unexpected ones are reported."""
+
+    def handle(error: Exception) -> BaseResponse:
+        if isinstance(error, HTTPException):
+            if error.response is not None:
+                return error.response  # type: ignore[return-value]  # sansio type, always a real response here
+            if error.code is None or error.code < _FIRST_ERROR:
+                return error.get_response()
+        return build_error_response(service, error)
+
+    service.app.register_error_handler(Exception, handle)
+
+
+def to_answer(error: Exception, *, is_debug: bool) -> PyMacaronException:
+    """Return *error* as an answer. The text of an unexpected exception only appears when *is_debug*."""
+    if isinstance(error, PyMacaronException):
+        return error
+    if isinstance(error, HTTPException):
+        status = error.code or 500
+        code = HTTPStatus(status).name if status in HTTPStatus._value2member_map_ else "HTTP_ERROR"
+        skipped = {"content-type", "content-length"}
+        headers = {name: value for name, value in error.get_headers() if name.lower() not in skipped}
+        return HttpError(status, code, error.description or error.name, headers=headers)
+    answer = UnhandledServerError("The server failed in an unexpected way. The error_id finds the details in its logs")
+    answer.__cause__ = error
+    return answer.caught(error) if is_debug else answer
+
+
+def build_error_response(service: Service, error: Exception) -> BaseResponse:
+    """Build the answer to *error*, reporting it first if it is the server's fault (status 500 and above)."""
+    answer = to_answer(error, is_debug=service.is_debug)
+    if answer.status >= _FIRST_FATAL:
+        _report(service, answer, error)
+    body, status, media_type = _build_body(service, answer)
+    response = Response(body, status=status, mimetype=media_type)
+    for name, value in answer.headers.items():
+        response.headers[name] = value
+    return response
+
+
+def _build_body(service: Service, answer: PyMacaronException) -> tuple[str, int, str]:
+    if service.error_callback:
+        try:
+            own = service.error_callback(answer)
+            body, status = own if isinstance(own, tuple) else (own, answer.status)
+            to_json = getattr(body, "to_json", None)
+            return json.dumps(to_json() if to_json else body), status, "application/json"
+        except Exception:
+            log.exception("error_callback failed; the answer has the default body")
+    if service.config.error_format == "problem":
+        return json.dumps(_to_problem(answer)), answer.status, "application/problem+json"
+    return json.dumps(answer.to_dict()), answer.status, "application/json"
+
+
+def _to_problem(answer: PyMacaronException) -> JsonObject:
+    """Source: RFC 9457, section 3."""
+    is_known = answer.status in HTTPStatus._value2member_map_
+    title = HTTPStatus(answer.status).phrase if is_known else answer.code
+    problem: JsonObject = {"type": "about:blank", "title": title, "status": answer.status, "detail": answer.message}
+    extras = answer.to_dict()
+    extras["code"] = extras.pop("error")
+    del extras["error_description"]
+    return problem | extras
+
+
+def _report(service: Service, answer: PyMacaronException, error: Exception) -> None:
+    answer.error_id = answer.error_id or uuid4().hex
+    record = current_record()
+    if record is not None:
+        record.exception = error
+    operation = record.operation if record else None
+    data: dict[str, object] = {
+        "request_id": request_id_var.get(),
+        "user_id": user_id_var.get(),
+        "operation_id": operation.operation_id if operation else None,
+        "method": record.method if record else None,
+        "route": operation.path if operation else None,
+        "status": answer.status,
+        "error": answer.code,
+        "trace": "".join(traceback.format_exception(error)),
+        "is_fatal_error": True,
+    }
+    title = f"{answer.code}: {type(error).__name__} in {operation.operation_id if operation else 'no operation'}"
+    service.bus.emit(ErrorReported(title, data, error, answer.error_id, fatal=True))

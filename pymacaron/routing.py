@@ -1,0 +1,100 @@
+"""Each operation of a document becomes a route of the Flask app."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pymacaron.answer import Answerer, ResponseCheck
+from pymacaron.auth import build_guard
+from pymacaron.endpoint import Endpoint, RequestReader
+from pymacaron.exceptions import Finding, StartupError
+from pymacaron.handlers import HandlerFinder
+
+if TYPE_CHECKING:
+    from pymacaron.service import Service
+    from pymacaron.spec import Api, Operation
+
+_VARIABLE = re.compile(r"\{([^{}]+)\}")
+_IMPLICIT = {"HEAD": 0, "OPTIONS": 0}
+
+
+def bind_api(service: Service, api: Api, models: Mapping[str, type], modules: tuple[str, ...]) -> list[Finding]:
+    """Add a route for each operation of *api* and return what stands in the way; with findings no route is added.
+
+    models: class name -> generated class. modules: where handlers without a module of their own are looked up.
+    """
+    finder = HandlerFinder(api, modules, _body_models(api, models))
+    findings: list[Finding] = []
+    endpoints: list[tuple[str, Endpoint]] = []
+    for operation in sorted(api.operations, key=lambda operation: _IMPLICIT.get(operation.method, 1)):
+        rule, path_names = to_rule(operation.path)
+        handler = finder.bind(operation)
+        check = _response_check(service, api, operation, findings)
+        try:
+            guard = build_guard(service, api, operation)
+        except StartupError as error:
+            findings += error.findings
+            continue
+        if handler is None:
+            continue
+        reader = RequestReader(
+            api,
+            operation,
+            models=models,
+            path_names=path_names,
+            optional=handler.optional,
+            status=service.config.validation_status,
+        )
+        answerer = Answerer(service, operation, models, check)
+        endpoint = Endpoint(service, operation, handler=handler, guard=guard, reader=reader, answerer=answerer)
+        endpoints.append((rule, endpoint))
+    findings += finder.findings
+    if not findings:
+        _add_routes(service, api, endpoints)
+    return findings
+
+
+def _add_routes(service: Service, api: Api, endpoints: list[tuple[str, Endpoint]]) -> None:
+    prefix = api.base_path if service.config.use_base_path else ""
+    has_options = {rule for rule, endpoint in endpoints if endpoint.operation.method == "OPTIONS"}
+    for rule, endpoint in endpoints:
+        operation = endpoint.operation
+        service.operations[operation.operation_id] = operation
+        service.app.add_url_rule(
+            f"{prefix}{rule}",
+            endpoint=f"{api.name}:{operation.operation_id}",
+            view_func=endpoint,
+            methods=[operation.method],
+            provide_automatic_options=False if rule in has_options else None,
+        )
+
+
+def to_rule(path: str) -> tuple[str, dict[str, str]]:
+    """Turn a path template into a rule of Werkzeug; return it and the map parameter name -> variable of the rule."""
+    names: dict[str, str] = {}
+
+    def replace(match: re.Match[str]) -> str:
+        return f"<{names.setdefault(match[1], f'p{len(names)}')}>"
+
+    return _VARIABLE.sub(replace, path), names
+
+
+def _body_models(api: Api, models: Mapping[str, type]) -> dict[str, type]:
+    """Map operation id -> class of the JSON request body."""
+    found: dict[str, type] = {}
+    for operation in api.operations:
+        for media in operation.body.media if operation.body else ():
+            if media.model_name and media.model_name in models:
+                found.setdefault(operation.operation_id, models[media.model_name])
+    return found
+
+
+def _response_check(service: Service, api: Api, operation: Operation, findings: list[Finding]) -> ResponseCheck:
+    mode = operation.extensions.get("x-response-validation", service.response_validation)
+    if not ResponseCheck.is_mode(mode):
+        where = f"{api.source}#{operation.pointer}/x-response-validation"
+        findings.append(Finding(where, f"{mode!r} is no mode", "Write enforce, observe, off or sample:0.01"))
+        return ResponseCheck("off")
+    return ResponseCheck(str(mode))

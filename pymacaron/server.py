@@ -1,0 +1,169 @@
+"""Serves an app under granian, after checking in a throw-away process that it can start at all."""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import multiprocessing.connection
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+from flask import Flask
+
+from pymacaron.exceptions import ConfigError, Finding, StartupError
+
+METRICS_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+_CANNOT_START = 2
+_DEFAULT_PORT = 80
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """How to serve. target: ``module:variable`` of the app, looked up in *folder*. port 0: any free port."""
+
+    folder: Path
+    target: str = "server:app"
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1
+    is_reloading: bool = False
+    is_debug: bool = False
+
+
+def run(options: ServerOptions) -> int:
+    """Serve until a signal ends it; return the exit code.
+
+    Raises: StartupError: the app cannot start or the port is taken; nothing is left behind.
+    """
+    port = _reserve_port(options.host, options.port)
+    os.chdir(options.folder)
+    sys.path.insert(0, str(options.folder))
+    if options.is_debug:
+        os.environ["PYM_DEBUG"] = "1"
+    metrics_folder = _make_metrics_folder()
+    try:
+        _check_app(options.target)
+        return _serve(options, port)
+    finally:
+        if metrics_folder:
+            shutil.rmtree(metrics_folder, ignore_errors=True)
+
+
+def find_port() -> int:
+    """Return the port that the environment asks for: PORT, else PYM_SERVER_PORT, else 80. Raises ConfigError."""
+    for variable in ("PORT", "PYM_SERVER_PORT"):
+        text = os.environ.get(variable)
+        if text:
+            if not text.isdecimal() or int(text) > 65535:  # noqa: PLR2004 - the largest TCP port
+                raise ConfigError(Finding(variable, f"{text!r} is no port", "Set it to a number up to 65535"))
+            return int(text)
+    return _DEFAULT_PORT
+
+
+def load_app(target: str) -> Flask:
+    """Import ``module:variable`` and return the app.
+
+    Raises: StartupError: there is no such module or variable, or the app refuses to start.
+    """
+    module_name, _, variable = target.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name != module_name:
+            raise
+        where = f"{Path.cwd()}/{module_name}.py"
+        raise ConfigError(
+            Finding(where, "there is no such file", "Run this in the service's folder, or name it: --folder DIR --app module:app")
+        ) from error
+    app = getattr(module, variable or "app", None)
+    if not isinstance(app, Flask):
+        raise ConfigError(
+            Finding(f"{module.__file__}", f"{variable or 'app'} is no Flask app", "Write app = create_app(__name__) there")
+        )
+    return app
+
+
+def _reserve_port(host: str, port: int) -> int:
+    """Return *port*, or a free one for 0, if it can be listened on now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            found = f"cannot listen there: {error.strerror or error}"
+            raise ConfigError(Finding(f"{host}:{port}", found, "Choose another with --port, or stop what uses it")) from error
+        return int(probe.getsockname()[1])
+
+
+def _make_metrics_folder() -> str | None:
+    """Give the workers a common folder for their counters; None if the environment already names one."""
+    if os.environ.get(METRICS_FOLDER_VARIABLE):
+        return None
+    folder = tempfile.mkdtemp(prefix="pymacaron-metrics-")
+    os.environ[METRICS_FOLDER_VARIABLE] = folder
+    return folder
+
+
+def _check_app(target: str) -> None:
+    """Load the app in a child process, so that faults are told once and the workers import it fresh.
+
+    Raises: StartupError: with the child's findings.
+    """
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_try_app, args=(target, sender))
+    child.start()
+    sender.close()
+    try:
+        findings = receiver.recv()
+    except EOFError:
+        findings = [Finding(target, f"the app ended its process with code {child.exitcode}", "Run python -c 'import server'")]
+    child.join()
+    if findings:
+        raise StartupError(findings)
+
+
+def _try_app(target: str, sender: multiprocessing.connection.Connection) -> None:
+    try:
+        load_app(target)
+    except StartupError as error:
+        sender.send(list(error.findings))
+    except Exception as error:  # noqa: BLE001 - whatever the user's module raises is told in one line, with its place
+        frames = traceback.extract_tb(error.__traceback__)
+        place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else target
+        sender.send([Finding(place, f"{type(error).__name__}: {error}", "Correct it; the service cannot be imported")])
+    else:
+        sender.send([])
+    finally:
+        sender.close()
+
+
+def _serve(options: ServerOptions, port: int) -> int:
+    from granian.constants import Interfaces  # noqa: PLC0415 - a server is only loaded where one is started
+    from granian.server import Server  # noqa: PLC0415
+
+    name = options.folder.resolve().name
+    print(f"Serving {name} on http://{options.host}:{port} (docs at /doc, metrics at /metrics)", flush=True)  # noqa: T201 - for people
+    server = Server(
+        options.target,
+        address=options.host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=options.workers,
+        reload=options.is_reloading,
+        working_dir=options.folder,
+        log_enabled=True,
+        respawn_failed_workers=True,
+    )
+    try:
+        server.serve()
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 1
+    return 0
