@@ -17,6 +17,7 @@ from pymacaron.server import ServerOptions, find_port, run
 from pymacaron.spec import load_spec
 
 _BAD_INPUT = 2
+_DEVELOPMENT_PORT = 8000
 
 
 class _Commands(click.Group):
@@ -91,7 +92,7 @@ def run_command(  # noqa: PLR0913 - one argument an option
 
 def _default_port() -> int:
     is_set = os.environ.get("PORT") or os.environ.get("PYM_SERVER_PORT")
-    return find_port() if is_set else ServerOptions.port
+    return find_port() if is_set else _DEVELOPMENT_PORT
 
 
 @main.command()
