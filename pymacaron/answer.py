@@ -81,7 +81,9 @@ class ResponseCheck:
 class Answerer:
     """Builds the responses of one operation."""
 
-    def __init__(self, service: Service, operation: Operation, models: Mapping[str, type], check: ResponseCheck) -> None:
+    def __init__(
+        self, service: Service, operation: Operation, models: Mapping[str, type], check: ResponseCheck
+    ) -> None:
         """Take *models*, class name -> generated class."""
         self._service = service
         self._operation = operation
@@ -136,7 +138,9 @@ class Answerer:
                 return model.__pydantic_serializer__.to_json(value, by_alias=True)  # type: ignore[attr-defined,no-any-return]
             data = _encode(value, encoders) if encoders else to_json(value, by_alias=True, inf_nan_mode="null")
         except (PydanticSerializationError, TypeError, ValueError) as error:
-            raise BadResponseException(f"{self._operation.operation_id} returned what JSON cannot say: {error}") from error
+            raise BadResponseException(
+                f"{self._operation.operation_id} returned what JSON cannot say: {error}"
+            ) from error
         if model is not None and self._check.is_due():
             try:
                 model.__pydantic_validator__.validate_json(data, strict=True, by_alias=True, by_name=False)  # type: ignore[attr-defined]

@@ -21,7 +21,7 @@ from pymacaron.codegen import load_models
 from pymacaron.config import PymConfig, get_config, load_config, set_config
 from pymacaron.error_response import answer_errors
 from pymacaron.exceptions import ConfigError, Finding, HandlerError, SpecError, StartupError
-from pymacaron.log import set_level, setup_logging
+from pymacaron.log import setup_logging
 from pymacaron.pool import apipool
 from pymacaron.request_events import watch_requests
 from pymacaron.routing import bind_api
@@ -107,8 +107,12 @@ class API:
         """
         folder = self._resolve(path) if path else self.service.config.apis_path
         if not folder.is_dir():
-            raise SpecError(Finding(str(folder), "there is no such folder", "Put the service's OpenAPI documents there"))
-        files = [file for file in sorted(folder.rglob("*")) if file.suffix in _DOCUMENT_ENDINGS and file.name[0] not in ".#"]
+            raise SpecError(
+                Finding(str(folder), "there is no such folder", "Put the service's OpenAPI documents there")
+            )
+        files = [
+            file for file in sorted(folder.rglob("*")) if file.suffix in _DOCUMENT_ENDINGS and file.name[0] not in ".#"
+        ]
         files = [file for file in files if file.stem not in {*ignore, "pym-config"}]
         if not files:
             raise SpecError(Finding(str(folder), "there is no document in it", "Write apis/<name>.yaml"))
@@ -127,7 +131,9 @@ class API:
     def load_clients(self, path: str | Path | None = None, apis: Sequence[str] = ()) -> API:
         """Load the models of the documents named in *apis* from folder *path*, without serving them."""
         if not path or not apis:
-            raise ConfigError(Finding("load_clients", "path or apis is empty", "Name the folder and the documents to load"))
+            raise ConfigError(
+                Finding("load_clients", "path or apis is empty", "Name the folder and the documents to load")
+            )
         for name in apis:
             self._load(self._resolve(path) / f"{name}.yaml", is_served=False)
         return self

@@ -25,7 +25,9 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
-        return sorted({*super().list_commands(ctx), *(entry.name for entry in entry_points(group="pymacaron.commands"))})
+        return sorted(
+            {*super().list_commands(ctx), *(entry.name for entry in entry_points(group="pymacaron.commands"))}
+        )
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command of that name, loading another package's only when it is asked for."""
@@ -36,7 +38,9 @@ class _Commands(click.Group):
         try:
             command: click.Command = next(iter(found)).load()
         except ModuleNotFoundError as error:
-            raise click.ClickException(f"pymacaron {cmd_name} needs {error.name}. Run: pip install 'pymacaron[testing]'") from error
+            raise click.ClickException(
+                f"pymacaron {cmd_name} needs {error.name}. Run: pip install 'pymacaron[testing]'"
+            ) from error
         return command
 
     def invoke(self, ctx: click.Context) -> object:
@@ -55,13 +59,21 @@ def main() -> None:
 
 
 @main.command("run")
-@click.option("--folder", type=click.Path(path_type=Path), default=Path(), help="The service's folder. Default: this one.")
+@click.option(
+    "--folder", type=click.Path(path_type=Path), default=Path(), help="The service's folder. Default: this one."
+)
 @click.option("--app", "target", default="server:app", show_default=True, help="Module and variable of the app.")
-@click.option("--host", default=lambda: os.environ.get("PYM_SERVER_HOST", "127.0.0.1"), help="Address. Default: 127.0.0.1.")
-@click.option("--port", type=click.IntRange(0, 65535), default=None, help="Port; 0 is any free one. Default: $PORT or 8000.")
+@click.option(
+    "--host", default=lambda: os.environ.get("PYM_SERVER_HOST", "127.0.0.1"), help="Address. Default: 127.0.0.1."
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=None, help="Port; 0 is any free one. Default: $PORT or 8000."
+)
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
 @click.option("--reload", "is_reloading", is_flag=True, help="Restart when a file changes.")
-@click.option("--debug", "is_debug", is_flag=True, help="Show the texts of errors to callers; write stale models again.")
+@click.option(
+    "--debug", "is_debug", is_flag=True, help="Show the texts of errors to callers; write stale models again."
+)
 @click.option("--env", default=None, help="Environment, as if set by PYM_ENV.")
 def run_command(  # noqa: PLR0913 - one argument an option
     folder: Path,
@@ -99,9 +111,13 @@ def _default_port() -> int:
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 def generate(files: tuple[Path, ...]) -> None:
     """Write the models of FILES, by default of every document under apis/."""
-    documents = files or tuple(file for file in sorted(Path("apis").rglob("*")) if file.suffix in {".yaml", ".yml", ".json"})
+    documents = files or tuple(
+        file for file in sorted(Path("apis").rglob("*")) if file.suffix in {".yaml", ".yml", ".json"}
+    )
     if not documents:
-        raise SpecError(Finding("apis", "there is no document in it", "Run this in the service's folder, or name the files"))
+        raise SpecError(
+            Finding("apis", "there is no document in it", "Run this in the service's folder, or name the files")
+        )
     for document in documents:
         api = load_spec(document)
         target = document.with_name(f"{api.name}_models.py")

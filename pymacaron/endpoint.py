@@ -76,7 +76,8 @@ class RequestReader:
     ) -> None:
         """Take *path_names*, parameter name -> variable of the route; *status* of the answer to invalid requests."""
         readers = [
-            ParameterReader(parameter, api.schemas, path_names.get(parameter.name, "")) for parameter in operation.parameters
+            ParameterReader(parameter, api.schemas, path_names.get(parameter.name, ""))
+            for parameter in operation.parameters
         ]
         self._files = [reader for reader in readers if reader.is_file]
         self._texts = [reader for reader in readers if not reader.is_file and not reader.is_ignored]
@@ -206,7 +207,11 @@ class BodyReader:
         for name, texts in request.form.lists():
             inner = shape.properties.get(name)
             is_array = inner is not None and "array" in inner.types
-            types = (inner.items.types if is_array and inner and inner.items else inner.types) if inner else frozenset({"string"})
+            types = (
+                (inner.items.types if is_array and inner and inner.items else inner.types)
+                if inner
+                else frozenset({"string"})
+            )
             values = [parse_scalar(text, types) for text in texts]
             fields[name] = values if is_array else values[-1]
         return self._read_json(json.dumps(fields).encode(), model, faults)

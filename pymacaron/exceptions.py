@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
 from pymacaron.json_types import JsonObject
 
 
@@ -144,7 +145,7 @@ class InsufficientScopeError(AuthError):
     status = 403
 
 
-class RequestTimeout(PyMacaronException):  # noqa: N818 - name kept from pymacaron 2
+class RequestTimeout(PyMacaronException):
     """The request took too long."""
 
     code = "REQUEST_TIMEOUT"
@@ -168,7 +169,7 @@ class HttpError(PyMacaronException):
         self.code = code
 
 
-class BadResponseException(PyMacaronException):  # noqa: N818 - name kept from pymacaron 2
+class BadResponseException(PyMacaronException):
     """The handler's answer breaks the document."""
 
     code = "BAD_RESPONSE"

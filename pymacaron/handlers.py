@@ -80,7 +80,8 @@ class HandlerFinder:
             self._note(
                 operation,
                 f"no module is named in which to look for its handler {name}",
-                'Name it, as in create_app(__name__, handlers="svc.handlers"), or write x-bind-server: svc.handlers.' + name,
+                'Name it, as in create_app(__name__, handlers="svc.handlers"), or write x-bind-server: svc.handlers.'
+                + name,
             )
             return None
         modules = [module for module in map(self._import_module_for(operation), self._modules) if module]
@@ -92,7 +93,9 @@ class HandlerFinder:
         if len(modules) == len(self._modules):
             close = difflib.get_close_matches(name, [key for module in modules for key in vars(module)], 1)
             hint = f" (there is {close[0]})" if close else ""
-            self._note(operation, f"{' and '.join(self._modules)} has no function {name}{hint}", f"Write def {name}(…) there")
+            self._note(
+                operation, f"{' and '.join(self._modules)} has no function {name}{hint}", f"Write def {name}(…) there"
+            )
         return None
 
     def _import_module_for(self, operation: Operation) -> Callable[[str], ModuleType | None]:
@@ -103,11 +106,15 @@ class HandlerFinder:
             return importlib.import_module(module)
         except ModuleNotFoundError as error:
             if error.name and (module == error.name or module.startswith(f"{error.name}.")):
-                self._note(operation, f"there is no module {module}", "Correct its name, or create it in the service's folder")
+                self._note(
+                    operation, f"there is no module {module}", "Correct its name, or create it in the service's folder"
+                )
             else:
                 self._note(operation, f"module {module} does not import: {error}", "Install or correct what it imports")
         except Exception as error:  # noqa: BLE001 - whatever a user's module raises is a finding, not a traceback
-            self._note(operation, f"module {module} does not import: {type(error).__name__}: {error}", "Correct the module")
+            self._note(
+                operation, f"module {module} does not import: {type(error).__name__}: {error}", "Correct the module"
+            )
         return None
 
     def _import(self, operation: Operation, dotted: str, key: str) -> Handler | None:
@@ -130,7 +137,9 @@ class HandlerFinder:
         before = len(self.findings)
         parameters = list(inspect.signature(function).parameters.values())
         takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
-        named = [p for p in parameters if p.kind not in {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL}]
+        named = [
+            p for p in parameters if p.kind not in {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL}
+        ]
         name = getattr(function, "__qualname__", repr(function))
         if operation.body is not None:
             takes_body = bool(named) or any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters)
@@ -144,7 +153,11 @@ class HandlerFinder:
         for declared in operation.parameters:
             chosen = next((key for key in (declared.keyword, declared.name) if key in by_name), None)
             if chosen is None and not takes_any:
-                self._note(operation, f"{name} takes no parameter {declared.keyword}", f"Add {declared.keyword} to its parameters")
+                self._note(
+                    operation,
+                    f"{name} takes no parameter {declared.keyword}",
+                    f"Add {declared.keyword} to its parameters",
+                )
             keywords[declared.keyword] = chosen or declared.keyword
         for parameter in named:
             if parameter.default is inspect.Parameter.empty and parameter.name not in keywords.values():
@@ -156,7 +169,9 @@ class HandlerFinder:
         if len(self.findings) > before:
             return None
         has_default = {key for key, p in by_name.items() if p.default is not inspect.Parameter.empty}
-        optional = frozenset(key for key, own in keywords.items() if own in has_default or (takes_any and own not in by_name))
+        optional = frozenset(
+            key for key, own in keywords.items() if own in has_default or (takes_any and own not in by_name)
+        )
         return BoundHandler(function, keywords, optional, operation.body is not None)
 
     def _check_body_annotation(self, operation: Operation, function: Handler, parameter: inspect.Parameter) -> None:
@@ -165,10 +180,10 @@ class HandlerFinder:
             annotation = typing.get_type_hints(function).get(parameter.name)
         except Exception:  # noqa: BLE001 - hints that cannot be resolved at run time are the type checker's business
             return
-        is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel) and annotation is not BaseModel
-        if is_model and model is not None and not issubclass(model, annotation):  # type: ignore[arg-type]  # checked above
-            self._note(
-                operation,
-                f"{function.__qualname__} takes a body of class {annotation.__name__}, the document says {model.__name__}",  # type: ignore[union-attr]
-                f"Annotate {parameter.name} with {model.__name__}",
-            )
+        if not isinstance(annotation, type):
+            return
+        is_model = issubclass(annotation, BaseModel) and annotation is not BaseModel
+        if is_model and model is not None and not issubclass(model, annotation):
+            name = getattr(function, "__qualname__", repr(function))
+            found = f"{name} takes a body of class {annotation.__name__}, the document says {model.__name__}"
+            self._note(operation, found, f"Annotate {parameter.name} with {model.__name__}")

@@ -161,7 +161,9 @@ class ParameterReader:
         values = request.args if self.parameter.location == "query" else request.form
         if self.parameter.style == "deepObject":
             start = f"{self.parameter.name}["
-            found = {key[len(start) : -1]: text for key, text in values.items() if key.startswith(start) and key[-1] == "]"}
+            found = {
+                key[len(start) : -1]: text for key, text in values.items() if key.startswith(start) and key[-1] == "]"
+            }
         else:
             found = {key: values[key] for key in self._shape.properties if key in values}
         return {key: self._read_property(key, text) for key, text in found.items()} or None

@@ -98,7 +98,12 @@ class RequestEvents:
         duration_s = time.perf_counter() - record.started_s
         operation = record.operation
         access_log.info(
-            "%s %s %d %.1f ms", record.method, record.path, record.status, duration_s * 1000, extra={"status": record.status}
+            "%s %s %d %.1f ms",
+            record.method,
+            record.path,
+            record.status,
+            duration_s * 1000,
+            extra={"status": record.status},
         )
         self._bus.emit(
             RequestFinished(

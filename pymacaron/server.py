@@ -79,12 +79,18 @@ def load_app(target: str) -> Flask:
             raise
         where = f"{Path.cwd()}/{module_name}.py"
         raise ConfigError(
-            Finding(where, "there is no such file", "Run this in the service's folder, or name it: --folder DIR --app module:app")
+            Finding(
+                where,
+                "there is no such file",
+                "Run this in the service's folder, or name it: --folder DIR --app module:app",
+            )
         ) from error
     app = getattr(module, variable or "app", None)
     if not isinstance(app, Flask):
         raise ConfigError(
-            Finding(f"{module.__file__}", f"{variable or 'app'} is no Flask app", "Write app = create_app(__name__) there")
+            Finding(
+                f"{module.__file__}", f"{variable or 'app'} is no Flask app", "Write app = create_app(__name__) there"
+            )
         )
     return app
 
@@ -98,7 +104,9 @@ def _reserve_port(host: str, port: int) -> int:
             probe.bind((host, port))
         except OSError as error:
             found = f"cannot listen there: {error.strerror or error}"
-            raise ConfigError(Finding(f"{host}:{port}", found, "Choose another with --port, or stop what uses it")) from error
+            raise ConfigError(
+                Finding(f"{host}:{port}", found, "Choose another with --port, or stop what uses it")
+            ) from error
         return int(probe.getsockname()[1])
 
 
@@ -124,7 +132,9 @@ def _check_app(target: str) -> None:
     try:
         findings = receiver.recv()
     except EOFError:
-        findings = [Finding(target, f"the app ended its process with code {child.exitcode}", "Run python -c 'import server'")]
+        findings = [
+            Finding(target, f"the app ended its process with code {child.exitcode}", "Run python -c 'import server'")
+        ]
     child.join()
     if findings:
         raise StartupError(findings)

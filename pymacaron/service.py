@@ -26,11 +26,14 @@ SecurityResolver = Callable[["Request", tuple[str, ...]], "JsonObject | str | No
 class Service:
     """One service; every part finds it with `service_of(app)`.
 
-    response_validation: default mode, see `answer.ResponseCheck`. operations: id -> operation of all loaded documents that are served. error_callback: turns an exception into the
-    service's own error body. error_reporter: the service's own ``(title, data, exception)`` function.
+    response_validation: mode for operations that name none, see `answer.ResponseCheck`.
+    operations: id -> operation of all loaded documents that are served.
+    error_callback: turns an exception into the service's own error body.
+    error_reporter: the service's own ``(title, data, exception)`` function.
     security_resolvers: security scheme name -> function of (request, scopes) that returns the caller's user id or
-    token data, None when no credentials came, and raises an AuthError when they are wrong. json_encoders: type ->
-    function that makes JSON of it, in place of pydantic's way. ping_hooks: called on each /ping.
+    token data, None when no credentials came, and raises an AuthError when they are wrong.
+    json_encoders: type -> function that makes JSON of it, in place of pydantic's way.
+    ping_hooks: called on each /ping.
     """
 
     app: Flask
@@ -51,7 +54,7 @@ def service_of(app: Flask) -> Service:
     """Return the service that lives in *app*. Raises RuntimeError if pymacaron was never set up on it."""
     service = app.extensions.get("pymacaron")
     if not isinstance(service, Service):
-        raise RuntimeError(
+        raise RuntimeError(  # noqa: TRY004 - what is wrong is the app's set-up
             f"Flask app {app.name!r} is no pymacaron service. Build it with pymacaron.create_app or API(app)"
         )
     return service

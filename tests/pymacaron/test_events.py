@@ -1,0 +1,42 @@
+"""The bus carries events to listeners, who cannot break anything."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from pymacaron.events import Bus, ContractViolated, SectionTimed
+
+
+def test_listeners_hear_their_events_in_order() -> None:
+    """Listeners of an event's class hear it in the order in which they subscribed."""
+    bus, heard = Bus(), []
+    bus.subscribe(SectionTimed, lambda event: heard.append(("first", event)))
+    bus.subscribe(SectionTimed, lambda event: heard.append(("second", event)))
+    event = SectionTimed("db", "select", 0.1)
+    bus.emit(event)
+    bus.emit(ContractViolated("get_pet", "response 200", "wrong"))
+    assert heard == [("first", event), ("second", event)]
+
+
+def test_is_heard_tells_whether_anyone_listens() -> None:
+    """Only the class that was subscribed to is heard."""
+    bus = Bus()
+    bus.subscribe(SectionTimed, print)
+    assert (bus.is_heard(SectionTimed), bus.is_heard(ContractViolated)) == (True, False)
+
+
+def test_a_listener_that_raises_is_logged_and_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """A broken listener neither stops the emitter nor the listeners after it."""
+    bus, heard = Bus(), []
+
+    def fail(_: SectionTimed) -> None:
+        raise ValueError("broken")
+
+    bus.subscribe(SectionTimed, fail)
+    bus.subscribe(SectionTimed, heard.append)
+    with caplog.at_level(logging.ERROR):
+        bus.emit(SectionTimed("db", "select", 0.1))
+    assert len(heard) == 1
+    assert caplog.messages == ["A listener of SectionTimed failed"]
