@@ -1,0 +1,1 @@
+"""RealWorld's Conduit: where users publish, favorite and discuss articles."""

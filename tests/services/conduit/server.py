@@ -1,0 +1,17 @@
+"""Conduit as a WSGI app: `pymacaron run`, or any WSGI server with `server:app`."""
+
+from __future__ import annotations
+
+from pymacaron.auth import jwt_resolver
+
+from conduit.database import database
+from conduit.errors import answer_error
+from pymacaron import create_app
+
+app = create_app(
+    __name__,
+    handlers="conduit.handlers",
+    error_callback=answer_error,
+    security_resolvers={"Token": jwt_resolver(header="Authorization", prefix="Token")},
+)
+database()  # a file that cannot be opened stops the start
