@@ -83,8 +83,7 @@ def view_article(session: Session, slug: str, viewer: UserRow | None) -> Article
     row = session.execute(_select_views(viewer).where(ArticleRow.slug == slug)).one_or_none()
     if row is None:
         raise NotFoundError("There is no article with this slug")
-    article, favorites_count, is_favorite, is_author_followed = row
-    return ArticleView(article, favorites_count, is_favorite, is_author_followed)
+    return ArticleView(*row)
 
 
 def list_articles(
@@ -94,7 +93,7 @@ def list_articles(
     total = session.scalar(select(func.count()).select_from(ArticleRow).where(*conditions)) or 0
     query = _select_views(viewer).where(*conditions).order_by(ArticleRow.id.desc())
     rows = session.execute(query.limit(page.limit).offset(page.offset)).all()
-    return [ArticleView(article, count, favorite, followed) for article, count, favorite, followed in rows], total
+    return [ArticleView(*row) for row in rows], total
 
 
 def has_tag(tag: str) -> ColumnElement[bool]:
@@ -133,7 +132,7 @@ def list_tags(session: Session) -> list[str]:
     return list(session.scalars(select(TagRow.tag).group_by(TagRow.tag).order_by(func.count().desc(), TagRow.tag)))
 
 
-def _select_views(viewer: UserRow | None) -> Select[tuple[ArticleRow, int, bool, bool]]:
+def _select_views(viewer: UserRow | None) -> Select[ArticleRow, int, bool, bool]:
     viewer_id = viewer.id if viewer else _NOBODY
     favorites_count = select(func.count()).where(Favorite.article_id == ArticleRow.id).scalar_subquery()
     is_favorite = exists().where(Favorite.article_id == ArticleRow.id, Favorite.user_id == viewer_id)
