@@ -83,6 +83,12 @@ MakeService = Callable[..., Flask]
 
 
 @pytest.fixture
+def pets_document() -> str:
+    """Return the document that `make_service` serves by default."""
+    return PETS
+
+
+@pytest.fixture
 def make_service(tmp_path: Path) -> Iterator[MakeService]:
     """Build a service in a folder of its own: ``make_service(document=…, handlers=…, config=…, **options of API)``."""
     modules, paths = set(sys.modules), list(sys.path)
@@ -90,13 +96,13 @@ def make_service(tmp_path: Path) -> Iterator[MakeService]:
     def make(document: str = PETS, handlers: str = HANDLERS, config: str = CONFIG, **options: Any) -> Flask:
         folder = tmp_path / f"s{uuid4().hex}"
         (folder / "apis").mkdir(parents=True)
-        (folder / "apis" / "pets.yaml").write_text(document)
-        (folder / "pym-config.yaml").write_text(config)
         module = f"handlers_{uuid4().hex}"
+        (folder / "apis" / "pets.yaml").write_text(document.replace("{module}", module))
+        (folder / "pym-config.yaml").write_text(config)
         (folder / f"{module}.py").write_text(textwrap.dedent(handlers))
         app = Flask("svc", root_path=str(folder))
         options.setdefault("debug", True)
-        API(app, handlers=module, **options).load_apis().start()
+        API(app, handlers=options.pop("handlers_module", module), **options).load_apis().start()
         return app
 
     yield make

@@ -1,0 +1,343 @@
+"""A request goes through an operation: parameters, body, handler, answer, errors."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from pymacaron.events import ContractViolated, ErrorReported, RequestFinished, RequestStarted
+from pymacaron.service import service_of
+
+MakeService = Callable[..., Flask]
+JSON = {"Content-Type": "application/json"}
+
+
+def test_parameters_reach_the_handler_typed(make_service: MakeService) -> None:
+    """Query, header and cookie values arrive as keywords, with the types of the document."""
+    client = make_service().test_client()
+    client.set_cookie("session", "3")
+    answer = client.get("/pets?limit=5&tag=a&tag=b", headers={"X-Tenant": "t1"})
+    assert answer.json == [{"id": 1, "name": "limit=5 tag=['a', 'b'] x_tenant='t1' session=3"}]
+
+
+def test_absent_parameters_take_the_defaults(make_service: MakeService) -> None:
+    """The document's default goes first, then the function's own."""
+    answer = make_service().test_client().get("/pets")
+    assert answer.json == [{"id": 1, "name": "limit=20 tag=None x_tenant=None session=None"}]
+
+
+def test_a_body_arrives_as_model_and_leaves_as_json(make_service: MakeService) -> None:
+    """Bodies are model objects in and out; absent properties stay absent, nulls stay null."""
+    client = make_service().test_client()
+    answer = client.post("/pets", json={"name": "Rex", "born": None})
+    assert (answer.status_code, answer.json) == (201, {"id": 7, "name": "Rex", "born": None})
+
+
+def test_a_handler_that_returns_none_answers_204(make_service: MakeService) -> None:
+    """No content means no content type either."""
+    answer = make_service().test_client().delete("/pets/3")
+    assert (answer.status_code, answer.data, answer.headers.get("Content-Type")) == (204, b"", None)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "options", "status", "error", "description"),
+    [
+        pytest.param("GET", "/nothing", {}, 404, "NOT_FOUND", None, id="unknown path"),
+        pytest.param("PUT", "/pets", {}, 405, "METHOD_NOT_ALLOWED", None, id="undeclared method"),
+        pytest.param(
+            "GET", "/pets/x", {}, 400, "INVALID_PARAMETER", "path petId: Input should be a valid integer", id="path"
+        ),
+        pytest.param(
+            "GET",
+            "/pets?limit=0",
+            {"headers": {"X-Tenant": "too long"}},
+            400,
+            "INVALID_PARAMETER",
+            "query limit: Input should be greater than or equal to 1; "
+            "header X-Tenant: String should have at most 5 characters",
+            id="all faults in one answer",
+        ),
+        pytest.param(
+            "GET",
+            "/pets?limit=1&limit=2",
+            {},
+            400,
+            "INVALID_PARAMETER",
+            "query limit: given more than once",
+            id="twice",
+        ),
+        pytest.param(
+            "POST",
+            "/pets",
+            {"json": {"name": 3}},
+            400,
+            "INVALID_PARAMETER",
+            "body /name: Input should be a valid string",
+            id="strict",
+        ),
+        pytest.param(
+            "POST",
+            "/pets",
+            {"json": {"name": "x", "legs": 4}},
+            400,
+            "INVALID_PARAMETER",
+            "body /legs: Extra inputs are not permitted",
+            id="additional property",
+        ),
+        pytest.param(
+            "POST",
+            "/pets",
+            {"json": {"name": "x", "tag": None}},
+            400,
+            "INVALID_PARAMETER",
+            "body /tag: Input should be a valid string",
+            id="null where there is none",
+        ),
+        pytest.param(
+            "POST",
+            "/pets",
+            {"data": b"{", "headers": JSON},
+            400,
+            "INVALID_PARAMETER",
+            "body /: Invalid JSON: EOF while parsing an object at line 1 column 1",
+            id="broken JSON",
+        ),
+        pytest.param("POST", "/pets", {"headers": JSON}, 400, "INVALID_PARAMETER", "body: it is missing", id="no body"),
+        pytest.param(
+            "POST",
+            "/pets",
+            {"data": b"a=1", "headers": {"Content-Type": "text/csv"}},
+            415,
+            "UNSUPPORTED_MEDIA_TYPE",
+            "The body is text/csv, this operation takes application/json",
+            id="media type",
+        ),
+    ],
+)
+def test_wrong_requests(
+    make_service: MakeService,
+    method: str,
+    path: str,
+    options: dict[str, Any],
+    status: int,
+    error: str,
+    description: str | None,
+) -> None:
+    """Every refusal has the one error body."""
+    answer = make_service().test_client().open(path, method=method, **options)
+    assert (answer.status_code, answer.json["status"], answer.json["error"]) == (status, status, error)
+    if description is not None:
+        assert answer.json["error_description"] == description
+
+
+def test_405_names_the_allowed_methods(make_service: MakeService) -> None:
+    """RFC 9110 demands Allow with a 405."""
+    answer = make_service().test_client().put("/pets/3")
+    assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "DELETE", "OPTIONS"}
+
+
+def test_a_body_that_is_too_large_is_refused(make_service: MakeService) -> None:
+    """max_body_bytes bounds what is read."""
+    app = make_service(config="name: x\nmax_body_bytes: 10\n")
+    answer = app.test_client().post("/pets", json={"name": "a long name"})
+    assert (answer.status_code, answer.json["error"]) == (413, "REQUEST_ENTITY_TOO_LARGE")
+
+
+def test_the_status_for_invalid_requests_is_configurable(make_service: MakeService) -> None:
+    """validation_status: 422 changes status, not code."""
+    answer = make_service(config="name: x\nvalidation_status: 422\n").test_client().get("/pets?limit=0")
+    assert (answer.status_code, answer.json["status"], answer.json["error"]) == (422, 422, "INVALID_PARAMETER")
+
+
+WRONG = """
+def list_pets(limit, tag, x_tenant, session):
+    return [{"id": "one", "name": "Rex"}]
+def create_pet(body):
+    return {"id": 1, "name": "Rex"}, 202
+def get_pet(pet_id):
+    raise ValueError("the password is 1234")
+def delete_pet(pet_id):
+    return {"id": 1}, 204
+"""
+
+
+def test_enforce_answers_500_with_the_reason(make_service: MakeService) -> None:
+    """In development a wrong answer never leaves the service."""
+    client = make_service(handlers=WRONG).test_client()
+    assert client.get("/pets").json["error_description"] == (
+        "listPets, response 200: /0/id: Input should be a valid integer"
+    )
+    undeclared = client.post("/pets", json={"name": "x"})
+    assert (undeclared.status_code, undeclared.json["error_description"]) == (
+        500,
+        "createPet, response 202: the document declares no status 202 for this operation",
+    )
+    assert client.delete("/pets/1").json["error_description"] == (
+        "deletePet, response 204: status 204 has no body, the handler returned one"
+    )
+
+
+def test_observe_sends_the_answer_and_tells(make_service: MakeService) -> None:
+    """In production a wrong answer is sent as it is, and heard of."""
+    app = make_service(handlers=WRONG, config="name: x\nresponse_validation: observe\n")
+    violations: list[ContractViolated] = []
+    service_of(app).bus.subscribe(ContractViolated, violations.append)
+    answer = app.test_client().get("/pets")
+    assert (answer.status_code, answer.json) == (200, [{"id": "one", "name": "Rex"}])
+    assert violations == [ContractViolated("listPets", "response 200", "/0/id: Input should be a valid integer")]
+
+
+def test_off_checks_nothing(make_service: MakeService, pets_document: str) -> None:
+    """An operation can switch its own check off."""
+    document_line = "      operationId: listPets\n"
+    document = pets_document.replace(document_line, document_line + "      x-response-validation: 'off'\n")
+    app = make_service(document=document, handlers=WRONG)
+    violations: list[ContractViolated] = []
+    service_of(app).bus.subscribe(ContractViolated, violations.append)
+    assert app.test_client().get("/pets").status_code == 200
+    assert violations == []
+
+
+def test_an_unexpected_exception_tells_the_caller_nothing(make_service: MakeService) -> None:
+    """Outside debug mode only the error_id connects the answer with the report."""
+    app = make_service(handlers=WRONG, debug=False)
+    reports: list[ErrorReported] = []
+    service_of(app).bus.subscribe(ErrorReported, reports.append)
+    answer = app.test_client().get("/pets/3")
+    assert (answer.status_code, answer.json["error"]) == (500, "SERVER_ERROR")
+    assert "password" not in answer.text
+    assert (reports[0].error_id, reports[0].fatal, reports[0].data["operation_id"]) == (
+        answer.json["error_id"],
+        True,
+        "getPet",
+    )
+    assert isinstance(reports[0].exception, ValueError)
+
+
+def test_debug_mode_shows_what_was_caught(make_service: MakeService) -> None:
+    """In debug mode the text helps the developer."""
+    answer = make_service(handlers=WRONG).test_client().get("/pets/3")
+    assert answer.json["error_caught"] == "ValueError: the password is 1234"
+
+
+def test_events_of_a_request(make_service: MakeService) -> None:
+    """Each request starts and finishes once, known by route and operation."""
+    app = make_service()
+    started: list[RequestStarted] = []
+    finished: list[RequestFinished] = []
+    service_of(app).bus.subscribe(RequestStarted, started.append)
+    service_of(app).bus.subscribe(RequestFinished, finished.append)
+    app.test_client().get("/pets/3", headers={"X-Request-Id": "abc-1"})
+    app.test_client().get("/nothing")
+    assert [(event.request_id, event.route, event.operation_id) for event in started[:1]] == [
+        ("abc-1", "/pets/{petId}", "getPet")
+    ]
+    one, nothing = finished
+    assert (one.method, one.route, one.operation_id, one.status) == ("GET", "/pets/{petId}", "getPet", 200)
+    assert one.response_bytes == len(b'{"name":"Rex","id":3}')
+    assert 0 < one.duration_s < 5
+    assert (nothing.route, nothing.operation_id, nothing.status) == (None, None, 404)
+
+
+@pytest.mark.parametrize(
+    ("given", "is_kept"),
+    [
+        pytest.param("abc-1", True, id="sane"),
+        pytest.param("a b", False, id="space"),
+        pytest.param("x" * 200, False, id="long"),
+    ],
+)
+def test_request_ids(make_service: MakeService, given: str, is_kept: bool) -> None:
+    """Every answer carries a request id; one that came with the request is kept if it is sane."""
+    answer = make_service().test_client().get("/nothing", headers={"X-Request-Id": given})
+    assert (answer.headers["X-Request-Id"] == given) is is_kept
+    assert answer.headers["X-Request-Id"]
+
+
+FORMS = """\
+openapi: 3.1.0
+info: {title: Forms, version: "1"}
+paths:
+  /upload:
+    post:
+      operationId: upload
+      requestBody:
+        required: true
+        content:
+          multipart/form-data:
+            schema:
+              type: object
+              required: [count, file]
+              properties:
+                count: {type: integer}
+                file: {type: string, format: binary}
+      responses: {"200": {description: ok, content: {application/json: {schema: {type: integer}}}}}
+  /text:
+    post:
+      operationId: text
+      requestBody: {required: true, content: {text/plain: {}}}
+      responses: {"200": {description: ok, content: {text/plain: {}}}}
+  /bytes:
+    post:
+      operationId: raw
+      requestBody: {required: true, content: {application/octet-stream: {}}}
+      responses: {"200": {description: ok, content: {application/octet-stream: {}}}}
+  /stream:
+    get:
+      operationId: stream
+      responses: {"200": {description: ok, content: {text/plain: {}}}}
+  /any:
+    post:
+      operationId: anything
+      requestBody: {content: {application/json: {schema: {}}}}
+      responses: {"200": {description: ok, content: {application/json: {schema: {}}}}}
+"""
+FORM_HANDLERS = """
+def upload(count, file):
+    return count + len(file.read())
+def text(body):
+    return body.upper()
+def raw(body):
+    return body[::-1]
+def stream():
+    yield "a"
+    yield "b"
+def anything(body):
+    return {"got": body}, {"X-Own": "1"}
+"""
+
+
+def test_other_bodies(make_service: MakeService) -> None:
+    """Forms arrive as keywords, text as str, anything else as bytes; answers likewise."""
+    client = make_service(document=FORMS, handlers=FORM_HANDLERS).test_client()
+    uploaded = client.post("/upload", data={"count": "2", "file": (io.BytesIO(b"abc"), "a.txt")})
+    assert uploaded.json == 5
+    assert client.post("/upload", data={"count": "x"}).json["error_description"] == (
+        "form file: a file is required; form count: Input should be a valid integer"
+    )
+    assert client.post("/text", data="abc", headers={"Content-Type": "text/plain"}).text == "ABC"
+    answer = client.post("/bytes", data=b"abc", headers={"Content-Type": "application/octet-stream"})
+    assert (answer.data, answer.content_type) == (b"cba", "application/octet-stream")
+
+
+def test_streams_finish_when_they_are_closed(make_service: MakeService) -> None:
+    """An iterator is streamed; its bytes are counted when the body closes."""
+    app = make_service(document=FORMS, handlers=FORM_HANDLERS)
+    finished: list[RequestFinished] = []
+    service_of(app).bus.subscribe(RequestFinished, finished.append)
+    answer = app.test_client().get("/stream", buffered=True)
+    assert (answer.text, answer.content_type) == ("ab", "text/plain; charset=utf-8")
+    assert [event.response_bytes for event in finished] == [2]
+
+
+def test_a_body_without_schema_is_passed_as_it_is(make_service: MakeService) -> None:
+    """`{}` allows any JSON; a handler may add headers without naming a status."""
+    client = make_service(document=FORMS, handlers=FORM_HANDLERS).test_client()
+    answer = client.post("/any", json=[1, None])
+    assert (answer.json, answer.headers["X-Own"]) == ({"got": [1, None]}, "1")
+    assert client.post("/any").json == {"got": None}
+    assert client.post("/any", data="{", headers=JSON).status_code == 400
