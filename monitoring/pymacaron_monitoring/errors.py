@@ -1,0 +1,74 @@
+"""Errors that a service reports: to its log, and to its own ``error_reporter``."""
+
+from __future__ import annotations
+
+import logging
+from contextvars import ContextVar
+
+from flask import Flask
+
+from pymacaron.events import ErrorReported
+from pymacaron.service import ErrorReporter, Service, service_of
+from pymacaron_monitoring.metrics import get_report_counter
+
+log = logging.getLogger(__name__)
+
+_EXTENSION = "pymacaron_monitoring.errors"
+_is_reporting: ContextVar[bool] = ContextVar("pymacaron_is_reporting", default=False)
+
+
+def init_app(app: Flask) -> None:
+    """Send the errors of the service in *app* to its reporters; a second call changes nothing."""
+    if _EXTENSION in app.extensions:
+        return
+    service = service_of(app)
+    app.extensions[_EXTENSION] = reporters = _Reporters(service)
+    service.bus.subscribe(ErrorReported, reporters.report)
+
+
+class _Reporters:
+    """Hands each error to the log, then to the service's own function."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        for reporter in ("log", "error_reporter") if service.error_reporter else ("log",):
+            for is_sent in (True, False):
+                get_report_counter(service.app, reporter, is_sent=is_sent)
+
+    def report(self, event: ErrorReported) -> None:
+        _log_error(event)
+        self._count("log", is_sent=True)
+        reporter = self._service.error_reporter
+        if reporter is not None and not _is_reporting.get():
+            self._count("error_reporter", is_sent=_call_reporter(reporter, event))
+
+    def _count(self, reporter: str, *, is_sent: bool) -> None:
+        get_report_counter(self._service.app, reporter, is_sent=is_sent).add()
+
+
+def _log_error(event: ErrorReported) -> None:
+    """Write one line; ``request_id`` and ``user_id`` of the request that is being handled come from the log itself."""
+    facts = {
+        "error_id": event.error_id,
+        "title": event.title,
+        "operation_id": event.data.get("operation_id"),
+        "status": event.data.get("status"),
+    }
+    level = logging.ERROR if event.fatal else logging.WARNING
+    log.log(level, "%s (error_id %s)", event.title, event.error_id, exc_info=event.exception, extra=facts)
+
+
+def _call_reporter(reporter: ErrorReporter, event: ErrorReported) -> bool:
+    """Call the service's function and tell whether it took the error.
+
+    What it reports itself meanwhile goes to the log only, not round in circles.
+    """
+    token = _is_reporting.set(True)
+    try:
+        reporter(event.title, {**event.data, "error_id": event.error_id}, event.exception)
+    except Exception:
+        log.exception("error_reporter failed; error_id %s stands in the log only", event.error_id)
+        return False
+    finally:
+        _is_reporting.reset(token)
+    return True

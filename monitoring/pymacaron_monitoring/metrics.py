@@ -1,0 +1,172 @@
+"""Events of a service, counted per operation and shown at ``/metrics``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from math import inf
+
+from flask import Flask, Response, request
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+
+from pymacaron.events import ContractViolated, RequestFinished, SectionTimed
+from pymacaron.exceptions import Finding, SpecError
+from pymacaron.service import Service, service_of
+from pymacaron_monitoring.slo import read_objectives
+from pymacaron_monitoring.store import Key, Series, Store, store_of
+
+METRICS_PATH = "/metrics"
+BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+"""Histogram bounds in seconds, before those of x-slo are added.
+
+Source: OpenTelemetry semantic conventions, http.server.request.duration; 1 and 2.5 ms added for fast handlers.
+"""
+
+_METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
+_OTHER = "_OTHER"
+_UNMATCHED = "unmatched"
+_MOST_SECTIONS = 1000
+_EXTENSION = "pymacaron_monitoring.metrics"
+
+
+@dataclass(frozen=True, slots=True)
+class _Description:
+    """What ``/metrics`` says of a metric besides its values; a name in ``_total`` is a counter, others histograms."""
+
+    name: str
+    labels: tuple[str, ...]
+    text: str
+
+
+_REQUESTS = _Description(
+    "http_server_request_duration_seconds",
+    ("http_request_method", "http_route", "operation_id", "http_response_status_code"),
+    "Duration of requests by operation and status; its count is the number of requests.",
+)
+_VIOLATIONS = _Description("contract_violations_total", ("operation_id",), "Answers that broke the document.")
+_ERRORS = _Description("errors_reported_total", ("reporter", "outcome"), "Errors and warnings handed to a reporter.")
+_SECTIONS = _Description("section_duration_seconds", ("kind", "method"), "Duration of blocks timed with monitor().")
+_DESCRIPTIONS = (_REQUESTS, _VIOLATIONS, _ERRORS, _SECTIONS)
+
+
+def init_app(app: Flask) -> None:
+    """Count the events of the service in *app* and serve them at `METRICS_PATH`; a second call changes nothing.
+
+    Raises: SpecError: an ``x-slo`` makes no sense; all findings of all documents. ConfigError: the folder that the
+    workers share cannot be written.
+    """
+    if _EXTENSION in app.extensions:
+        return
+    service = service_of(app)
+    recorder = _Recorder(service, store_of(app), _find_bounds(service))
+    registry = app.extensions[_EXTENSION] = CollectorRegistry()
+    registry.register(_Page(store_of(app)))
+    service.bus.subscribe(RequestFinished, recorder.count_request)
+    service.bus.subscribe(ContractViolated, recorder.count_violation)
+    service.bus.subscribe(SectionTimed, recorder.count_section)
+
+    def show_metrics() -> Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return Response(encode(registry), content_type=content_type)
+
+    app.add_url_rule(METRICS_PATH, "pymacaron_metrics", show_metrics)
+
+
+def get_report_counter(app: Flask, reporter: str, *, is_sent: bool) -> Series:
+    """Return the counter of errors that *reporter* took (or, not *is_sent*, failed to take)."""
+    return store_of(app).counter(_ERRORS.name, (reporter, "sent" if is_sent else "failed"))
+
+
+def _find_bounds(service: Service) -> tuple[float, ...]:
+    """Return the bounds of all request histograms: the same for each, so that they can be added up."""
+    bounds_s: set[float] = set(BOUNDS_S)
+    findings: list[Finding] = []
+    for api in service.apis.values():
+        try:
+            bounds_s |= read_objectives(api).bounds_s
+        except SpecError as error:
+            findings += error.findings
+    if findings:
+        raise SpecError(findings)
+    return tuple(sorted(bounds_s))
+
+
+class _Recorder:
+    """Counts events; each series is bound once, then found in a dictionary."""
+
+    def __init__(self, service: Service, store: Store, bounds_s: tuple[float, ...]) -> None:
+        self._store = store
+        self._bounds_s = bounds_s
+        self._requests: dict[tuple[str | None, str, int], Series] = {}
+        self._sections: dict[tuple[str, str], Series] = {}
+        self._start_at_zero(service)
+
+    def count_request(self, event: RequestFinished) -> None:
+        key = (event.operation_id, event.method, event.status)
+        series = self._requests.get(key)
+        if series is None:
+            method = event.method if event.method in _METHODS else _OTHER
+            series = self._bind(method, event.route, event.operation_id, event.status)
+            if method != _OTHER:
+                self._requests[key] = series
+        series.observe(event.duration_s)
+
+    def count_violation(self, event: ContractViolated) -> None:
+        self._store.counter(_VIOLATIONS.name, (event.operation_id,)).add()
+
+    def count_section(self, event: SectionTimed) -> None:
+        key = (event.kind, event.method)
+        if key not in self._sections and len(self._sections) >= _MOST_SECTIONS:
+            key = (_OTHER, _OTHER)
+        series = self._sections.get(key)
+        if series is None:
+            series = self._sections[key] = self._store.histogram(_SECTIONS.name, key, BOUNDS_S)
+        series.observe(event.duration_s)
+
+    def _start_at_zero(self, service: Service) -> None:
+        """Let every series that the documents declare exist: a counter born at 20 is never seen by ``rate()``."""
+        for operation in service.operations.values():
+            method = operation.method.upper()
+            for status in {500, *(int(status) for status in operation.statuses if status.isdecimal())}:
+                series = self._bind(method, operation.path, operation.operation_id, status)
+                self._requests[operation.operation_id, method, status] = series
+            self._store.counter(_VIOLATIONS.name, (operation.operation_id,))
+
+    def _bind(self, method: str, route: str | None, operation_id: str | None, status: int) -> Series:
+        labels = (method, route or _UNMATCHED, operation_id or "", str(status))
+        return self._store.histogram(_REQUESTS.name, labels, self._bounds_s)
+
+
+class _Page(Collector):
+    """Turns the counts of all processes into what prometheus_client writes out."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def describe(self) -> Iterable[Metric]:
+        return [_make_family(description, {}) for description in _DESCRIPTIONS]
+
+    def collect(self) -> Iterable[Metric]:
+        totals = self._store.read()
+        return [
+            _make_family(description, {key: values for key, values in totals.items() if key.metric == description.name})
+            for description in _DESCRIPTIONS
+        ]
+
+
+def _make_family(description: _Description, series: Mapping[Key, Sequence[float]]) -> Metric:
+    if description.name.endswith("_total"):
+        counters = CounterMetricFamily(description.name, description.text, labels=description.labels)
+        for key, values in series.items():
+            counters.add_metric(key.labels, values[0])
+        return counters
+    histograms = HistogramMetricFamily(description.name, description.text, labels=description.labels)
+    for key, values in series.items():
+        bounds = map(floatToGoString, (*(key.bounds or ()), inf))
+        histograms.add_metric(key.labels, list(zip(bounds, accumulate(values[:-1]), strict=True)), values[-1])
+    return histograms

@@ -1,0 +1,17 @@
+"""Puts everything that watches a service in place with one call."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from pymacaron_monitoring import errors, metrics
+
+
+def init_app(app: Flask) -> None:
+    """Count what happens in the service of *app*, serve ``/metrics`` and report errors.
+
+    Apps made by `pymacaron.create_app` have it already; a second call changes nothing.
+    Raises: SpecError: an ``x-slo`` makes no sense. ConfigError: the folder that the workers share cannot be written.
+    """
+    errors.init_app(app)
+    metrics.init_app(app)
