@@ -19,7 +19,7 @@ VERSION_FILE = Path("/pym/VERSION")
 def find_version(
     config: PymConfig, environment: Mapping[str, str] = os.environ, version_file: Path = VERSION_FILE
 ) -> str:
-    """Return the service's version, or dev: ``version`` of its configuration, PYM_VERSION, or the text of *version_file*."""
+    """Return the version: the configuration's ``version``, PYM_VERSION, the text of *version_file*, or ``dev``."""
     stated = getattr(config, "version", None) or environment.get("PYM_VERSION")
     if stated:
         return str(stated)
