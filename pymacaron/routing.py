@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pymacaron.answer import Answerer, ResponseCheck
-from pymacaron.auth import build_guard
 from pymacaron.endpoint import Endpoint, RequestReader
 from pymacaron.exceptions import Finding, StartupError
+from pymacaron.guards import build_guard
 from pymacaron.handlers import HandlerFinder
 
 if TYPE_CHECKING:
