@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from pymacaron.json_types import Json, JsonObject
+from pymacaron.spec.lines import describe_place
 
 Location = Literal["path", "query", "header", "cookie", "form"]
 
@@ -16,8 +18,8 @@ class Parameter:
     """A value outside the body, or one field of a form.
 
     schema: JSON Schema 2020-12; a binary form field (a file) has ``format: binary``.
-    style, explode: OpenAPI's serialization, always filled in. pointer: its place in the document. keyword: name under
-    which handlers get it, snake_case, unique in its operation.
+    style, explode: OpenAPI's serialization, always filled in; style ``content`` is a text that holds JSON.
+    pointer: its place in the document. keyword: name under which handlers get it, snake_case, unique in its operation.
     """
 
     name: str
@@ -29,6 +31,13 @@ class Parameter:
     pointer: str
     keyword: str
     description: str = ""
+
+    @property
+    def is_file(self) -> bool:
+        """Tell whether this is a file in a form, or a list of files."""
+        items = self.schema.get("items")
+        schemas = [self.schema, items if isinstance(items, dict) else {}]
+        return self.location == "form" and any(schema.get("format") == "binary" for schema in schemas)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +71,11 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One declared answer. status: ``"200"``, ``"4XX"`` or ``"default"``; media empty: no body."""
+    """One declared answer.
+
+    status: ``"200"``, ``"4XX"`` or ``"default"``. media empty: no body. headers: name -> Header Object of OpenAPI,
+    ``{schema, required?, description?}``.
+    """
 
     status: str
     media: tuple[Media, ...]
@@ -133,9 +146,11 @@ class Api:
     """A whole document.
 
     name: stem of its file, the name in ``apipool``. source: file path or URL. text: as read, for ``/doc``.
-    sha256: hex digest of text. document: upgraded to OpenAPI 3.1's shape; nobody may change it.
-    schemas: every named schema, the document's own (``components/schemas``) and those that inline bodies got a name
-    for; what the generated models are made from. base_path: path of the first server, ``""`` or ``/v1``.
+    files: texts of other files that the document refers to, by path relative to it. sha256: hex digest of all texts.
+    document: upgraded to OpenAPI 3.1's shape, all in one, its schemas under their class names; nobody may change it.
+    model_names: name of a schema as written -> class name. schemas: every named schema by its class name, the
+    document's own (``components/schemas``) and those that inline bodies and parameters got a name for; what the
+    generated models are made from. base_path: path of the first server, ``""`` or ``/v1``.
     """
 
     name: str
@@ -150,6 +165,15 @@ class Api:
     schemas: Mapping[str, JsonObject]
     security_schemes: Mapping[str, SecurityScheme]
     extensions: Mapping[str, Json] = field(default_factory=dict)
+    model_names: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def place_of(self, pointer: str) -> str:
+        """Return ``apis/pets.yaml:12#/paths/~1pets`` for the ``pointer`` of an operation, a parameter, a body …."""
+        if pointer[:1] in ("", "/"):
+            return describe_place(self.source, self.text, pointer)
+        file, _, inner = pointer.partition("#")
+        return describe_place(posixpath.join(posixpath.dirname(self.source), file), self.files.get(file, ""), inner)
 
     def get_operation(self, operation_id: str) -> Operation:
         """Return the operation of that id. Raises KeyError with the ids that exist."""

@@ -1,0 +1,108 @@
+"""Request bodies and answers of an operation, and the names of their models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from pymacaron.json_types import Json, JsonObject
+from pymacaron.spec.model import Body, Media, Response
+from pymacaron.spec.naming import class_name, unique_name
+from pymacaron.spec.operations import WrittenOperation, dereference
+from pymacaron.spec.pointers import join_pointer, split_pointer
+from pymacaron.spec.renaming import referred_name
+from pymacaron.spec.schemas import schema_object
+
+# Keywords that restrict nothing: a schema of these alone needs no model.
+_ANNOTATIONS = {"title", "description", "example", "examples", "default", "deprecated", "readOnly", "writeOnly"}
+
+
+@dataclass(slots=True)
+class ModelNames:
+    """The schemas that get a model; grows while inline schemas are named.
+
+    schemas: class name -> schema. made: where a named inline schema stands -> its name.
+    """
+
+    schemas: dict[str, JsonObject]
+    made: dict[str, str] = field(default_factory=dict)
+    _wanted: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, wanted: str, schema: JsonObject, pointer: str) -> str:
+        """Return the name of the inline *schema* at *pointer*: *wanted*, with a number if another one has that."""
+        if pointer not in self.made:
+            equal = [name for name in self._wanted.get(wanted, ()) if self.schemas[name] == schema]
+            name = equal[0] if equal else unique_name(wanted, self.schemas)
+            self.schemas[name] = schema
+            self._wanted.setdefault(wanted, []).append(name)
+            self.made[pointer] = name
+        return self.made[pointer]
+
+
+@dataclass(frozen=True, slots=True)
+class BodyReader:
+    """Reads bodies and answers out of an upgraded document.
+
+    locate: pointer of the upgraded document -> where that stands in the text. close: what makes a schema of a request
+    body refuse properties that it does not name; changes nothing where the document is not of that kind.
+    """
+
+    document: JsonObject
+    names: ModelNames
+    locate: Callable[[str], str]
+    close: Callable[[Json], Json]
+
+    def read_body(self, operation: WrittenOperation) -> Body | None:
+        """Return the request body of *operation*, if it takes one."""
+        if "requestBody" not in operation.node:
+            return None
+        written = join_pointer(operation.pointer, "requestBody")
+        node, pointer = dereference(self.document, operation.node["requestBody"], written)
+        wanted = _wanted_name(operation, pointer, written, "Request")
+        media = self._read_media(node, pointer, wanted, self.close)
+        return Body(tuple(media), node.get("required") is True, self.locate(written))
+
+    def read_responses(self, operation: WrittenOperation) -> Iterator[Response]:
+        """Yield the declared answers of *operation*."""
+        responses = {
+            status: node for status, node in operation.node.get("responses", {}).items() if not status.startswith("x-")
+        }
+        main = next((status for status in responses if status.startswith("2")), None)
+        for status, written_node in responses.items():
+            written = join_pointer(operation.pointer, "responses", status)
+            node, pointer = dereference(self.document, written_node, written)
+            suffix = "Response" if status == main else f"Response{class_name('x' + status)[1:]}"
+            wanted = _wanted_name(operation, pointer, written, suffix)
+            yield Response(
+                status=status,
+                media=tuple(self._read_media(node, pointer, wanted, lambda schema: schema)),
+                headers=self._read_headers(node),
+                description=node.get("description", ""),
+                pointer=self.locate(written),
+            )
+
+    def _read_media(
+        self, holder: JsonObject, pointer: str, wanted: str, adapt: Callable[[Json], Json]
+    ) -> Iterator[Media]:
+        for media_type, node in holder.get("content", {}).items():
+            place = join_pointer(pointer, "content", media_type)
+            schema = schema_object(adapt(node["schema"])) if "schema" in node else None
+            media = Media(media_type, schema, None, self.locate(place))
+            name = self._model_name(schema, place, wanted) if media.is_json else None
+            yield Media(media_type, schema, name, media.pointer)
+
+    def _model_name(self, schema: JsonObject | None, place: str, wanted: str) -> str | None:
+        if schema is None or not [key for key in schema if key not in _ANNOTATIONS and not key.startswith("x-")]:
+            return None
+        name = referred_name(schema["$ref"]) if "$ref" in schema else None
+        return name or self.names.add(wanted, schema, place)
+
+    def _read_headers(self, response: JsonObject) -> Mapping[str, JsonObject]:
+        return {name: dereference(self.document, node, "").node for name, node in response.get("headers", {}).items()}
+
+
+def _wanted_name(operation: WrittenOperation, pointer: str, written: str, suffix: str) -> str:
+    """Return the name of the components' part if the body came from there, else one made of the operation's."""
+    if pointer != written:
+        return class_name(split_pointer(pointer)[-1])
+    return class_name(operation.operation_id) + suffix

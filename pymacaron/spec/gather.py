@@ -1,0 +1,90 @@
+"""Brings every part that a $ref names to its folder (`components/schemas` …), so that all references look alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote
+
+from pymacaron.json_types import JsonObject
+from pymacaron.spec.bundle import FILES_KEY, Bundle, Fault
+from pymacaron.spec.naming import unique_name
+from pymacaron.spec.pointers import join_pointer, split_pointer
+from pymacaron.spec.shape import Reference
+
+# Tokens of a pointer that say nothing about what stands there.
+_NOISE = {
+    *("components", "schemas", "definitions", "responses", "parameters", "requestBodies", "headers", "pathItems"),
+    *("properties", "content", "schema", "paths", "examples", "allOf", "anyOf", "oneOf", "$defs"),
+}
+
+
+def gather_parts(
+    bundle: Bundle, references: Sequence[Reference], folders: Mapping[str, tuple[str, ...]]
+) -> list[Fault]:
+    """Rewrite all *references* to ``#/<folder>/<name>``, giving names to targets outside of the folders.
+
+    Returns faults for references that only lead to each other, which are taken out.
+    """
+    faults = _cut_loops(references)
+    moves: dict[str, str] = {}
+    names: dict[tuple[str, str], str] = {}
+    for reference in references:
+        if reference.key not in reference.holder:
+            continue
+        folder = folders[reference.kind]
+        tokens = split_pointer(reference.target)
+        if tuple(tokens[:-1]) == folder:
+            place = reference.target
+        else:
+            identity = (reference.kind, reference.target)
+            if identity not in names:
+                names[identity] = _place_part(bundle, folder, reference.target, moves)
+            place = names[identity]
+        reference.holder[reference.key] = "#" + quote(place, safe="/~!$&'()*+,;=:@")
+    bundle.root.pop(FILES_KEY, None)
+    bundle.moves.append(moves)
+    return faults
+
+
+def _place_part(bundle: Bundle, folder: tuple[str, ...], target: str, moves: dict[str, str]) -> str:
+    """Put the part at *target* into *folder* under a name made of its pointer; return its new pointer."""
+    parent: JsonObject = bundle.root
+    for token in folder:
+        parent = parent.setdefault(token, {})
+    name = unique_name(_describe_part(target), parent)
+    node = bundle.root
+    for token in split_pointer(target):
+        node = node[int(token)] if isinstance(node, list) else node[token]
+    parent[name] = node
+    pointer = join_pointer("", *folder, name)
+    moves[pointer] = target
+    return pointer
+
+
+def _describe_part(target: str) -> str:
+    """Return a name for what stands at *target*: ``Pet.yaml`` -> ``Pet``, ``/…/Pet/properties/tag`` -> ``Pet_tag``."""
+    tokens = split_pointer(target)
+    if tokens[:1] == [FILES_KEY]:
+        stem = re.sub(r"\.\w+$", "", tokens[1].rpartition("/")[2])
+        tokens = tokens[2:] or [stem]
+    words = [re.sub(r"[^A-Za-z0-9]+", "_", token).strip("_") for token in tokens if token not in _NOISE]
+    return "_".join(filter(None, words)) or "Part"
+
+
+def _cut_loops(references: Sequence[Reference]) -> list[Fault]:
+    """Take out references whose target is nothing but another reference, and so on in a circle."""
+    leads_to = {
+        (ref.kind, ref.pointer.rpartition("/")[0]): (ref.kind, ref.target) for ref in references if ref.key == "$ref"
+    }
+    faults = []
+    for reference in references:
+        place = (reference.kind, reference.target)
+        seen = set()
+        while place in leads_to and place not in seen:
+            seen.add(place)
+            place = leads_to[place]
+        if place in seen and reference.key in reference.holder:
+            del reference.holder[reference.key]
+            faults.append(Fault(reference.pointer, "this $ref leads back to itself", "Let it end at a real part"))
+    return faults

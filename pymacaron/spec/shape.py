@@ -1,0 +1,218 @@
+"""Checks that every node of a document is what its place asks for, and where every $ref leads."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pymacaron.json_types import Json, JsonObject
+from pymacaron.spec.bundle import BadReferenceError, Bundle, Fault
+from pymacaron.spec.grammar import LEAVES, ObjectRule
+from pymacaron.spec.pointers import follow_pointer, join_pointer, split_pointer
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A resolved reference: ``holder[key]`` names the *kind* of object that stands at *target*."""
+
+    holder: JsonObject
+    key: str
+    pointer: str
+    kind: str
+    target: str
+
+
+@dataclass(slots=True)
+class Shape:
+    """What the check of a document found: its faults, and its references for the next step."""
+
+    faults: list[Fault] = field(default_factory=list)
+    references: list[Reference] = field(default_factory=list)
+
+
+def check_shape(bundle: Bundle, rules: Mapping[str, ObjectRule], folders: Mapping[str, tuple[str, ...]]) -> Shape:
+    """Check the whole tree; what is of the wrong type is taken out of it, so that later steps need not look again."""
+    walk = _Walk(bundle, rules, folders)
+    walk.run()
+    return walk.shape
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """Something to look at: ``holder[key]``, which should be of *shape*."""
+
+    shape: str
+    holder: JsonObject | list[Json]
+    key: str | int
+    pointer: str
+
+    @property
+    def node(self) -> Json:
+        return self.holder[self.key]  # type: ignore[index]  # key fits holder
+
+    def remove(self) -> None:
+        """Take the node away; in lists something empty takes its place, so that the others keep theirs."""
+        if isinstance(self.holder, dict):
+            del self.holder[str(self.key)]
+        elif isinstance(self.key, int):
+            self.holder[self.key] = "" if self.shape in LEAVES else [] if self.shape.startswith("[") else {}
+
+
+class _Walk:
+    """Visits nodes one after the other, without recursion, each once for every kind that it must be."""
+
+    def __init__(self, bundle: Bundle, rules: Mapping[str, ObjectRule], folders: Mapping[str, tuple[str, ...]]) -> None:
+        self.shape = Shape()
+        self._bundle = bundle
+        self._rules = rules
+        self._folders = folders
+        self._seen: set[tuple[str, str]] = set()
+        self._steps: list[_Step] = []
+
+    def run(self) -> None:
+        self._steps.append(_Step("document", {"": self._bundle.root}, "", ""))
+        while self._steps:
+            step = self._steps.pop()
+            # A node shared by YAML aliases may have been taken away on another way to it.
+            if isinstance(step.holder, list) or step.key in step.holder:
+                self._visit(step)
+
+    def _visit(self, step: _Step) -> None:
+        if step.shape in LEAVES:
+            self._visit_leaf(step)
+        elif step.shape.startswith("["):
+            self._visit_list(step)
+        elif step.shape.startswith("{"):
+            self._visit_mapping(step)
+        elif step.shape != "schema" or not isinstance(step.node, bool):
+            self._visit_object(step)
+
+    def _visit_leaf(self, step: _Step) -> None:
+        is_right, phrase = LEAVES[step.shape]
+        if not is_right(step.node):
+            self._refuse(step, phrase)
+        elif step.shape == "label" and not isinstance(step.node, str):
+            step.holder[step.key] = "" if step.node is None else str(step.node)  # type: ignore[index]  # key fits
+
+    def _visit_list(self, step: _Step) -> None:
+        if not isinstance(step.node, list):
+            self._refuse(step, "a list")
+            return
+        inner = step.shape[1:-1]
+        for index in range(len(step.node)):
+            self._steps.append(_Step(inner, step.node, index, join_pointer(step.pointer, index)))
+
+    def _visit_mapping(self, step: _Step) -> None:
+        if not isinstance(step.node, dict):
+            self._refuse(step, "an object")
+            return
+        inner = step.shape[1:-1]
+        if inner == "any":
+            return
+        for key in step.node:
+            self._steps.append(_Step(inner, step.node, key, join_pointer(step.pointer, key)))
+
+    def _visit_object(self, step: _Step) -> None:
+        kind, node = step.shape, step.node
+        if not isinstance(node, dict):
+            self._refuse(step, f"{_with_article(kind)} (an object)")
+            return
+        if (kind, step.pointer) in self._seen:
+            return
+        self._seen.add((kind, step.pointer))
+        is_reference = "$ref" in node and kind in self._folders
+        if is_reference:
+            self._visit_reference(kind, node, step.pointer)
+        rule = self._rules[kind]
+        for key in rule.required:
+            if key not in node and not is_reference:
+                self._fault(step.pointer, f"{key} is missing", f"Add {key}")
+        if kind == "discriminator":
+            self._visit_mapped_names(node, step.pointer)
+        for key in node:
+            inner = rule.fields.get(key, None if key.startswith("x-") or key == "$ref" else rule.other)
+            if inner and inner != "any":
+                self._steps.append(_Step(inner, node, key, join_pointer(step.pointer, key)))
+
+    def _visit_reference(self, kind: str, node: JsonObject, pointer: str) -> None:
+        ref = node["$ref"]
+        place = join_pointer(pointer, "$ref")
+        if not isinstance(ref, str):
+            self._fault(place, f"{_describe(ref)} stands where the text of a $ref must stand", "Write text like '#/…'")
+            del node["$ref"]
+            return
+        try:
+            target, target_node = self._bundle.resolve(ref, pointer)
+            self._check_kind(kind, ref, target)
+        except BadReferenceError as error:
+            self._fault(place, error.found, self._suggest(kind, ref) or error.fix)
+            del node["$ref"]
+            return
+        self.shape.references.append(Reference(node, "$ref", place, kind, target))
+        if (kind, target) not in self._seen:
+            self._steps.append(_Step(kind, {"": target_node}, "", target))
+
+    def _check_kind(self, kind: str, ref: str, target: str) -> None:
+        tokens = split_pointer(target)
+        for other, folder in self._folders.items():
+            if other != kind and (*folder, *tokens[-1:]) == tuple(tokens):
+                raise BadReferenceError(
+                    f"$ref {ref!r} leads to {_with_article(other)} where {_with_article(kind)} must stand",
+                    f"Refer to {_with_article(kind)}",
+                )
+
+    def _folder(self, kind: str) -> JsonObject:
+        """Return the part of the document where objects of *kind* have their names."""
+        folder = follow_pointer(self._bundle.root, join_pointer("", *self._folders[kind]))
+        return folder if isinstance(folder, dict) else {}
+
+    def _suggest(self, kind: str, ref: str) -> str | None:
+        prefix = "#" + join_pointer("", *self._folders[kind])
+        names = [join_pointer(prefix, name) for name in self._folder(kind)]
+        close = difflib.get_close_matches(ref, names, n=1, cutoff=0.8)
+        return f"Define it, or write '{close[0]}' if you meant that" if close else None
+
+    def _visit_mapped_names(self, node: JsonObject, pointer: str) -> None:
+        """Values of a discriminator's mapping are references or names of schemas."""
+        mapping = node.get("mapping")
+        if not isinstance(mapping, dict):
+            return
+        for value, name in list(mapping.items()):
+            if not isinstance(name, str):
+                continue
+            place = join_pointer(pointer, "mapping", value)
+            is_reference = any(mark in name for mark in "#/.") and name not in self._folder("schema")
+            ref = name if is_reference else "#" + join_pointer("", *self._folders["schema"], name)
+            try:
+                target, target_node = self._bundle.resolve(ref, pointer)
+            except BadReferenceError:
+                self._fault(place, f"{name!r} names no schema", "Write the name of a schema or a $ref to it")
+                continue
+            self.shape.references.append(Reference(mapping, value, place, "schema", target))
+            self._steps.append(_Step("schema", {"": target_node}, "", target))
+
+    def _refuse(self, step: _Step, phrase: str) -> None:
+        """Report that the node is not what *phrase* says, and take it away."""
+        self._fault(step.pointer, f"{_describe(step.node)} stands where {phrase} must stand", f"Write {phrase}")
+        step.remove()
+
+    def _fault(self, pointer: str, found: str, fix: str) -> None:
+        self.shape.faults.append(Fault(pointer, found, fix))
+
+
+def _describe(node: Json) -> str:
+    if isinstance(node, dict):
+        return "an object"
+    if isinstance(node, list):
+        return "a list"
+    if node is None:
+        return "nothing (null)"
+    if isinstance(node, str):
+        return f"the text {node[:40]!r}"
+    return f"{str(node).lower() if isinstance(node, bool) else node}"
+
+
+def _with_article(kind: str) -> str:
+    words = kind.replace("-", " ")
+    return f"an {words}" if words[0] in "aeiou" else f"a {words}"

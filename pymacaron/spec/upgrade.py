@@ -1,0 +1,75 @@
+"""Swagger 2.0, OpenAPI 3.0, 3.1 and 3.2 -> one shape, that of OpenAPI 3.1 with JSON Schema 2020-12."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from pymacaron.json_types import Json, JsonObject
+from pymacaron.spec.bundle import Fault
+from pymacaron.spec.grammar import FOLDERS_2, FOLDERS_3, OPENAPI_3_0, OPENAPI_3_1, SWAGGER_2, ObjectRule
+from pymacaron.spec.schemas import rebuild, upgrade_schema
+from pymacaron.spec.swagger import upgrade_swagger
+
+TARGET_VERSION = "3.1.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One version of the specification: its grammar, and where it keeps parts that have a name."""
+
+    version: str
+    rules: Mapping[str, ObjectRule]
+    folders: Mapping[str, tuple[str, ...]]
+
+    @property
+    def is_closed(self) -> bool:
+        """Tell whether bodies with properties that the document does not name are refused: Swagger 2.0's way here."""
+        return self.version == "2.0"
+
+
+DIALECTS = {
+    "2.0": Dialect("2.0", SWAGGER_2, FOLDERS_2),
+    "3.0": Dialect("3.0", OPENAPI_3_0, FOLDERS_3),
+    "3.1": Dialect("3.1", OPENAPI_3_1, FOLDERS_3),
+    "3.2": Dialect("3.2", OPENAPI_3_1, FOLDERS_3),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Upgraded:
+    """The upgraded document; moves: new pointer -> old pointer; faults that only show on the way."""
+
+    document: JsonObject
+    moves: dict[str, str] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+
+
+def find_dialect(root: JsonObject) -> Dialect | Fault:
+    """Return the dialect that *root* says it is written in, or what is wrong with that."""
+    for key in ("openapi", "swagger"):
+        if key in root:
+            version = str(root[key])
+            dialect = DIALECTS.get(version[:3])
+            if dialect and (key == "swagger") == (dialect.version == "2.0") and version[3:4] in ("", "."):
+                return dialect
+            return Fault(f"/{key}", f"version {version} is unknown", "Write swagger 2.0, or openapi 3.0, 3.1 or 3.2")
+    return Fault("", "neither openapi nor swagger says which version this is", "Add a line like openapi: 3.1.0")
+
+
+def upgrade(root: JsonObject, dialect: Dialect) -> Upgraded:
+    """Return *root*, whose nodes have the right types, in the one shape; parts that are missing stay missing."""
+    if dialect.version == "2.0":
+        return Upgraded(*upgrade_swagger(root))
+    hook = partial(_upgrade_object, is_older=dialect.version == "3.0")
+    document = rebuild(dialect.rules, "document", root, hook)
+    return Upgraded(document | {"openapi": TARGET_VERSION})
+
+
+def _upgrade_object(kind: str, node: JsonObject, *, is_older: bool) -> Json:
+    if kind == "schema":
+        return upgrade_schema(node, is_older=is_older)
+    if kind == "parameter" and node.get("x-mandatory") is True:
+        return node | {"required": True}
+    return node
