@@ -97,10 +97,17 @@ class PymConfig(BaseModel):
     aws_secret_access_key: SecretStr | None = None
 
     _secret_keys: frozenset[str] = frozenset()
+    _environment_secrets: frozenset[str] = frozenset()
 
     def load_pym_config(self, path: str | Path | None = None, env: str | None = None) -> None:
         """Read the configuration again, as `load_config` does, into this object. Raises ConfigError."""
         self.__setstate__(load_config(path=path, env=env).__getstate__())
+
+    def find_secrets(self) -> frozenset[str]:
+        """Return the values that no log and no report may show: typed secrets, and all that came by env_secrets."""
+        typed = (getattr(self, name) for name in self.model_fields_set if name in type(self).model_fields)
+        values = (value.get_secret_value() for value in typed if isinstance(value, SecretStr))
+        return self._environment_secrets.union(value for value in values if value)
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         """Show what is not secret: known keys that differ from their default, own keys without their values."""
@@ -147,6 +154,7 @@ def load_config(folder: Path | None = None, *, path: str | Path | None = None, e
         raise ConfigError(findings)
     config.apis_path = home / config.apis_path
     config._secret_keys = frozenset(file.secret_keys)  # noqa: SLF001 - of this module
+    config._environment_secrets = frozenset(file.secrets)  # noqa: SLF001
     config.live_host = config.live_host or _host_of(config.live_url)
     return config
 

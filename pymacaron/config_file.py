@@ -23,13 +23,14 @@ class ConfigFile:
     """A file that was read.
 
     values: top-level keys, secrets put in. secret_keys: those keys of *values* that hold a value from the environment,
-    at any depth. findings: what is wrong so far.
+    at any depth. secrets: those values. findings: what is wrong so far.
     """
 
     path: Path
-    text: str
-    values: JsonObject = field(default_factory=dict)
+    text: str = field(repr=False)
+    values: JsonObject = field(default_factory=dict, repr=False)
     secret_keys: set[str] = field(default_factory=set)
+    secrets: set[str] = field(default_factory=set, repr=False)
     findings: list[Finding] = field(default_factory=list)
 
     def locate(self, *keys: str | int) -> str:
@@ -121,6 +122,7 @@ def _put_secrets(file: ConfigFile) -> None:
             fix = f"Set {name}, or remove it from env_secrets and from the values"
             file.findings.append(Finding(file.locate("env_secrets", index), found, fix))
     secrets = {name: os.environ[name] for name in names if os.environ.get(name)}
+    file.secrets.update(secrets.values())
     for key, value in file.values.items():
         if key != "env_secrets":
             file.values[key] = _substitute(value, secrets)

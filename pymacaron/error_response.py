@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from pymacaron.events import ErrorReported
 from pymacaron.exceptions import HttpError, PyMacaronException, UnhandledServerError
 from pymacaron.log import request_id_var, user_id_var
+from pymacaron.redaction import redact
 from pymacaron.request_events import current_record
 
 if TYPE_CHECKING:
@@ -113,4 +114,5 @@ def _report(service: Service, answer: PyMacaronException, error: Exception) -> N
         "is_fatal_error": True,
     }
     title = f"{answer.code}: {type(error).__name__} in {operation.operation_id if operation else 'no operation'}"
-    service.bus.emit(ErrorReported(title, data, error, answer.error_id, fatal=True))
+    facts = redact(data, service.config.find_secrets())
+    service.bus.emit(ErrorReported(title, facts, error, answer.error_id, fatal=True))

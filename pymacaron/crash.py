@@ -1,0 +1,81 @@
+"""Reports errors that a handler noticed itself, with what is known of the request."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from flask import current_app, has_app_context
+
+from pymacaron.config import get_config
+from pymacaron.events import ErrorReported
+from pymacaron.log import request_id_var, user_id_var
+from pymacaron.redaction import redact
+from pymacaron.request_events import current_record
+from pymacaron.service import Service
+
+if TYPE_CHECKING:
+    from pymacaron.json_types import JsonObject
+
+log = logging.getLogger(__name__)
+
+
+def report_error(
+    title: str,
+    data: Mapping[str, object] | None = None,
+    caught: BaseException | str | None = None,
+    is_fatal: bool = True,  # noqa: FBT001, FBT002 - position kept from pymacaron 2
+) -> str:
+    """Report an error to whoever listens (log, Sentry, the service's error_reporter) and return its error id.
+
+    data: JSON-like facts of the caller's own; secrets in them are masked. caught: the exception behind it. The report
+    adds request_id, user_id, operation_id, method, route, trace, error_caught and is_fatal_error.
+    """
+    error_id = uuid4().hex
+    exception = caught if isinstance(caught, BaseException) else None
+    facts = redact({**_describe_request(), **(data or {})}, get_config().find_secrets())
+    facts |= redact(
+        {"trace": _format_trace(exception), "error_caught": _format_caught(caught), "is_fatal_error": is_fatal},
+        get_config().find_secrets(),
+    )
+    service = current_app.extensions.get("pymacaron") if has_app_context() else None
+    if isinstance(service, Service) and service.bus.is_heard(ErrorReported):
+        service.bus.emit(ErrorReported(title, facts, exception, error_id, fatal=is_fatal))
+    else:
+        level = logging.ERROR if is_fatal else logging.WARNING
+        log.log(level, "%s (error_id %s)", title, error_id, extra={"error_id": error_id, "data": facts})
+    return error_id
+
+
+def report_warning(
+    title: str, data: Mapping[str, object] | None = None, exception: BaseException | str | None = None
+) -> str:
+    """Report something that its owners should know and that did not fail the request; return its error id."""
+    return report_error(title, data=data, caught=exception, is_fatal=False)
+
+
+def _describe_request() -> JsonObject:
+    record = current_record()
+    operation = record.operation if record else None
+    return {
+        "request_id": request_id_var.get(),
+        "user_id": user_id_var.get(),
+        "operation_id": operation.operation_id if operation else None,
+        "method": record.method if record else None,
+        "route": operation.path if operation else None,
+    }
+
+
+def _format_trace(exception: BaseException | None) -> str:
+    """Return the exception's trace; without one, the way to the line that reports."""
+    if exception is not None:
+        return "".join(traceback.format_exception(exception))
+    own = 2  # this function and report_error
+    return "".join(traceback.format_stack()[:-own])
+
+
+def _format_caught(caught: BaseException | str | None) -> str | None:
+    return f"{type(caught).__name__}: {caught}" if isinstance(caught, BaseException) else caught
