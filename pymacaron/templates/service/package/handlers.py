@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from apis.{{ package }}_models import Item, ItemPage, NewItem
 from pymacaron.exceptions import PyMacaronException
 
+from apis.{{ package }}_models import Item, ItemPage, NewItem
 from {{ package }}.store import DATA_FOLDER, ItemStore
 
 store = ItemStore(DATA_FOLDER)
@@ -38,9 +38,10 @@ def get_item(item_id: int) -> Item:
 
 def replace_item(body: NewItem, item_id: int) -> Item:
     """Replace everything that callers say about an item."""
-    if not store.replace(item_id, body):
+    item = store.replace(item_id, body)
+    if item is None:
         raise ItemNotFoundError(f"There is no item {item_id}")
-    return get_item(item_id)
+    return item
 
 
 def delete_item(item_id: int) -> None:
