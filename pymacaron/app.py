@@ -276,7 +276,7 @@ def letsgo(name: str, callback: Callable[..., object]) -> None:
 def _find_config(folder: Path) -> PymConfig:
     """Return the configuration of the service in *folder*; one that was loaded by hand before goes first."""
     loaded = get_config()
-    return loaded if loaded.config_path else load_config(folder)
+    return loaded if loaded.is_chosen else load_config(folder)
 
 
 def _is_debug_environment() -> bool:

@@ -98,10 +98,20 @@ class PymConfig(BaseModel):
 
     _secret_keys: frozenset[str] = frozenset()
     _environment_secrets: frozenset[str] = frozenset()
+    _is_chosen: bool = False
 
     def load_pym_config(self, path: str | Path | None = None, env: str | None = None) -> None:
-        """Read the configuration again, as `load_config` does, into this object. Raises ConfigError."""
+        """Read the configuration again, as `load_config` does, into this object. Raises ConfigError.
+
+        Called on `get_config()` before `API`, it chooses the service's configuration.
+        """
         self.__setstate__(load_config(path=path, env=env).__getstate__())
+        self._is_chosen = True
+
+    @property
+    def is_chosen(self) -> bool:
+        """Tell whether `load_pym_config` filled this object: a service then looks for no other configuration."""
+        return self._is_chosen
 
     def find_secrets(self) -> frozenset[str]:
         """Return the values that no log and no report may show: typed secrets, and all that came by env_secrets."""
