@@ -1,6 +1,7 @@
 """An API document, read once: `load_spec(file) -> Api`."""
 
 from pymacaron.spec.document import load_spec, parse_spec
+from pymacaron.spec.lines import describe_place, find_line
 from pymacaron.spec.model import Api, Body, Media, Operation, Parameter, Response, SecurityScheme
 
 __all__ = [
@@ -11,6 +12,8 @@ __all__ = [
     "Parameter",
     "Response",
     "SecurityScheme",
+    "describe_place",
+    "find_line",
     "load_spec",
     "parse_spec",
 ]

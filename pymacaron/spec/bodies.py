@@ -52,13 +52,13 @@ class BodyReader:
     locate: Callable[[str], str]
     close: Callable[[Json], Json]
 
-    def read_body(self, operation: WrittenOperation) -> Body | None:
-        """Return the request body of *operation*, if it takes one."""
+    def read_body(self, operation: WrittenOperation, *, is_named: bool) -> Body | None:
+        """Return the request body of *operation*, if it takes one; without names of models if not *is_named*."""
         if "requestBody" not in operation.node:
             return None
         written = join_pointer(operation.pointer, "requestBody")
         node, pointer = dereference(self.document, operation.node["requestBody"], written)
-        wanted = _wanted_name(operation, pointer, written, "Request")
+        wanted = _wanted_name(operation, pointer, written, "Request") if is_named else None
         media = self._read_media(node, pointer, wanted, self.close)
         return Body(tuple(media), node.get("required") is True, self.locate(written))
 
@@ -71,7 +71,7 @@ class BodyReader:
         for status, written_node in responses.items():
             written = join_pointer(operation.pointer, "responses", status)
             node, pointer = dereference(self.document, written_node, written)
-            suffix = "Response" if status == main else f"Response{class_name('x' + status)[1:]}"
+            suffix = "Response" if status == main else f"Response{'Default' if status == 'default' else status.upper()}"
             wanted = _wanted_name(operation, pointer, written, suffix)
             yield Response(
                 status=status,
@@ -82,13 +82,13 @@ class BodyReader:
             )
 
     def _read_media(
-        self, holder: JsonObject, pointer: str, wanted: str, adapt: Callable[[Json], Json]
+        self, holder: JsonObject, pointer: str, wanted: str | None, adapt: Callable[[Json], Json]
     ) -> Iterator[Media]:
         for media_type, node in holder.get("content", {}).items():
             place = join_pointer(pointer, "content", media_type)
             schema = schema_object(adapt(node["schema"])) if "schema" in node else None
             media = Media(media_type, schema, None, self.locate(place))
-            name = self._model_name(schema, place, wanted) if media.is_json else None
+            name = self._model_name(schema, place, wanted) if wanted and (media.is_json or media.is_form) else None
             yield Media(media_type, schema, name, media.pointer)
 
     def _model_name(self, schema: JsonObject | None, place: str, wanted: str) -> str | None:

@@ -73,9 +73,10 @@ class _OperationBuilder:
 
     def build(self, written: WrittenOperation) -> Operation:
         node = written.node
-        body = self._bodies.read_body(written)
+        parameters = self._parameters.read(written)
+        is_form = any(parameter.location == "form" for parameter in parameters)
+        body = self._bodies.read_body(written, is_named=not is_form)
         responses = tuple(self._bodies.read_responses(written))
-        parameters = self._parameters.read(written, body)
         schema = parameters_schema(parameters)
         wanted = class_name(written.operation_id) + "Parameters"
         return Operation(
@@ -85,13 +86,14 @@ class _OperationBuilder:
             pointer=self._locate(written.pointer),
             handler=node.get("x-bind-server") or node.get("operationId"),
             parameters=parameters,
-            body=body,
+            body=None if is_form else body,
             responses=responses,
             security=self._security(node),
             parameters_model=self._names.add(wanted, schema, f"{written.pointer}/parameters") if schema else None,
             summary=node.get("summary", ""),
             description=node.get("description", ""),
             tags=tuple(node.get("tags", ())),
+            form=body if is_form else None,
             is_deprecated=node.get("deprecated") is True,
             extensions=_extensions(node),
         )

@@ -84,7 +84,7 @@ class Bundle:
     @staticmethod
     def _file_of(pointer: str) -> tuple[str, str]:
         tokens = split_pointer(pointer)
-        if tokens[:1] != [FILES_KEY]:
+        if tokens[:1] != [FILES_KEY] or len(tokens) == 1:
             return "", pointer
         return tokens[1], join_pointer("", *tokens[2:])
 

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 from pymacaron.exceptions import Finding, SpecError
 from pymacaron.spec.build import build_api
-from pymacaron.spec.bundle import Bundle, Fault
+from pymacaron.spec.bundle import FILES_KEY, Bundle, Fault
 from pymacaron.spec.gather import gather_parts
+from pymacaron.spec.grammar import PATH_ITEMS_KEY
 from pymacaron.spec.load import SourceText, is_url, parse_data, read_source
 from pymacaron.spec.model import Api
 from pymacaron.spec.renaming import rename_schemas
@@ -45,6 +46,8 @@ def _read_api(text: SourceText, name: str, folder: Path | None) -> Api:
     if not isinstance(data, dict):
         what = "it is empty" if data is None else "it holds no object"
         raise SpecError(findings or Finding(text.source, what, "Write an OpenAPI document"))
+    for key in (FILES_KEY, PATH_ITEMS_KEY):
+        data.pop(key, None)
     bundle = Bundle(text, data, folder)
     dialect = find_dialect(data)
     if isinstance(dialect, Fault):

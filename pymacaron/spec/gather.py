@@ -9,7 +9,7 @@ from urllib.parse import quote
 from pymacaron.json_types import JsonObject
 from pymacaron.spec.bundle import FILES_KEY, Bundle, Fault
 from pymacaron.spec.naming import unique_name
-from pymacaron.spec.pointers import join_pointer, split_pointer
+from pymacaron.spec.pointers import MISSING, follow_pointer, join_pointer, split_pointer
 from pymacaron.spec.shape import Reference
 
 # Tokens of a pointer that say nothing about what stands there.
@@ -32,6 +32,9 @@ def gather_parts(
     for reference in references:
         if reference.key not in reference.holder:
             continue
+        if follow_pointer(bundle.root, reference.target) is MISSING:
+            del reference.holder[reference.key]  # its target was broken and taken out
+            continue
         folder = folders[reference.kind]
         tokens = split_pointer(reference.target)
         if tuple(tokens[:-1]) == folder:
@@ -53,10 +56,7 @@ def _place_part(bundle: Bundle, folder: tuple[str, ...], target: str, moves: dic
     for token in folder:
         parent = parent.setdefault(token, {})
     name = unique_name(_describe_part(target), parent)
-    node = bundle.root
-    for token in split_pointer(target):
-        node = node[int(token)] if isinstance(node, list) else node[token]
-    parent[name] = node
+    parent[name] = follow_pointer(bundle.root, target)
     pointer = join_pointer("", *folder, name)
     moves[pointer] = target
     return pointer

@@ -148,11 +148,13 @@ FOLDERS_3: Final[Mapping[str, tuple[str, ...]]] = {
     "callback": ("components", "callbacks"),
     "path-item": ("components", "pathItems"),
 }
+# Swagger 2.0 has no folder for path items.
+PATH_ITEMS_KEY: Final = "x-pymacaron-path-items"
 FOLDERS_2: Final[Mapping[str, tuple[str, ...]]] = {
     "schema": ("definitions",),
     "response": ("responses",),
     "parameter": ("parameters",),
-    "path-item": ("x-pymacaron-path-items",),
+    "path-item": (PATH_ITEMS_KEY,),
 }
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.spec.lines import describe_place
+from pymacaron.spec.media_types import is_form_type, is_json_type
 
 Location = Literal["path", "query", "header", "cookie", "form"]
 
@@ -45,7 +46,7 @@ class Media:
     """One representation of a body: its media type, its schema (None: any content) and the name of its model.
 
     model_name: class in the generated ``X_models.py`` that stands for the schema; None where a schema says nothing
-    (``{}``), or where the content is not JSON.
+    (``{}``), or where the content is neither JSON nor a form.
     """
 
     media_type: str
@@ -56,8 +57,12 @@ class Media:
     @property
     def is_json(self) -> bool:
         """Tell whether the content is JSON (``application/json``, ``…+json``)."""
-        essence = self.media_type.split(";")[0].strip().lower()
-        return essence == "application/json" or essence.endswith("+json")
+        return is_json_type(self.media_type)
+
+    @property
+    def is_form(self) -> bool:
+        """Tell whether the content is a form, ``application/x-www-form-urlencoded`` or ``multipart/form-data``."""
+        return is_form_type(self.media_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +112,9 @@ class Operation:
     operation_id: unique; derived from method and path where the document has none.
     handler: what names the function (``x-bind-server``, else ``operationId``); None if the document names nothing.
     parameters_model: generated class whose fields are the keywords of all parameters that are text; None without any.
-    path: template as written, ``/pets/{id}``. security: alternatives, each a mapping scheme -> scopes; an empty
-    mapping is anonymous access, an empty tuple means that nothing is asked. extensions: every ``x-…`` key, raw.
+    body: what handlers get as their first argument. form: a body whose fields became parameters instead; its media
+    have no models. path: template as written, ``/pets/{id}``. security: alternatives, each a mapping scheme -> scopes;
+    an empty mapping is anonymous access, an empty tuple means that nothing is asked. extensions: every ``x-…`` key, raw.
     """
 
     operation_id: str
@@ -125,6 +131,7 @@ class Operation:
     description: str = ""
     tags: tuple[str, ...] = ()
     is_deprecated: bool = False
+    form: Body | None = None
     extensions: Mapping[str, Json] = field(default_factory=dict)
 
     @property

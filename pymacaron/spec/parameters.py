@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pymacaron.json_types import Json, JsonObject
-from pymacaron.spec.model import Body, Parameter
+from pymacaron.spec.media_types import is_form_type, is_json_type
+from pymacaron.spec.model import Parameter
 from pymacaron.spec.naming import name_keywords
 from pymacaron.spec.operations import Located, WrittenOperation, dereference
 from pymacaron.spec.pointers import join_pointer
 from pymacaron.spec.schemas import schema_object
 
-_FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 # OpenAPI 3: "If in is header and name is Accept, Content-Type or Authorization, the definition SHALL be ignored."
 _IGNORED_HEADERS = {"accept", "content-type", "authorization"}
 _DEFAULT_STYLES = {"path": "simple", "query": "form", "header": "simple", "cookie": "form"}
@@ -25,18 +25,21 @@ class ParameterReader:
     document: JsonObject
     locate: Callable[[str], str]
 
-    def read(self, operation: WrittenOperation, body: Body | None) -> tuple[Parameter, ...]:
-        """Return the parameters of *operation*, those in its form last, all with their keywords."""
+    def read(self, operation: WrittenOperation) -> tuple[Parameter, ...]:
+        """Return the parameters of *operation*, those in its form last, all with their keywords.
+
+        A body becomes parameters if all its media types are forms and its schema has properties.
+        """
         declared = [
             self._read_parameter(part)
             for part in operation.parameters
             if part.node["in"] != "header" or part.node["name"].lower() not in _IGNORED_HEADERS
         ]
-        fields = list(self._read_form(operation)) if body and _is_form(body) else []
+        fields = list(self._read_form(operation))
         parameters = declared + fields
         keywords = name_keywords(
             [(parameter.name, parameter.location) for parameter in parameters],
-            has_body=body is not None and not fields,
+            has_body="requestBody" in operation.node and not fields,
         )
         return tuple(
             replace(parameter, keyword=keyword) for parameter, keyword in zip(parameters, keywords, strict=True)
@@ -62,9 +65,13 @@ class ParameterReader:
         )
 
     def _read_form(self, operation: WrittenOperation) -> Iterator[Parameter]:
-        """Yield the properties of the form's first media type."""
+        """Yield the properties of the form's first media type; nothing if the body may be something else."""
+        if "requestBody" not in operation.node:
+            return
         written = join_pointer(operation.pointer, "requestBody")
         body, pointer = dereference(self.document, operation.node["requestBody"], written)
+        if not all(map(is_form_type, body["content"])):
+            return
         media_type, media = next(iter(body["content"].items()))
         place = join_pointer(pointer, "content", media_type, "schema")
         properties = dict(self._properties(media.get("schema", {}), place, ()))
@@ -117,15 +124,10 @@ def parameters_schema(parameters: Sequence[Parameter]) -> JsonObject | None:
     return schema | ({"required": required} if required else {})
 
 
-def _is_form(body: Body) -> bool:
-    return bool(body.media) and all(media.media_type.split(";")[0].strip() in _FORM_TYPES for media in body.media)
-
-
 def _read_content(content: JsonObject) -> tuple[str, Json]:
     """Return style and schema of a parameter with content: JSON in a text, or any other text as it is."""
     media_type, media = next(iter(content.items()))
-    essence = media_type.split(";")[0].strip().lower()
-    if essence == "application/json" or essence.endswith("+json"):
+    if is_json_type(media_type):
         return "content", media.get("schema", {})
     return "simple", {"type": "string"}
 

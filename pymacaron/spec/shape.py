@@ -144,7 +144,7 @@ class _Walk:
             return
         try:
             target, target_node = self._bundle.resolve(ref, pointer)
-            self._check_kind(kind, ref, target)
+            self._check_target(kind, ref, target, target_node)
         except BadReferenceError as error:
             self._fault(place, error.found, self._suggest(kind, ref) or error.fix)
             del node["$ref"]
@@ -153,7 +153,13 @@ class _Walk:
         if (kind, target) not in self._seen:
             self._steps.append(_Step(kind, {"": target_node}, "", target))
 
-    def _check_kind(self, kind: str, ref: str, target: str) -> None:
+    def _check_target(self, kind: str, ref: str, target: str, node: Json) -> None:
+        """Raise BadReferenceError if what *ref* leads to is visibly no *kind*."""
+        if not isinstance(node, dict) and not (kind == "schema" and isinstance(node, bool)):
+            raise BadReferenceError(
+                f"$ref {ref!r} leads to {_describe(node)} where {_with_article(kind)} must stand",
+                f"Refer to {_with_article(kind)}",
+            )
         tokens = split_pointer(target)
         for other, folder in self._folders.items():
             if other != kind and (*folder, *tokens[-1:]) == tuple(tokens):
@@ -186,6 +192,7 @@ class _Walk:
             ref = name if is_reference else "#" + join_pointer("", *self._folders["schema"], name)
             try:
                 target, target_node = self._bundle.resolve(ref, pointer)
+                self._check_target("schema", ref, target, target_node)
             except BadReferenceError:
                 self._fault(place, f"{name!r} names no schema", "Write the name of a schema or a $ref to it")
                 continue

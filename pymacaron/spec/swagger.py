@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.spec.bundle import Fault
-from pymacaron.spec.grammar import METHODS, SWAGGER_2
+from pymacaron.spec.grammar import METHODS, PATH_ITEMS_KEY, SWAGGER_2
+from pymacaron.spec.media_types import FORM_TYPES, is_form_type
 from pymacaron.spec.pointers import follow_pointer, join_pointer, pointer_of_fragment
 from pymacaron.spec.schemas import rebuild, upgrade_schema
 from pymacaron.spec.swagger_security import upgrade_scheme
@@ -15,12 +16,11 @@ _FOLDERS = {
     "#/definitions/": "#/components/schemas/",
     "#/responses/": "#/components/responses/",
     "#/parameters/": "#/components/parameters/",
-    "#/x-pymacaron-path-items/": "#/components/pathItems/",
+    f"#/{PATH_ITEMS_KEY}/": "#/components/pathItems/",
 }
 _KEPT_AT_ROOT = ("info", "tags", "externalDocs", "security")
 # Fields of a parameter or header that do not belong to its schema.
 _OWN_FIELDS = {"name", "in", "description", "required", "schema", "collectionFormat", "allowEmptyValue", "x-mandatory"}
-_FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 _STYLES = {
     "csv": {"style": "form", "explode": False},
     "ssv": {"style": "spaceDelimited", "explode": False},
@@ -58,10 +58,10 @@ class _Swagger:
         root = self._root
         document: JsonObject = {"openapi": "3.1.1"}
         document |= {key: value for key, value in root.items() if key in _KEPT_AT_ROOT or key.startswith("x-")}
-        document.pop("x-pymacaron-path-items", None)
+        document.pop(PATH_ITEMS_KEY, None)
         document["servers"] = _servers(root)
         document["paths"] = {
-            path: self._path_item(item, join_pointer("/paths", path)) if path.startswith("/") else item
+            path: item if path.startswith("x-") else self._path_item(item, join_pointer("/paths", path))
             for path, item in root.get("paths", {}).items()
         }
         document["components"] = self._components()
@@ -90,7 +90,7 @@ class _Swagger:
             },
             "pathItems": {
                 name: self._path_item(item, join_pointer("/components/pathItems", name))
-                for name, item in root.get("x-pymacaron-path-items", {}).items()
+                for name, item in root.get(PATH_ITEMS_KEY, {}).items()
             },
         }
 
@@ -107,7 +107,7 @@ class _Swagger:
 
     def _path_item(self, item: JsonObject, pointer: str) -> JsonObject:
         if pointer.startswith("/components/"):
-            self.moves[pointer] = old = pointer.replace("/components/pathItems", "/x-pymacaron-path-items")
+            self.moves[pointer] = old = pointer.replace("/components/pathItems", f"/{PATH_ITEMS_KEY}")
         else:
             old = pointer
         parts = self._parts(item, old)
@@ -234,14 +234,14 @@ class _Swagger:
                 encoding[name] = self._style(own, field.pointer)
         schema = {"type": "object", "properties": properties} | ({"required": required} if required else {})
         has_file = any(field.node.get("type") == "file" for field in fields)
-        media_types = _FORM_TYPES[1:] if has_file else [name for name in consumes if name in _FORM_TYPES]
+        media_types = FORM_TYPES[1:] if has_file else [name for name in consumes if is_form_type(name)]
         self.moves[pointer] = fields[0].pointer.rpartition("/")[0]
-        for media_type in media_types or _FORM_TYPES[:1]:
+        for media_type in media_types or FORM_TYPES[:1]:
             place = join_pointer(pointer, "content", media_type, "schema")
             self.moves[place] = self.moves[pointer]
             self.moves |= {join_pointer(place, "properties", name): old for name, old in places.items()}
         media = {"schema": schema} | ({"encoding": encoding} if encoding else {})
-        return {"required": bool(required), "content": dict.fromkeys(media_types or _FORM_TYPES[:1], media)}
+        return {"required": bool(required), "content": dict.fromkeys(media_types or FORM_TYPES[:1], media)}
 
     def _response(self, node: JsonObject, new: str, old: str, produces: list[str]) -> JsonObject:
         self.moves[new] = old

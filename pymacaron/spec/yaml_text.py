@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import yaml
 
@@ -239,5 +239,5 @@ class _Reader:
     def _fault(self, event: yaml.Event, found: str, fix: str) -> None:
         self.result.faults.append(TextFault(_line(event), self._pointer(), found, fix))
 
-    def _stop(self, event: yaml.Event, found: str, fix: str) -> None:
+    def _stop(self, event: yaml.Event, found: str, fix: str) -> NoReturn:
         raise YamlError(TextFault(_line(event), self._pointer(), found, fix))
