@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from flask import current_app, has_app_context
@@ -126,6 +126,11 @@ class PymConfig(BaseModel):
             is_hidden = name in self._secret_keys or name not in type(self).model_fields
             shown.append((name, _MASK if is_hidden else getattr(self, name)))
         return shown
+
+    if TYPE_CHECKING:
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            """Set a known key, checked and converted, or an own one."""
 
     def __getattr__(self, name: str) -> Any:
         """Return the service's own key *name*. Raises AttributeError with the file that lacks it."""
