@@ -7,7 +7,7 @@ FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 def essence_of(media_type: str) -> str:
     """Return *media_type* in lower case, without its parameters: ``application/json``."""
-    return media_type.split(";")[0].strip().lower()
+    return media_type.split(";", maxsplit=1)[0].strip().lower()
 
 
 def is_json_type(media_type: str) -> bool:

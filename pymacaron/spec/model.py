@@ -114,7 +114,8 @@ class Operation:
     parameters_model: generated class whose fields are the keywords of all parameters that are text; None without any.
     body: what handlers get as their first argument. form: a body whose fields became parameters instead; its media
     have no models. path: template as written, ``/pets/{id}``. security: alternatives, each a mapping scheme -> scopes;
-    an empty mapping is anonymous access, an empty tuple means that nothing is asked. extensions: every ``x-…`` key, raw.
+    an empty mapping is anonymous access, an empty tuple means that nothing is asked. extensions: every ``x-…``
+    key, raw.
     """
 
     operation_id: str

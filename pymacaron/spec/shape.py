@@ -124,6 +124,10 @@ class _Walk:
         is_reference = "$ref" in node and kind in self._folders
         if is_reference:
             self._visit_reference(kind, node, step.pointer)
+        elif "$ref" in node:
+            place = join_pointer(step.pointer, "$ref")
+            self._fault(place, f"no $ref can stand in {_with_article(kind)}", "Write out what it leads to")
+            del node["$ref"]
         rule = self._rules[kind]
         for key in rule.required:
             if key not in node and not is_reference:
