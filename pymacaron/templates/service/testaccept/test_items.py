@@ -8,7 +8,12 @@ import pytest
 import requests
 from pymacaron.auth import generate_token
 
-TEAPOT = {"name": "Teapot", "description": None, "price_cents": 2900, "tags": ["kitchen"]}
+TEAPOT = {
+    "name": "Teapot",
+    "description": None,
+    "price_cents": 2900,
+    "tags": ["kitchen"],
+}
 
 
 class Caller:
@@ -21,9 +26,11 @@ class Caller:
         self._headers = {"Authorization": f"Bearer {token}"}
 
     def call(self, method: str, path: str, status: int, **options: Any) -> Any:
-        """Send a request, insist on *status*, return the answer's JSON if it has any."""
+        """Send a request, insist on *status*, return the JSON if there is any."""
         url = f"{self._base_url}{path}"
-        answer = self._http.request(method, url, headers=self._headers, timeout=10, **options)
+        answer = self._http.request(
+            method, url, headers=self._headers, timeout=10, **options
+        )
         assert answer.status_code == status, answer.text
         return answer.json() if answer.content else None
 
@@ -55,7 +62,9 @@ def test_pages(ada: Caller) -> None:
     mine = [ada.call("POST", "/items", 201, json=TEAPOT)["id"] for _ in range(3)]
     seen: list[int] = []
     while True:
-        page = ada.call("GET", "/items", 200, params={"limit": 100, "offset": len(seen)})
+        page = ada.call(
+            "GET", "/items", 200, params={"limit": 100, "offset": len(seen)}
+        )
         seen += [item["id"] for item in page["items"]]
         if len(page["items"]) < 100:
             break
@@ -85,6 +94,10 @@ def test_a_broken_item_is_refused(ada: Caller, change: dict[str, Any]) -> None:
 
 def test_writing_needs_a_token(http: requests.Session, base_url: str) -> None:
     """Without a token nothing changes."""
-    for method, path in (("POST", "/items"), ("PUT", "/items/1"), ("DELETE", "/items/1")):
+    for method, path in (
+        ("POST", "/items"),
+        ("PUT", "/items/1"),
+        ("DELETE", "/items/1"),
+    ):
         answer = http.request(method, f"{base_url}{path}", json=TEAPOT, timeout=10)
         assert answer.status_code == 401
