@@ -1,0 +1,430 @@
+"""JWTs are signed and verified by what the configuration says, and by nothing that a token says."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from pymacaron.config import PymConfig
+from pymacaron.exceptions import AuthInvalidTokenError, AuthTokenExpiredError, ConfigError, HttpError
+from pymacaron.jwt_tokens import LEEWAY_S, JwtSettings, TokenVerifier, build_verifier, sign_token
+
+SECRET = "0123456789abcdef0123456789abcdef"
+RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+EC = ec.generate_private_key(ec.SECP256R1())
+ED = ed25519.Ed25519PrivateKey.generate()
+
+
+def private_pem(key: PrivateKeyTypes) -> str:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def public_pem(key: PrivateKeyTypes) -> str:
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def settings(**changes: Any) -> JwtSettings:
+    """Return good settings with *changes*."""
+    good = {"jwt_secret": SECRET, "jwt_issuer": "pets.test", "jwt_audience": "pets"}
+    return JwtSettings.of(PymConfig(**{**good, **changes}))
+
+
+def claims(**changes: object) -> dict[str, Any]:
+    """Return the claims of a good token with *changes*; None leaves a claim out."""
+    now = int(time.time())
+    good = {"iss": "pets.test", "aud": "pets", "sub": "bob", "iat": now, "exp": now + 60}
+    return {name: value for name, value in {**good, **changes}.items() if value is not None}
+
+
+def encode(part: object) -> str:
+    data = part if isinstance(part, bytes) else json.dumps(part).encode()
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
+def test_secrets(algorithm: str) -> None:
+    """Tokens signed with the secret come back as their claims."""
+    own = settings(jwt_algorithms=[algorithm], jwt_secret=SECRET * 2)
+    given = claims(role="admin")
+    token = sign_token(own, given)
+    assert jwt.get_unverified_header(token)["alg"] == algorithm
+    assert TokenVerifier(own).verify(token) == given
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "key"),
+    [
+        pytest.param("RS256", RSA, id="RS256"),
+        pytest.param("PS384", RSA, id="PS384"),
+        pytest.param("ES256", EC, id="ES256"),
+        pytest.param("EdDSA", ED, id="EdDSA"),
+    ],
+)
+@pytest.mark.parametrize("place", ["text", "one line", "file", "private only"])
+def test_key_pairs(tmp_path: Path, algorithm: str, key: PrivateKeyTypes, place: str) -> None:
+    """A private key signs and its public key verifies, be they PEM text, text in one line, or files."""
+    private, public = private_pem(key), public_pem(key)
+    if place == "one line":
+        private, public = private.replace("\n", "\\n"), public.replace("\n", "\\n")
+    if place == "file":
+        (tmp_path / "private.pem").write_text(private)
+        (tmp_path / "public.pem").write_text(public)
+        private, public = "private.pem", "public.pem"
+    keys = {"jwt_private_key": private} | ({} if place == "private only" else {"jwt_public_key": public})
+    own = settings(jwt_secret=None, jwt_algorithms=[algorithm], folder=tmp_path, **keys)
+    given = claims()
+    assert TokenVerifier(own).verify(sign_token(own, given)) == given
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        pytest.param({"iss": "other.test"}, "JWT has incorrect issuer", id="issuer"),
+        pytest.param({"iss": "pets.test.evil"}, "JWT has incorrect issuer", id="issuer-prefix"),
+        pytest.param({"iss": "pets"}, "JWT has incorrect issuer", id="issuer-part"),
+        pytest.param({"iss": None}, "JWT token lacks one of the claims exp, iss, aud", id="no-issuer"),
+        pytest.param({"aud": "cats"}, "JWT has incorrect audience", id="audience"),
+        pytest.param({"aud": None}, "JWT token lacks one of the claims exp, iss, aud", id="no-audience"),
+        pytest.param({"exp": None}, "JWT token lacks one of the claims exp, iss, aud", id="no-expiry"),
+        pytest.param({"exp": "later"}, "JWT token is invalid", id="expiry-no-number"),
+        pytest.param({"iat": 4_000_000_000}, "JWT token was issued in the future", id="future"),
+        pytest.param({"nbf": 4_000_000_000}, "JWT token was issued in the future", id="not-yet"),
+        pytest.param({"sub": 7}, "JWT token is invalid", id="subject-no-text"),
+    ],
+)
+def test_wrong_claims(changes: dict[str, object], message: str) -> None:
+    """One wrong claim makes a well-signed token invalid."""
+    own = settings()
+    token = jwt.encode(claims(**changes), SECRET, algorithm="HS256")
+    with pytest.raises(AuthInvalidTokenError, match=f"^{message}$"):
+        TokenVerifier(own).verify(token)
+
+
+def test_many_audiences() -> None:
+    """A token for several audiences is good if ours is one of them."""
+    token = sign_token(settings(), claims(aud=["cats", "pets"]))
+    assert TokenVerifier(settings()).verify(token)["sub"] == "bob"
+
+
+def test_expiry() -> None:
+    """A token is good until its expiry and a few seconds longer."""
+    now = int(time.time())
+    verifier = TokenVerifier(settings())
+    just = claims(exp=now - LEEWAY_S + 3)
+    assert verifier.verify(sign_token(settings(), just)) == just
+    with pytest.raises(AuthTokenExpiredError, match=r"^JWT token has expired$"):
+        verifier.verify(sign_token(settings(), claims(exp=now - LEEWAY_S - 1)))
+
+
+def test_a_remembered_token_expires() -> None:
+    """A token that was good before is refused once its time is over."""
+    verifier = TokenVerifier(settings())
+    token = sign_token(settings(), claims(exp=int(time.time()) - LEEWAY_S + 2))
+    assert verifier.verify(token)["sub"] == "bob"
+    time.sleep(2.1)
+    with pytest.raises(AuthTokenExpiredError):
+        verifier.verify(token)
+
+
+def test_remembered_claims_are_copies() -> None:
+    """Whoever changes the claims that it got changes nothing for the next request."""
+    verifier = TokenVerifier(settings())
+    token = sign_token(settings(), claims(roles=["reader"]))
+    for _ in range(3):
+        found = verifier.verify(token)
+        assert found["roles"] == ["reader"]
+        found["roles"].append("admin")
+
+
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only so many tokens are remembered; forgotten ones are verified again."""
+    monkeypatch.setattr("pymacaron.jwt_tokens._CACHED_TOKENS", 2)
+    verifier = TokenVerifier(settings())
+    tokens = [sign_token(settings(), claims(sub=f"user{index}")) for index in range(4)]
+    for _ in range(2):
+        for index, token in enumerate(tokens):
+            assert verifier.verify(token)["sub"] == f"user{index}"
+    assert len(verifier._known) == 2
+
+
+def forge(case: str) -> str:
+    """Return a token that an attacker could make, knowing public keys and good tokens."""
+    good = sign_token(settings(), claims())
+    header, payload, signature = good.split(".")
+    return {
+        "none": f"{encode({'alg': 'none', 'typ': 'JWT'})}.{payload}.",
+        "None": f"{encode({'alg': 'None', 'typ': 'JWT'})}.{payload}.",
+        "no-alg": f"{encode({'typ': 'JWT'})}.{payload}.{signature}",
+        "unhashable-alg": f"{encode({'alg': ['HS256']})}.{payload}.{signature}",
+        "other-secret": jwt.encode(claims(), "another-secret-of-32-bytes-or-more", algorithm="HS256"),
+        "other-hash": jwt.encode(claims(), SECRET * 2, algorithm="HS512"),
+        "other-payload": f"{header}.{encode(claims(sub='admin'))}.{signature}",
+        "no-signature": f"{header}.{payload}.",
+        "two-parts": f"{header}.{payload}",
+        "garbage": "garbage",
+        "empty": "",
+        "not-ascii": "é.ü.ö",
+        "payload-no-object": f"{header}.{encode([1])}.{signature}",
+        "header-no-json": f"{encode(b'{{')}.{payload}.{signature}",
+    }[case]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "none",
+        "None",
+        "no-alg",
+        "unhashable-alg",
+        "other-secret",
+        "other-hash",
+        "other-payload",
+        "no-signature",
+        "two-parts",
+        "garbage",
+        "empty",
+        "not-ascii",
+        "payload-no-object",
+        "header-no-json",
+    ],
+)
+def test_forged_tokens(case: str) -> None:
+    """A token that the secret did not sign is invalid."""
+    with pytest.raises(AuthInvalidTokenError) as caught:
+        TokenVerifier(settings()).verify(forge(case))
+    assert caught.value.__cause__ is None
+
+
+def test_a_public_key_is_no_secret() -> None:
+    """HMAC with the text of the public key does not pass, also where both kinds of algorithm are accepted."""
+    pem = public_pem(RSA)
+    for algorithms, secret in ((["RS256"], None), (["RS256", "HS256"], SECRET)):
+        verifier = TokenVerifier(settings(jwt_secret=secret, jwt_public_key=pem, jwt_algorithms=algorithms))
+        for key in (pem, pem.strip()):
+            signed = f"{encode({'alg': 'HS256', 'typ': 'JWT'})}.{encode(claims())}"
+            signature = jwt.get_algorithm_by_name("HS256").sign(signed.encode(), key.encode())
+            with pytest.raises(AuthInvalidTokenError):
+                verifier.verify(f"{signed}.{encode(signature)}")
+
+
+def test_both_kinds_of_keys() -> None:
+    """Secret and public key may both be accepted, for a service that changes from one to the other."""
+    own = settings(jwt_private_key=private_pem(RSA), jwt_algorithms=["RS256", "HS256"])
+    verifier = TokenVerifier(own)
+    assert jwt.get_unverified_header(sign_token(own, claims()))["alg"] == "RS256"
+    assert verifier.verify(sign_token(own, claims()))["sub"] == "bob"
+    assert verifier.verify(sign_token(settings(), claims()))["sub"] == "bob"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param(
+            {"jwt_issuer": None},
+            "jwt_issuer is missing, and tokens are verified against it. Set jwt_issuer.",
+            id="issuer",
+        ),
+        pytest.param(
+            {"jwt_audience": ""},
+            "jwt_audience is missing, and tokens are verified against it. Set jwt_audience.",
+            id="audience",
+        ),
+        pytest.param(
+            {"jwt_secret": None, "jwt_public_key": public_pem(RSA)},
+            "jwt_secret is missing, and jwt_algorithms names HS256. "
+            "Set jwt_secret, or name the algorithm of your public key in jwt_algorithms.",
+            id="secret",
+        ),
+        pytest.param(
+            {"jwt_algorithms": ["HS256", "RS256"]},
+            "there is no public key, and jwt_algorithms names RS256. Set jwt_public_key or jwt_jwks_url.",
+            id="public-key",
+        ),
+        pytest.param(
+            {"jwt_algorithms": ["ES256"], "jwt_public_key": public_pem(RSA)},
+            "jwt_public_key is no key for ES256. Correct the key, or name its algorithm in jwt_algorithms.",
+            id="other-kind",
+        ),
+        pytest.param(
+            {"jwt_algorithms": ["RS256", "RS512"], "jwt_public_key": "key.pem"},
+            "jwt_public_key is neither PEM text nor a readable file (No such file or directory). "
+            "Write -----BEGIN … or the path of a PEM file.",
+            id="no-file",
+        ),
+        pytest.param(
+            {"jwt_algorithms": ["RS256"], "jwt_private_key": public_pem(RSA)},
+            "jwt_private_key is no key for RS256. Correct the key, or name its algorithm in jwt_algorithms.",
+            id="private-key-is-public",
+        ),
+        pytest.param(
+            {"jwt_secret": public_pem(RSA)},
+            "jwt_secret is no key for HS256. Correct the key, or name its algorithm in jwt_algorithms.",
+            id="secret-is-public-key",
+        ),
+        pytest.param(
+            {"jwt_algorithms": ["RS256"], "jwt_jwks_url": "http://keys.example.com/jwks"},
+            "jwt_jwks_url is http://keys.example.com/jwks, where anyone on the way can change the keys. "
+            "Write an https URL.",
+            id="jwks-http",
+        ),
+        pytest.param(
+            {"jwt_algorithms": ["RS256"], "jwt_jwks_url": "file:///etc/passwd"},
+            "jwt_jwks_url is file:///etc/passwd, where anyone on the way can change the keys. Write an https URL.",
+            id="jwks-file",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit(changes: dict[str, Any], expected: str) -> None:
+    """A missing or wrong key is told when the verifier is built, without the key itself."""
+    with pytest.raises(ConfigError) as caught:
+        build_verifier(settings(**changes))
+    assert str(caught.value) == f"pym-config.yaml: {expected}"
+
+
+def test_no_key_to_sign_with() -> None:
+    """A service that only verifies cannot sign."""
+    own = settings(jwt_secret=None, jwt_public_key=public_pem(RSA), jwt_algorithms=["RS256"])
+    with pytest.raises(ConfigError, match="there is no key to sign a token with by RS256"):
+        sign_token(own, claims())
+
+
+def test_a_short_secret_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A weak secret works as it always did; the log says so once, and never shows it."""
+    own = settings(jwt_secret="not-so-long", name="short")
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            token = sign_token(own, claims())
+            assert build_verifier(own).verify(token)["sub"] == "bob"
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "pym-config.yaml: jwt_secret is shorter than the 32 bytes that HS256 asks for (RFC 7518). "
+        "Replace it by a longer one"
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert jwt.decode(token, "not-so-long", algorithms=["HS256"], audience="pets")["sub"] == "bob"
+
+
+class _KeyServer:
+    """An issuer's JWKS endpoint on this machine."""
+
+    def __init__(self) -> None:
+        self.keys: dict[str, PrivateKeyTypes] = {}
+        self.status = 200
+        self.body: bytes | None = None
+        self.requests = 0
+        owner = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                owner.requests += 1
+                self.send_response(owner.status)
+                self.end_headers()
+                self.wfile.write(owner.body if owner.body is not None else owner.document())
+
+            def log_message(self, *_: object) -> None:
+                """Stay silent."""
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/jwks.json"
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
+        self.thread.start()
+
+    def document(self) -> bytes:
+        keys = []
+        for key_id, key in self.keys.items():
+            assert isinstance(key, rsa.RSAPrivateKey)
+            keys.append({**jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": key_id})
+        return json.dumps({"keys": keys}).encode()
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+@pytest.fixture
+def key_server() -> Iterator[_KeyServer]:
+    """Serve one key, called one."""
+    server = _KeyServer()
+    server.keys["one"] = RSA
+    yield server
+    server.stop()
+
+
+def sign(key: PrivateKeyTypes = RSA, key_id: str | None = "one", algorithm: str = "RS256") -> str:
+    return jwt.encode(claims(), private_pem(key), algorithm=algorithm, headers={"kid": key_id} if key_id else None)
+
+
+def jwks_verifier(server: _KeyServer, **changes: Any) -> TokenVerifier:
+    changes = {"jwt_secret": None, "jwt_algorithms": ["RS256"], "jwt_jwks_url": server.url, **changes}
+    return TokenVerifier(settings(**changes))
+
+
+def test_jwks(key_server: _KeyServer) -> None:
+    """The token's kid chooses the key, and keys are fetched once for many tokens."""
+    verifier = jwks_verifier(key_server)
+    for _ in range(3):
+        assert verifier.verify(sign())["sub"] == "bob"
+    assert key_server.requests == 1
+
+
+def test_jwks_and_a_private_key(key_server: _KeyServer) -> None:
+    """With a JWKS URL the published keys verify, whatever private key the service signs with."""
+    own = jwks_verifier(key_server, jwt_private_key=private_pem(rsa.generate_private_key(65537, 2048)))
+    assert own.verify(sign())["sub"] == "bob"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param({"key_id": None}, "JWT token names no key \\(kid\\)", id="no-kid"),
+        pytest.param({"key_id": "two"}, "names a key \\(kid\\) that its issuer does not publish", id="unknown-kid"),
+        pytest.param({"key": rsa.generate_private_key(65537, 2048)}, "JWT token signature is invalid", id="other-key"),
+        pytest.param({"algorithm": "RS512"}, "an algorithm that is not accepted", id="algorithm"),
+        pytest.param({"key": EC, "algorithm": "ES256"}, "JWT token is invalid", id="key-of-other-kind"),
+    ],
+)
+def test_jwks_refusals(key_server: _KeyServer, options: dict[str, Any], message: str) -> None:
+    """A token of no published key is invalid."""
+    with pytest.raises(AuthInvalidTokenError, match=message):
+        jwks_verifier(key_server, jwt_algorithms=["RS256", "ES256"]).verify(sign(**options))
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        pytest.param(500, b"", id="error"),
+        pytest.param(200, b"no json", id="no-json"),
+        pytest.param(200, b'{"keys": []}', id="no-keys"),
+    ],
+)
+def test_jwks_that_cannot_be_fetched(key_server: _KeyServer, status: int, body: bytes) -> None:
+    """Without keys nobody's token is called wrong: the answer is 503, and the next fetch waits a while."""
+    key_server.status, key_server.body = status, body
+    verifier = jwks_verifier(key_server)
+    for _ in range(3):
+        with pytest.raises(HttpError) as caught:
+            verifier.verify(sign())
+        assert caught.value.status == 503
+        assert caught.value.code == "TOKEN_KEYS_UNAVAILABLE"
+        assert caught.value.headers == {"Retry-After": "10"}
+    assert key_server.requests == 1
+    key_server.status, key_server.body = 200, None
+    assert verifier._jwks is not None
+    verifier._jwks._retry_at_s = 0
+    assert verifier.verify(sign())["sub"] == "bob"
