@@ -1,1 +1,6 @@
-"""codegen."""
+"""Typed models from a document: ``apis/pets.yaml`` becomes ``apis/pets_models.py``."""
+
+from pymacaron.codegen.generate import generate_models, write_models
+from pymacaron.codegen.load import load_models
+
+__all__ = ["generate_models", "load_models", "write_models"]

@@ -1,0 +1,192 @@
+"""Schemas as the generator likes them: only keywords that say something about types, and names that fit Python."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jsonschema_rs
+
+from pymacaron.formats import FORMATS
+from pymacaron.json_types import Json, JsonObject
+from pymacaron.model import NULLABLE, PymacaronBaseModel
+
+_REF = "#/components/schemas/"
+_COPIED = (
+    "type",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "minLength",
+    "maxLength",
+    "pattern",
+    "minItems",
+    "maxItems",
+)
+_COMPOSED = ("allOf", "anyOf", "oneOf")
+_TEXT_ONLY = ("minLength", "maxLength", "pattern")
+_NO_TEXT = frozenset({"DateTime", "Date", "Uuid"})
+_RESERVED = frozenset({*dir(PymacaronBaseModel), *dir(type(PymacaronBaseModel)), *keyword.kwlist, "self", "cls"})
+
+
+def prepare_schemas(schemas: Mapping[str, JsonObject]) -> dict[str, JsonObject]:
+    """Return *schemas* without what makes no difference to a model, or would reach the generator as an instruction.
+
+    Each optional property that may be null carries ``x-nullable: true``; formats become types of `pymacaron.formats`.
+    """
+    return {name: _Preparer(schemas).prepare_named(schema) for name, schema in schemas.items()}
+
+
+def choose_attributes(schemas: Mapping[str, JsonObject]) -> dict[str, str]:
+    """Return property name -> attribute name for those that every model has an attribute of its own for."""
+    names = {name for schema in schemas.values() for name in _property_names(schema)}
+    chosen: dict[str, str] = {}
+    for name in sorted(names & _RESERVED):
+        attribute = f"{name.strip('_')}_"
+        while attribute in names or attribute in _RESERVED or attribute in chosen.values():
+            attribute += "_"
+        chosen[name] = attribute
+    return chosen
+
+
+def _property_names(schema: Json) -> Iterator[str]:
+    if isinstance(schema, list):
+        for item in schema:
+            yield from _property_names(item)
+    elif isinstance(schema, dict):
+        properties = schema.get("properties")
+        if isinstance(properties, dict):
+            yield from properties
+            yield from _property_names(list(properties.values()))
+        yield from _property_names(
+            [schema[key] for key in ("items", "additionalProperties", *_COMPOSED) if key in schema]
+        )
+
+
+class _Preparer:
+    """Prepares one named schema; *schemas* answers what its references mean."""
+
+    def __init__(self, schemas: Mapping[str, JsonObject]) -> None:
+        self._schemas = schemas
+
+    def prepare_named(self, schema: JsonObject) -> JsonObject:
+        prepared = self.prepare(schema)
+        description = schema.get("description")
+        if isinstance(description, str) and description.strip():
+            prepared["description"] = _printable(description.strip())
+        if prepared.get("type") == "object" and not prepared.get("properties"):
+            prepared.setdefault("additionalProperties", True)
+        return prepared
+
+    def prepare(self, schema: Json) -> JsonObject:
+        if not isinstance(schema, dict):
+            return {}
+        prepared: JsonObject = {key: schema[key] for key in _COPIED if key in schema}
+        reference = schema.get("$ref")
+        if isinstance(reference, str) and reference.startswith(_REF):
+            prepared["$ref"] = reference
+        for key in _COMPOSED:
+            if isinstance(schema.get(key), list):
+                prepared[key] = [self.prepare(part) for part in schema[key]]
+        if isinstance(schema.get("discriminator"), dict):
+            prepared["discriminator"] = {
+                key: schema["discriminator"][key]
+                for key in ("propertyName", "mapping")
+                if key in schema["discriminator"]
+            }
+        if "items" in schema and "prefixItems" not in schema:
+            prepared["items"] = self.prepare(schema["items"])
+        self._prepare_values(schema, prepared)
+        self._prepare_object(schema, prepared)
+        self._prepare_format(schema, prepared)
+        return prepared
+
+    def _prepare_values(self, schema: JsonObject, prepared: JsonObject) -> None:
+        """Copy enum and const where Python has a literal for each value; elsewhere only their type is left."""
+        values = schema.get("enum", [schema["const"]] if "const" in schema else None)
+        if not isinstance(values, list):
+            return
+        if all(value is None or isinstance(value, (str, int)) for value in values):
+            prepared.update({key: schema[key] for key in ("enum", "const") if key in schema})
+        elif "type" not in schema:
+            types = sorted({_json_type(value) for value in values})
+            prepared["type"] = types[0] if len(types) == 1 else types
+
+    def _prepare_object(self, schema: JsonObject, prepared: JsonObject) -> None:
+        required = [name for name in schema.get("required", []) if isinstance(name, str)]
+        if required:
+            prepared["required"] = required
+        if isinstance(schema.get("properties"), dict):
+            prepared["properties"] = {
+                name: self._prepare_property(value, is_required=name in required)
+                for name, value in schema["properties"].items()
+            }
+        extra = schema.get("additionalProperties")
+        if "patternProperties" in schema or extra == {}:
+            extra = True
+        if extra is not None:
+            prepared["additionalProperties"] = extra if isinstance(extra, bool) else self.prepare(extra)
+
+    def _prepare_property(self, schema: Json, *, is_required: bool) -> JsonObject:
+        prepared = self.prepare(schema)
+        if not isinstance(schema, dict) or is_required:
+            return prepared
+        default = schema.get("default")
+        if default is not None and self._is_valid(default, schema):
+            prepared["default"] = default
+        if self._admits_null(schema):
+            prepared[NULLABLE] = True
+        return prepared
+
+    def _prepare_format(self, schema: JsonObject, prepared: JsonObject) -> None:
+        name = FORMATS.get(str(schema.get("format")))
+        types = schema.get("type")
+        is_text = types == "string" or (isinstance(types, list) and set(types) <= {"string", "null"})
+        if name is None or not is_text or "enum" in prepared or "const" in prepared:
+            return
+        prepared["customTypePath"] = f"pymacaron.formats.{name}"
+        if name in _NO_TEXT:
+            for key in _TEXT_ONLY:
+                prepared.pop(key, None)
+
+    def _is_valid(self, value: Json, schema: JsonObject) -> bool:
+        document = {**schema, "components": {"schemas": dict(self._schemas)}} if _has_reference(schema) else schema
+        try:
+            return jsonschema_rs.validator_for(document, validate_formats=True).is_valid(value)
+        except ValueError:
+            return False
+
+    def _admits_null(self, schema: Json, seen: tuple[str, ...] = ()) -> bool:
+        """Tell whether *schema* names null among its values; a schema that admits everything does not."""
+        if not isinstance(schema, dict):
+            return False
+        types = schema.get("type")
+        if types is not None:
+            return types == "null" or "null" in types
+        if "enum" in schema or "const" in schema:
+            return None in schema.get("enum", [schema.get("const")])
+        reference = schema.get("$ref")
+        if isinstance(reference, str) and reference not in seen:
+            return self._admits_null(self._schemas.get(reference.removeprefix(_REF)), (*seen, reference))
+        for key, judge in (("anyOf", any), ("oneOf", any), ("allOf", all)):
+            if schema.get(key):
+                return judge(self._admits_null(part, seen) for part in schema[key])
+        return False
+
+
+def _has_reference(schema: Any) -> bool:
+    if isinstance(schema, list):
+        return any(map(_has_reference, schema))
+    return isinstance(schema, dict) and ("$ref" in schema or any(map(_has_reference, schema.values())))
+
+
+def _json_type(value: Json) -> str:
+    names = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
+    return names.get(type(value), "null")
+
+
+def _printable(text: str) -> str:
+    return "".join(character for character in text if character == "\n" or character.isprintable())

@@ -1,0 +1,252 @@
+"""What all generated models inherit from, and how their values become plain Python and JSON."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import partial
+from operator import is_
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, RootModel
+from pydantic_core import to_jsonable_python
+
+from pymacaron.json_types import Json, JsonObject
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+    from pydantic.fields import FieldInfo
+    from pydantic_core import CoreSchema
+
+NULLABLE = "x-nullable"
+RootT = TypeVar("RootT")
+DatetimeEncoder = Callable[[datetime], Json]
+
+_is_none = partial(is_, None)
+_CONFIG = ConfigDict(
+    validate_assignment=True,
+    validate_by_name=True,
+    validate_by_alias=True,
+    protected_namespaces=(),
+    allow_inf_nan=False,
+)
+
+
+def _is_nullable(field: FieldInfo) -> bool:
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and extra.get(NULLABLE) is True
+
+
+def _find_fields(schema: Any) -> dict[str, Any]:
+    """Return the ``model-field`` schemas inside the core schema of a model, by name."""
+    while schema.get("type") != "model-fields":
+        schema = schema.get("schema")
+        if schema is None:
+            return {}
+    fields: dict[str, Any] = schema["fields"]
+    return fields
+
+
+def _tell_absent_from_null(model_field: Any, field: FieldInfo) -> None:
+    """Rewrite the core schema of one property in place."""
+    schema = model_field["schema"]
+    if schema["type"] != "default":
+        return
+    if schema.get("default") is not None:
+        schema["validate_default"] = True
+    elif not _is_nullable(field):
+        nullable = schema["schema"]
+        if nullable["type"] == "nullable":
+            schema["schema"] = {
+                "type": "json-or-python",
+                "json_schema": nullable["schema"],
+                "python_schema": nullable,
+            }
+        model_field["serialization_exclude_if"] = _is_none
+
+
+class PymacaronBaseModel(BaseModel):
+    """An object of a document.
+
+    A property that is optional and not nullable: None in Python means that it is absent, it is never written, and
+    JSON's null is refused. Every assignment is validated. The methods are those of pymacaron 2.
+    """
+
+    model_config = _CONFIG
+    __pymacaron_api__: ClassVar[str] = ""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: type[BaseModel], handler: GetCoreSchemaHandler, /) -> CoreSchema:
+        """Tell absent from null in each optional property."""
+        schema = handler(source)
+        fields = _find_fields(handler.resolve_ref_schema(schema))
+        for name, field in cls.model_fields.items():
+            if name in fields:
+                _tell_absent_from_null(fields[name], field)
+        return schema
+
+    def to_json(
+        self,
+        *,
+        keep_datetime: bool = False,
+        keep_nullable: bool = False,
+        datetime_encoder: DatetimeEncoder | None = None,
+        exclude_unset: bool = True,
+        exclude_none: bool = False,
+    ) -> JsonObject:
+        """Return the object as a dict keyed by the document's property names, with what was set.
+
+        keep_datetime: leave dates and times as they are instead of their ISO text. keep_nullable: add null for each
+        nullable property that was not set. datetime_encoder: makes the text of a time. exclude_unset: leave out
+        defaults. exclude_none: leave out nulls.
+        """
+        encode = datetime_encoder or datetime.isoformat
+        options = _DumpOptions(encode, keep_datetime, keep_nullable, exclude_unset, exclude_none)
+        return options.dump_model(self)
+
+    @classmethod
+    def from_json(cls, j: JsonObject, prune_none: bool = True) -> Self:  # noqa: FBT001, FBT002 - as in pymacaron 2
+        """Return the instance that the dict *j* describes; prune_none: take null for absent.
+
+        Raises: pydantic.ValidationError: *j* breaks the document.
+        """
+        return cls.model_validate(_prune_none(j) if prune_none else j)
+
+    def clone(self) -> Self:
+        """Return a deep copy."""
+        return self.model_copy(deep=True)
+
+    @classmethod
+    def get_model_name(cls) -> str:
+        """Return the name of the class."""
+        return cls.__name__
+
+    @classmethod
+    def get_model_api(cls) -> str:
+        """Return the name of the api that the model belongs to, ``""`` for a class that was not generated."""
+        return cls.__pymacaron_api__
+
+    @classmethod
+    def get_property_names(cls) -> list[str]:
+        """Return the names of all properties, as the document spells them."""
+        return [field.alias or name for name, field in cls.model_fields.items()]
+
+    @classmethod
+    def get_nullable_properties(cls) -> list[str]:
+        """Return the names of the optional properties that may be null, as the document spells them."""
+        return [field.alias or name for name, field in cls.model_fields.items() if _is_nullable(field)]
+
+    @classmethod
+    def diff_with(cls, other: type[BaseModel]) -> str:
+        """Return how the schema of *other* differs, as a unified diff; ``""`` if only descriptions do."""
+        return diff_models(cls, other)
+
+
+class PymacaronRootModel(RootModel[RootT], Generic[RootT]):
+    """A named schema that is no object: an array, an enum, a union, a map or a plain value, in ``root``."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+    __pymacaron_api__: ClassVar[str] = ""
+
+
+def unwrap(value: object) -> Any:
+    """Return *value* with each root model in it, also inside lists, tuples and dicts, replaced by its content."""
+    if isinstance(value, RootModel):
+        return unwrap(value.root)
+    if type(value) is list:
+        return [unwrap(item) for item in value]
+    if type(value) is tuple:
+        return tuple(unwrap(item) for item in value)
+    if type(value) is dict:
+        return {key: unwrap(item) for key, item in value.items()}
+    return value
+
+
+def dump_json(model: type[BaseModel], value: object) -> bytes:
+    """Return the JSON text of *value*, a valid value of *model*: an instance, or for root models plain Python.
+
+    Nothing is validated.
+    """
+    if issubclass(model, RootModel) and not isinstance(value, model):
+        value = model.model_construct(value)
+    return model.__pydantic_serializer__.to_json(value, by_alias=True)
+
+
+def diff_models(model: type[BaseModel], other: type[BaseModel]) -> str:
+    """Return the unified diff of two models' JSON schemas without titles and descriptions; ``""`` if they agree."""
+    names = [f"{getattr(cls, '__pymacaron_api__', '')}.{cls.__name__}" for cls in (model, other)]
+    texts = [json.dumps(_bare_schema(cls.model_json_schema()), indent=4, sort_keys=True) for cls in (model, other)]
+    lines = difflib.unified_diff(
+        texts[0].splitlines(), texts[1].splitlines(), fromfile=names[0], tofile=names[1], lineterm=""
+    )
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _DumpOptions:
+    """How `PymacaronBaseModel.to_json` writes values."""
+
+    encode: DatetimeEncoder
+    keep_datetime: bool
+    keep_nullable: bool
+    exclude_unset: bool
+    exclude_none: bool
+
+    def dump_model(self, model: BaseModel) -> JsonObject:
+        values: JsonObject = {}
+        for name, field in type(model).model_fields.items():
+            value = getattr(model, name)
+            if self._is_written(model, name, field, value):
+                values[field.alias or name] = self._dump(value)
+        for name, value in (model.model_extra or {}).items():
+            values[name] = self._dump(value)
+        return values
+
+    def _is_written(self, model: BaseModel, name: str, field: FieldInfo, value: object) -> bool:
+        is_set = name in model.model_fields_set or not self.exclude_unset
+        if value is not None:
+            return is_set
+        if self.exclude_none:
+            return False
+        if field.is_required():
+            return is_set
+        return _is_nullable(field) and (is_set or self.keep_nullable)
+
+    def _dump(self, value: object) -> Json:
+        if isinstance(value, RootModel):
+            value = value.root
+        if isinstance(value, BaseModel):
+            return self.dump_model(value)
+        if isinstance(value, list):
+            return [self._dump(item) for item in value]
+        if isinstance(value, dict):
+            return {key: self._dump(item) for key, item in value.items()}
+        if isinstance(value, date) and self.keep_datetime:
+            return value
+        return self.encode(value) if isinstance(value, datetime) else to_jsonable_python(value)
+
+
+def _prune_none(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {key: _prune_none(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_prune_none(item) for item in value]
+    return value
+
+
+def _bare_schema(schema: Json) -> Json:
+    """Return a JSON schema without titles and descriptions; properties of these names stay."""
+    if isinstance(schema, list):
+        return [_bare_schema(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    bare = {}
+    for key, value in schema.items():
+        if key in {"properties", "$defs"}:
+            bare[key] = {name: _bare_schema(item) for name, item in value.items()}
+        elif key not in {"title", "description"}:
+            bare[key] = _bare_schema(value)
+    return bare
