@@ -1,1 +1,59 @@
-"""pymacaron."""
+"""Spec-first microservices on Flask: one OpenAPI file gives routes, typed models, checks and errors.
+
+Write ``apis/pets.yaml`` and a function per operation; ``app = create_app(__name__, handlers="pets.handlers")`` serves them.
+"""
+
+from pymacaron.app import API, create_app, letsgo
+from pymacaron.config import PymConfig, get_config
+from pymacaron.crash import report_error, report_warning
+from pymacaron.exceptions import (
+    AuthError,
+    AuthInvalidTokenError,
+    AuthMissingHeaderError,
+    AuthTokenExpiredError,
+    BadResponseException,
+    ConfigError,
+    HandlerError,
+    InvalidParameterError,
+    PyMacaronException,
+    SpecError,
+    StartupError,
+    TargetError,
+    add_error,
+    is_error,
+)
+from pymacaron.monitor import monitor
+from pymacaron.pool import apipool, modelpool
+from pymacaron.server import find_port as get_port
+from pymacaron.service import Service, current_service, service_of
+
+__all__ = [
+    "API",
+    "AuthError",
+    "AuthInvalidTokenError",
+    "AuthMissingHeaderError",
+    "AuthTokenExpiredError",
+    "BadResponseException",
+    "ConfigError",
+    "HandlerError",
+    "InvalidParameterError",
+    "PyMacaronException",
+    "PymConfig",
+    "Service",
+    "SpecError",
+    "StartupError",
+    "TargetError",
+    "add_error",
+    "apipool",
+    "create_app",
+    "current_service",
+    "get_config",
+    "get_port",
+    "is_error",
+    "letsgo",
+    "modelpool",
+    "monitor",
+    "report_error",
+    "report_warning",
+    "service_of",
+]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from pymacaron.exceptions import Finding
-from pymacaron.spec import snake_case
+from pymacaron.spec.naming import snake_case
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -13,6 +13,7 @@ import pytest
 from flask import Flask
 
 from pymacaron.app import API
+from pymacaron.config import set_config
 
 CONFIG = "name: pets\njwt_secret: 0123456789abcdef0123456789abcdef\njwt_issuer: pets.test\njwt_audience: pets\n"
 PETS = """\
@@ -106,6 +107,7 @@ def make_service(tmp_path: Path) -> Iterator[MakeService]:
         return app
 
     yield make
+    set_config(None)
     sys.path[:] = paths
     for name in set(sys.modules) - modules:
         if name.startswith("handlers_"):

@@ -21,13 +21,13 @@ def test_parameters_reach_the_handler_typed(make_service: MakeService) -> None:
     client = make_service().test_client()
     client.set_cookie("session", "3")
     answer = client.get("/pets?limit=5&tag=a&tag=b", headers={"X-Tenant": "t1"})
-    assert answer.json == [{"id": 1, "name": "limit=5 tag=['a', 'b'] x_tenant='t1' session=3"}]
+    assert answer.json == [{"id": 1, "name": "limit=5 tag=['a', 'b'] x_tenant='t1' session=3", "born": None}]
 
 
 def test_absent_parameters_take_the_defaults(make_service: MakeService) -> None:
     """The document's default goes first, then the function's own."""
     answer = make_service().test_client().get("/pets")
-    assert answer.json == [{"id": 1, "name": "limit=20 tag=None x_tenant=None session=None"}]
+    assert answer.json == [{"id": 1, "name": "limit=20 tag=None x_tenant=None session=None", "born": None}]
 
 
 def test_a_body_arrives_as_model_and_leaves_as_json(make_service: MakeService) -> None:
@@ -238,9 +238,17 @@ def test_events_of_a_request(make_service: MakeService) -> None:
     ]
     one, nothing = finished
     assert (one.method, one.route, one.operation_id, one.status) == ("GET", "/pets/{petId}", "getPet", 200)
-    assert one.response_bytes == len(b'{"name":"Rex","id":3}')
+    assert one.response_bytes == len(b'{"name":"Rex","born":null,"id":3}')
     assert 0 < one.duration_s < 5
     assert (nothing.route, nothing.operation_id, nothing.status) == (None, None, 404)
+
+
+def test_auth_version_refuses_everyone_where_there_are_no_keys(make_service: MakeService) -> None:
+    """A service without tokens still has /auth/version."""
+    client = make_service(config="name: x\n").test_client()
+    missing, given = client.get("/auth/version"), client.get("/auth/version", headers={"Authorization": "Bearer abc"})
+    assert (missing.status_code, missing.json["error"]) == (401, "AUTHORIZATION_HEADER_MISSING")
+    assert (given.status_code, given.json["error_description"]) == (401, "This service has no key to verify tokens with")
 
 
 @pytest.mark.parametrize(
@@ -330,7 +338,7 @@ def test_streams_finish_when_they_are_closed(make_service: MakeService) -> None:
     finished: list[RequestFinished] = []
     service_of(app).bus.subscribe(RequestFinished, finished.append)
     answer = app.test_client().get("/stream", buffered=True)
-    assert (answer.text, answer.content_type) == ("ab", "text/plain; charset=utf-8")
+    assert (answer.text, answer.content_type) == ("ab", "text/plain")
     assert [event.response_bytes for event in finished] == [2]
 
 
