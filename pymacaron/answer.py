@@ -15,7 +15,7 @@ from pydantic_core import PydanticSerializationError, to_json
 from werkzeug.wrappers import Response as BaseResponse
 
 from pymacaron.events import ContractViolated
-from pymacaron.exceptions import BadResponseException
+from pymacaron.exceptions import BadResponseException, is_error
 from pymacaron.validation import describe
 
 if TYPE_CHECKING:
@@ -38,7 +38,12 @@ class Result:
 
     @classmethod
     def of(cls, returned: object) -> Result:
-        """Take apart ``value``, ``(value, status)``, ``(value, status, headers)`` or ``(value, headers)``."""
+        """Take apart ``value``, ``(value, status)``, ``(value, status, headers)`` or ``(value, headers)``.
+
+        A model with the fields of an error body says its own status.
+        """
+        if isinstance(returned, BaseModel) and is_error(returned):
+            return cls(returned, int(getattr(returned, "status")), {})  # noqa: B009 - a generated field
         if not isinstance(returned, tuple) or not 2 <= len(returned) <= 3:  # noqa: PLR2004 - the forms above
             return cls(returned, None, {})
         value, second, *rest = returned

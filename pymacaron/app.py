@@ -15,8 +15,8 @@ from flask import Flask
 from flask_compress import Compress
 from flask_cors import CORS
 
-from pymacaron import docs_ui
-from pymacaron.builtin import BUILTIN_FOLDER
+from pymacaron import builtin, docs_ui
+from pymacaron.auth import TOKEN_COOKIE, jwt_resolver
 from pymacaron.codegen import load_models
 from pymacaron.config import PymConfig, get_config, load_config, set_config
 from pymacaron.error_response import answer_errors
@@ -82,7 +82,10 @@ class API:
             response_validation=mode,
             error_callback=error_callback,
             error_reporter=error_reporter,
-            security_resolvers=dict(security_resolvers or {}),
+            security_resolvers={
+                builtin.TOKEN_SCHEME: jwt_resolver(prefix="Bearer", cookie=TOKEN_COOKIE),
+                **(security_resolvers or {}),
+            },
             json_encoders=dict(json_encoders or {}),
             ping_hooks=[ping_hook] if callable(ping_hook) else list(ping_hook),
         )
@@ -142,7 +145,9 @@ class API:
         """Load the built-in documents *names*, ``ping`` and ``crash``; a document of the service goes first."""
         for name in names:
             if name not in self.service.apis:
-                self._load(BUILTIN_FOLDER / f"{name}.yaml", is_served=True, modules=(f"pymacaron.builtin.{name}",))
+                self._load(
+                    builtin.BUILTIN_FOLDER / f"{name}.yaml", is_served=True, modules=(f"pymacaron.builtin.{name}",)
+                )
         return self
 
     def publish_apis(self, path: str = "doc", toc: str | None = None) -> API:  # noqa: ARG002 - toc kept from pymacaron 2

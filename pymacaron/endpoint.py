@@ -12,6 +12,7 @@ from pydantic_core import from_json
 from werkzeug.wrappers import Response as BaseResponse
 
 from pymacaron.answer import Answerer
+from pymacaron.crash import report_error
 from pymacaron.exceptions import InvalidParameterError, PyMacaronException, UnsupportedMediaTypeError
 from pymacaron.model import unwrap
 from pymacaron.parameters import ParameterReader, parse_scalar, read_shape
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pymacaron.spec import Api, Body, Media, Operation
 
 Guard = Callable[[], None]
+_FIRST_FATAL = 500
 
 
 class Endpoint:
@@ -55,10 +57,15 @@ class Endpoint:
         keywords = {self._handler.keywords[key]: value for key, value in keywords.items()}
         try:
             returned = self._call(body, **keywords) if self._handler.takes_body else self._call(**keywords)
+            if isinstance(returned, PyMacaronException):
+                raise returned
         except PyMacaronException as error:
             self._answerer.note_error(error.status)
             raise
-        return self._answerer.answer(returned)
+        response = self._answerer.answer(returned)
+        if response.status_code >= _FIRST_FATAL:
+            report_error(f"{self.operation.operation_id} answered {response.status_code}")
+        return response
 
 
 class RequestReader:
