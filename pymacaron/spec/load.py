@@ -12,7 +12,7 @@ import requests
 
 from pymacaron.exceptions import Finding, SpecError
 from pymacaron.json_types import Json, JsonObject
-from pymacaron.spec.yaml_text import MAX_DEPTH, TextFault, YamlError, YamlText, read_yaml
+from pymacaron.spec.yaml_text import MAX_DEPTH, TextFault, YamlError, YamlText, read_yaml, resolve_scalar
 
 _TIMEOUT_S = 30
 _HTTP_OK = 200
@@ -92,7 +92,7 @@ class _DuplicateKeyError(Exception):
 def _read_json(text: str) -> YamlText:
     """Read JSON; text that is not quite JSON (comments, keys that stand twice, flow YAML) is read as YAML."""
     try:
-        return YamlText(json.loads(text, object_pairs_hook=_take_pairs, parse_constant=_refuse_constant))
+        return YamlText(_DECODER.decode(text))
     except json.JSONDecodeError as error:
         return _read_as_yaml(text, TextFault(error.lineno, "", f"this is no valid JSON: {error.msg}", "Correct it"))
     except (ValueError, _DuplicateKeyError) as error:
@@ -118,6 +118,9 @@ def _take_pairs(pairs: list[tuple[str, Json]]) -> JsonObject:
 
 def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON value")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_take_pairs, parse_constant=_refuse_constant, parse_float=resolve_scalar)
 
 
 def _depth(data: Json) -> int:

@@ -22,11 +22,11 @@ def class_name(text: str) -> str:
     """Return *text* as the name of a class: ``new-pet`` -> ``NewPet``, ``api.v2`` -> ``ApiV2``.
 
     Capitals inside a word stay. Names that a generated module needs itself get an ending: ``Field`` -> ``FieldModel``;
-    without a Latin letter to begin with they get ``Model`` in front.
+    those that begin with a digit get ``Model`` in front, those without Latin letters or digits are ``Unnamed``.
     """
     name = "".join(word[0].upper() + word[1:] for word in _WORD.findall(text))
     if not name or name[0].isdigit():
-        name = f"Model{name}"
+        name = f"Model{name}" if name else "Unnamed"
     is_taken = name in _RESERVED_CLASSES or keyword.iskeyword(name)
     return f"{name}Model" if is_taken else name
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import NamedTuple, NoReturn
@@ -84,7 +85,9 @@ def resolve_scalar(value: str) -> Json:
         return int(value)
     if _HEX.fullmatch(value):
         return int(value, 16)
-    return float(value) if _FLOAT.fullmatch(value) else value
+    if _FLOAT.fullmatch(value) and math.isfinite(number := float(value)):
+        return number
+    return value
 
 
 def _explain(error: yaml.MarkedYAMLError, text: str) -> TextFault:
