@@ -72,7 +72,8 @@ def _take_token(value: str, header: str, prefix: str) -> str:
     if not tokens:
         raise _invalid(f"Token not found in {header} header", prefix)
     if len(tokens) > 1:
-        raise _invalid(f"{header} header must be {prefix} + space + token", prefix)
+        form = f"be {prefix} + space + token" if prefix else "hold one token"
+        raise _invalid(f"{header} header must {form}", prefix)
     return tokens[0]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flask import request
@@ -73,8 +73,8 @@ class _Check:
             return None
         if isinstance(found, str):
             return {"sub": found}
-        if isinstance(found, Mapping):
-            return dict(found)
+        if isinstance(found, dict):
+            return found
         raise TypeError(
             f"The resolver of {self._scheme.name} returned a {type(found).__name__}. "
             "Return the user's id, a dict of token data, or None"
@@ -142,5 +142,5 @@ def _identify_all(checks: list[_Check]) -> JsonObject | None:
         found = check.identify()
         if found is None:
             return None
-        claims = {**found, **claims}
+        claims = {**found, **claims} if claims else found
     return claims
