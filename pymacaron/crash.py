@@ -34,13 +34,29 @@ def report_error(
     data: JSON-like facts of the caller's own; secrets in them are masked. caught: the exception behind it. The report
     adds request_id, user_id, operation_id, method, route, trace, error_caught and is_fatal_error.
     """
+    return _report(title, data, caught, is_fatal=is_fatal)
+
+
+def report_warning(
+    title: str, data: Mapping[str, object] | None = None, exception: BaseException | str | None = None
+) -> str:
+    """Report something that its owners should know and that did not fail the request; return its error id."""
+    return _report(title, data, exception, is_fatal=False)
+
+
+def _report(
+    title: str, data: Mapping[str, object] | None, caught: BaseException | str | None, *, is_fatal: bool
+) -> str:
     error_id = uuid4().hex
     exception = caught if isinstance(caught, BaseException) else None
-    facts = redact({**_describe_request(), **(data or {})}, get_config().find_secrets())
-    facts |= redact(
-        {"trace": _format_trace(exception), "error_caught": _format_caught(caught), "is_fatal_error": is_fatal},
-        get_config().find_secrets(),
-    )
+    facts = {
+        **_describe_request(),
+        **(data or {}),
+        "trace": _format_trace(exception),
+        "error_caught": f"{type(caught).__name__}: {caught}" if exception else caught,
+        "is_fatal_error": is_fatal,
+    }
+    facts = redact(facts, get_config().find_secrets())
     service = current_app.extensions.get("pymacaron") if has_app_context() else None
     if isinstance(service, Service) and service.bus.is_heard(ErrorReported):
         service.bus.emit(ErrorReported(title, facts, exception, error_id, fatal=is_fatal))
@@ -48,13 +64,6 @@ def report_error(
         level = logging.ERROR if is_fatal else logging.WARNING
         log.log(level, "%s (error_id %s)", title, error_id, extra={"error_id": error_id, "data": facts})
     return error_id
-
-
-def report_warning(
-    title: str, data: Mapping[str, object] | None = None, exception: BaseException | str | None = None
-) -> str:
-    """Report something that its owners should know and that did not fail the request; return its error id."""
-    return report_error(title, data=data, caught=exception, is_fatal=False)
 
 
 def _describe_request() -> JsonObject:
@@ -73,9 +82,5 @@ def _format_trace(exception: BaseException | None) -> str:
     """Return the exception's trace; without one, the way to the line that reports."""
     if exception is not None:
         return "".join(traceback.format_exception(exception))
-    own = 2  # this function and report_error
+    own = 3  # this function, _report, and report_error or report_warning
     return "".join(traceback.format_stack()[:-own])
-
-
-def _format_caught(caught: BaseException | str | None) -> str | None:
-    return f"{type(caught).__name__}: {caught}" if isinstance(caught, BaseException) else caught

@@ -1,0 +1,102 @@
+"""Errors that handlers notice reach whoever listens, with what is known of the request."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from flask import Flask, jsonify
+from pydantic import SecretStr
+from werkzeug.wrappers import Response
+
+from pymacaron.config import PymConfig
+from pymacaron.crash import report_error, report_warning
+from pymacaron.events import ErrorReported
+from pymacaron.log import user_id_var
+from pymacaron.request_events import watch_requests
+from pymacaron.service import Service
+from pymacaron.spec.model import Operation
+
+OPERATION = Operation("getPet", "GET", "/pets/{id}", "/paths/~1pets~1{id}/get", None, (), None, (), ())
+
+
+@pytest.fixture
+def service() -> Service:
+    """Build a service with an operation that reports an error, and one that reports a warning."""
+    app = Flask("pets")
+    service = Service(app, PymConfig(jwt_secret=SecretStr("hunter2-hunter2")))
+    app.extensions["pymacaron"] = service
+
+    def find(pet_id: str) -> None:
+        raise LookupError(f"no pet {pet_id} under hunter2-hunter2")
+
+    def get_pet(pet_id: str) -> Response:
+        user_id_var.set("bob")
+        try:
+            find(pet_id)
+        except LookupError as error:
+            return jsonify(report_error("No pet", {"password": "x", "pet": pet_id}, caught=error))
+
+    get_pet.operation = OPERATION  # type: ignore[attr-defined]  # as the view of an operation has it
+    app.add_url_rule("/pets/<pet_id>", view_func=get_pet)
+    app.add_url_rule("/other", view_func=lambda: jsonify(report_warning("Odd", exception="too slow")))
+    watch_requests(service)
+    return service
+
+
+def test_an_error_in_a_request(service: Service) -> None:
+    """The report names request, user, operation and trace, keeps the handler's facts, and masks secrets."""
+    heard: list[ErrorReported] = []
+    service.bus.subscribe(ErrorReported, heard.append)
+    error_id = service.app.test_client().get("/pets/7", headers={"X-Request-Id": "r1"}).json
+    (event,) = heard
+    assert event.error_id == error_id
+    assert event.title == "No pet"
+    assert event.fatal
+    assert isinstance(event.exception, LookupError)
+    trace = event.data.pop("trace")
+    assert event.data == {
+        "request_id": "r1",
+        "user_id": "bob",
+        "operation_id": "getPet",
+        "method": "GET",
+        "route": "/pets/{id}",
+        "password": "**********",
+        "pet": "7",
+        "error_caught": "LookupError: no pet 7 under **********",
+        "is_fatal_error": True,
+    }
+    assert isinstance(trace, str)
+    assert trace.endswith("LookupError: no pet 7 under **********\n")
+    assert "hunter2" not in trace
+
+
+def test_a_warning_in_a_request(service: Service) -> None:
+    """A warning is not fatal; without an exception the trace leads to the line that reports."""
+    heard: list[ErrorReported] = []
+    service.bus.subscribe(ErrorReported, heard.append)
+    service.app.test_client().get("/other")
+    (event,) = heard
+    assert not event.fatal
+    assert event.exception is None
+    assert event.data["error_caught"] == "too slow"
+    assert event.data["operation_id"] is None
+    assert 'report_warning("Odd"' in str(event.data["trace"]).rstrip().splitlines()[-1]
+
+
+def test_nobody_listens(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+    """Where nobody listens, the error goes to the log."""
+    error_id = service.app.test_client().get("/pets/7").json
+    (record,) = [record for record in caplog.records if record.name == "pymacaron.crash"]
+    assert record.getMessage() == f"No pet (error_id {error_id})"
+    assert record.levelno == logging.ERROR
+    assert "hunter2" not in str(vars(record))
+
+
+def test_outside_of_a_service(caplog: pytest.LogCaptureFixture) -> None:
+    """Scripts may report too; their reports go to the log."""
+    error_id = report_warning("Late", {"job": "nightly"})
+    (record,) = caplog.records
+    assert record.getMessage() == f"Late (error_id {error_id})"
+    assert record.levelno == logging.WARNING
+    assert vars(record)["data"]["job"] == "nightly"
