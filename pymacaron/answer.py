@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from flask import Response
 from pydantic import BaseModel, RootModel, ValidationError
@@ -96,6 +96,8 @@ class Answerer:
         self._models = models
         self._default_status = _default_status(operation)
         self._default_empty_status = _default_status(operation, is_empty=True)
+        names = (media.model_name for response in operation.responses for media in response.media)
+        self._list_items = {models[name]: _list_item(models[name]) for name in names if name}
         self._declared: dict[int, DeclaredResponse | None] = {}
 
     def answer(self, returned: object) -> BaseResponse:
@@ -120,7 +122,7 @@ class Answerer:
             return self._finish(Response(b"", status=status), result.headers, is_bodiless=True)
         if isinstance(result.value, Iterator):
             mimetype = media.media_type if media else "application/octet-stream"
-            return self._finish(Response(result.value, status=status, content_type=mimetype), result.headers)  # type: ignore[arg-type]  # chunks are str or bytes
+            return self._finish(Response(result.value, status=status, content_type=mimetype), result.headers)
         return self._answer_value(result, status, media)
 
     def _answer_value(self, result: Result, status: int, media: Media | None) -> BaseResponse:
@@ -137,7 +139,7 @@ class Answerer:
         model = self._models.get(media.model_name) if media and media.model_name else None
         encoders = self._service.json_encoders
         try:
-            if model is not None and not encoders and _is_trusted(value, model):
+            if model is not None and not encoders and self._is_trusted(value, model):
                 if issubclass(model, RootModel) and not isinstance(value, model):
                     value = model.model_construct(value)
                 return model.__pydantic_serializer__.to_json(value, by_alias=True)  # type: ignore[attr-defined,no-any-return]
@@ -152,6 +154,13 @@ class Answerer:
             except ValidationError as error:
                 self._violate(f"response {status}", describe(error))
         return data
+
+    def _is_trusted(self, value: object, model: type) -> bool:
+        """Tell whether *value* was validated when it was made: an instance of the declared model, or a list of them."""
+        if type(value) is model:
+            return True
+        item = self._list_items.get(model)
+        return item is not None and type(value) is list and all(type(element) is item for element in value)
 
     def _answer_response(self, response: BaseResponse) -> BaseResponse:
         status = response.status_code
@@ -215,23 +224,14 @@ def _default_status(operation: Operation, *, is_empty: bool = False) -> int:
     return fallback or (HTTPStatus.NO_CONTENT if is_empty else HTTPStatus.OK)
 
 
-def _is_trusted(value: object, model: type) -> bool:
-    """Tell whether *value* was validated when it was made: an instance of the declared model, or a list of them."""
-    if type(value) is model:
-        return True
-    item = _list_item(model)
-    return item is not None and type(value) is list and all(type(element) is item for element in value)
-
-
 def _list_item(model: type) -> type[BaseModel] | None:
-    """Return X for a root model of ``list[X]``."""
+    """Return X for a root model of ``list[X]`` that asks nothing else of the list."""
     if not issubclass(model, RootModel):
         return None
-    annotation = model.model_fields["root"].annotation
-    arguments = getattr(annotation, "__args__", ())
-    is_list = getattr(annotation, "__origin__", None) is list and len(arguments) == 1
-    is_model = is_list and isinstance(arguments[0], type) and issubclass(arguments[0], BaseModel)
-    return arguments[0] if is_model else None
+    root = model.model_fields["root"]
+    items = get_args(root.annotation)
+    is_list = get_origin(root.annotation) is list and len(items) == 1 and not root.metadata
+    return items[0] if is_list and isinstance(items[0], type) and issubclass(items[0], BaseModel) else None
 
 
 def _encode(value: object, encoders: Encoders) -> bytes:

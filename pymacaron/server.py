@@ -21,6 +21,7 @@ from pymacaron.exceptions import ConfigError, Finding, StartupError
 METRICS_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _CANNOT_START = 2
 _DEFAULT_PORT = 80
+_THREADS = 16  # of each worker: more only help handlers that wait for others most of the time
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,8 @@ def _serve(options: ServerOptions, port: int) -> int:
         port=port,
         interface=Interfaces.WSGI,
         workers=options.workers,
+        blocking_threads=_THREADS,
+        websockets=False,
         reload=options.is_reloading,
         working_dir=options.folder,
         log_enabled=True,

@@ -8,11 +8,20 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from werkzeug.test import TestResponse
 
 from pymacaron.events import ContractViolated, ErrorReported, RequestFinished, RequestStarted
 from pymacaron.service import service_of
 
 MakeService = Callable[..., Flask]
+
+
+def body_of(answer: TestResponse) -> Any:
+    """Return the JSON of *answer*; there must be some."""
+    assert answer.json is not None, answer.text
+    return answer.json
+
+
 JSON = {"Content-Type": "application/json"}
 
 
@@ -21,20 +30,20 @@ def test_parameters_reach_the_handler_typed(make_service: MakeService) -> None:
     client = make_service().test_client()
     client.set_cookie("session", "3")
     answer = client.get("/pets?limit=5&tag=a&tag=b", headers={"X-Tenant": "t1"})
-    assert answer.json == [{"id": 1, "name": "limit=5 tag=['a', 'b'] x_tenant='t1' session=3", "born": None}]
+    assert body_of(answer) == [{"id": 1, "name": "limit=5 tag=['a', 'b'] x_tenant='t1' session=3", "born": None}]
 
 
 def test_absent_parameters_take_the_defaults(make_service: MakeService) -> None:
     """The document's default goes first, then the function's own."""
     answer = make_service().test_client().get("/pets")
-    assert answer.json == [{"id": 1, "name": "limit=20 tag=None x_tenant=None session=None", "born": None}]
+    assert body_of(answer) == [{"id": 1, "name": "limit=20 tag=None x_tenant=None session=None", "born": None}]
 
 
 def test_a_body_arrives_as_model_and_leaves_as_json(make_service: MakeService) -> None:
     """Bodies are model objects in and out; absent properties stay absent, nulls stay null."""
     client = make_service().test_client()
     answer = client.post("/pets", json={"name": "Rex", "born": None})
-    assert (answer.status_code, answer.json) == (201, {"id": 7, "name": "Rex", "born": None})
+    assert (answer.status_code, body_of(answer)) == (201, {"id": 7, "name": "Rex", "born": None})
 
 
 def test_a_handler_that_returns_none_answers_204(make_service: MakeService) -> None:
@@ -129,9 +138,9 @@ def test_wrong_requests(
 ) -> None:
     """Every refusal has the one error body."""
     answer = make_service().test_client().open(path, method=method, **options)
-    assert (answer.status_code, answer.json["status"], answer.json["error"]) == (status, status, error)
+    assert (answer.status_code, body_of(answer)["status"], body_of(answer)["error"]) == (status, status, error)
     if description is not None:
-        assert answer.json["error_description"] == description
+        assert body_of(answer)["error_description"] == description
 
 
 def test_405_names_the_allowed_methods(make_service: MakeService) -> None:
@@ -144,13 +153,13 @@ def test_a_body_that_is_too_large_is_refused(make_service: MakeService) -> None:
     """max_body_bytes bounds what is read."""
     app = make_service(config="name: x\nmax_body_bytes: 10\n")
     answer = app.test_client().post("/pets", json={"name": "a long name"})
-    assert (answer.status_code, answer.json["error"]) == (413, "REQUEST_ENTITY_TOO_LARGE")
+    assert (answer.status_code, body_of(answer)["error"]) == (413, "REQUEST_ENTITY_TOO_LARGE")
 
 
 def test_the_status_for_invalid_requests_is_configurable(make_service: MakeService) -> None:
     """validation_status: 422 changes status, not code."""
     answer = make_service(config="name: x\nvalidation_status: 422\n").test_client().get("/pets?limit=0")
-    assert (answer.status_code, answer.json["status"], answer.json["error"]) == (422, 422, "INVALID_PARAMETER")
+    assert (answer.status_code, body_of(answer)["status"], body_of(answer)["error"]) == (422, 422, "INVALID_PARAMETER")
 
 
 WRONG = """
@@ -168,15 +177,15 @@ def delete_pet(pet_id):
 def test_enforce_answers_500_with_the_reason(make_service: MakeService) -> None:
     """In development a wrong answer never leaves the service."""
     client = make_service(handlers=WRONG).test_client()
-    assert client.get("/pets").json["error_description"] == (
+    assert body_of(client.get("/pets"))["error_description"] == (
         "listPets, response 200: /0/id: Input should be a valid integer"
     )
     undeclared = client.post("/pets", json={"name": "x"})
-    assert (undeclared.status_code, undeclared.json["error_description"]) == (
+    assert (undeclared.status_code, body_of(undeclared)["error_description"]) == (
         500,
         "createPet, response 202: the document declares no status 202 for this operation",
     )
-    assert client.delete("/pets/1").json["error_description"] == (
+    assert body_of(client.delete("/pets/1"))["error_description"] == (
         "deletePet, response 204: status 204 has no body, the handler returned one"
     )
 
@@ -187,7 +196,7 @@ def test_observe_sends_the_answer_and_tells(make_service: MakeService) -> None:
     violations: list[ContractViolated] = []
     service_of(app).bus.subscribe(ContractViolated, violations.append)
     answer = app.test_client().get("/pets")
-    assert (answer.status_code, answer.json) == (200, [{"id": "one", "name": "Rex"}])
+    assert (answer.status_code, body_of(answer)) == (200, [{"id": "one", "name": "Rex"}])
     assert violations == [ContractViolated("listPets", "response 200", "/0/id: Input should be a valid integer")]
 
 
@@ -208,10 +217,10 @@ def test_an_unexpected_exception_tells_the_caller_nothing(make_service: MakeServ
     reports: list[ErrorReported] = []
     service_of(app).bus.subscribe(ErrorReported, reports.append)
     answer = app.test_client().get("/pets/3")
-    assert (answer.status_code, answer.json["error"]) == (500, "SERVER_ERROR")
+    assert (answer.status_code, body_of(answer)["error"]) == (500, "SERVER_ERROR")
     assert "password" not in answer.text
     assert (reports[0].error_id, reports[0].fatal, reports[0].data["operation_id"]) == (
-        answer.json["error_id"],
+        body_of(answer)["error_id"],
         True,
         "getPet",
     )
@@ -221,7 +230,7 @@ def test_an_unexpected_exception_tells_the_caller_nothing(make_service: MakeServ
 def test_debug_mode_shows_what_was_caught(make_service: MakeService) -> None:
     """In debug mode the text helps the developer."""
     answer = make_service(handlers=WRONG).test_client().get("/pets/3")
-    assert answer.json["error_caught"] == "ValueError: the password is 1234"
+    assert body_of(answer)["error_caught"] == "ValueError: the password is 1234"
 
 
 def test_events_of_a_request(make_service: MakeService) -> None:
@@ -247,8 +256,11 @@ def test_auth_version_refuses_everyone_where_there_are_no_keys(make_service: Mak
     """A service without tokens still has /auth/version."""
     client = make_service(config="name: x\n").test_client()
     missing, given = client.get("/auth/version"), client.get("/auth/version", headers={"Authorization": "Bearer abc"})
-    assert (missing.status_code, missing.json["error"]) == (401, "AUTHORIZATION_HEADER_MISSING")
-    assert (given.status_code, given.json["error_description"]) == (401, "This service has no key to verify tokens with")
+    assert (missing.status_code, body_of(missing)["error"]) == (401, "AUTHORIZATION_HEADER_MISSING")
+    assert (given.status_code, body_of(given)["error_description"]) == (
+        401,
+        "This service has no key to verify tokens with",
+    )
 
 
 @pytest.mark.parametrize(
@@ -323,8 +335,8 @@ def test_other_bodies(make_service: MakeService) -> None:
     """Forms arrive as keywords, text as str, anything else as bytes; answers likewise."""
     client = make_service(document=FORMS, handlers=FORM_HANDLERS).test_client()
     uploaded = client.post("/upload", data={"count": "2", "file": (io.BytesIO(b"abc"), "a.txt")})
-    assert uploaded.json == 5
-    assert client.post("/upload", data={"count": "x"}).json["error_description"] == (
+    assert body_of(uploaded) == 5
+    assert body_of(client.post("/upload", data={"count": "x"}))["error_description"] == (
         "form file: a file is required; form count: Input should be a valid integer"
     )
     assert client.post("/text", data="abc", headers={"Content-Type": "text/plain"}).text == "ABC"
@@ -346,6 +358,6 @@ def test_a_body_without_schema_is_passed_as_it_is(make_service: MakeService) -> 
     """`{}` allows any JSON; a handler may add headers without naming a status."""
     client = make_service(document=FORMS, handlers=FORM_HANDLERS).test_client()
     answer = client.post("/any", json=[1, None])
-    assert (answer.json, answer.headers["X-Own"]) == ({"got": [1, None]}, "1")
-    assert client.post("/any").json == {"got": None}
+    assert (body_of(answer), answer.headers["X-Own"]) == ({"got": [1, None]}, "1")
+    assert body_of(client.post("/any")) == {"got": None}
     assert client.post("/any", data="{", headers=JSON).status_code == 400

@@ -11,7 +11,8 @@ from pymacaron.events import Bus, ContractViolated, SectionTimed
 
 def test_listeners_hear_their_events_in_order() -> None:
     """Listeners of an event's class hear it in the order in which they subscribed."""
-    bus, heard = Bus(), []
+    bus = Bus()
+    heard: list[tuple[str, SectionTimed]] = []
     bus.subscribe(SectionTimed, lambda event: heard.append(("first", event)))
     bus.subscribe(SectionTimed, lambda event: heard.append(("second", event)))
     event = SectionTimed("db", "select", 0.1)
@@ -29,7 +30,8 @@ def test_is_heard_tells_whether_anyone_listens() -> None:
 
 def test_a_listener_that_raises_is_logged_and_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """A broken listener neither stops the emitter nor the listeners after it."""
-    bus, heard = Bus(), []
+    bus = Bus()
+    heard: list[SectionTimed] = []
 
     def fail(_: SectionTimed) -> None:
         raise ValueError("broken")

@@ -124,7 +124,9 @@ def test_a_port_in_use_is_one_message(folder: Path) -> None:
             id="handler",
         ),
         pytest.param("apis/pids.yaml", "openapi: [", "{folder}/apis/pids.yaml:", id="broken YAML"),
-        pytest.param("pym-config.yaml", "name: [", "pym-config.yaml:2: this is no valid YAML: ", id="broken configuration"),
+        pytest.param(
+            "pym-config.yaml", "name: [", "pym-config.yaml:2: this is no valid YAML: ", id="broken configuration"
+        ),
         pytest.param(
             "pym-config.yaml",
             "jwt_secret: NO_SUCH_SECRET\nenv_secrets: [NO_SUCH_SECRET]\n",
