@@ -1,6 +1,6 @@
 """Spec-first microservices on Flask: one OpenAPI file gives routes, typed models, checks and errors.
 
-Write ``apis/pets.yaml`` and a function per operation; ``app = create_app(__name__, handlers="pets.handlers")`` serves them.
+Write ``apis/pets.yaml`` and one function per operation; ``create_app(__name__, handlers="pets.handlers")`` serves them.
 """
 
 from pymacaron.app import API, create_app, letsgo
