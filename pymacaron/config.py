@@ -153,7 +153,7 @@ def load_config(folder: Path | None = None, *, path: str | Path | None = None, e
     """
     env = env or os.environ.get("PYM_ENV") or None
     found = find_config_file(folder, path, env)
-    home = (folder or (found.parent if found else Path())).resolve()
+    home = (folder or (found.parent if found else Path(path or "."))).resolve()
     if found is None:
         return PymConfig(folder=home, apis_path=home / "apis", env=env, name=home.name)
     file = read_config_file(found)

@@ -31,10 +31,8 @@ def build_guard(service: Service, api: Api, operation: Operation) -> Guard | Non
     where one of them is ``{}``, a request without credentials passes, one with wrong credentials does not.
     Raises: ConfigError: a scheme has no resolver, or jwt_* keys are missing or wrong.
     """
-    settings = JwtSettings.of(service.config)
-    # The built-in /auth/version is part of every service, also of those that do without tokens.
-    if _is_decorated(operation) and not (settings.is_empty and api.name == "ping"):
-        build_verifier(settings)
+    if _is_decorated(operation):
+        build_verifier(JwtSettings.of(service.config))
     findings: list[Finding] = []
     alternatives = []
     for requirement in operation.security:

@@ -82,6 +82,26 @@ def test_no_file(tmp_path: Path) -> None:
     assert not config.use_base_path
 
 
+def test_a_named_folder_without_file(tmp_path: Path) -> None:
+    """A folder that is named is the service's, also without a file in it."""
+    (tmp_path / "svc").mkdir()
+    assert load_config(path="svc").apis_path == tmp_path / "svc" / "apis"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        pytest.param("response_validation", "sample:0.01", "sample:0.01", id="sample"),
+        pytest.param("response_validation", "observe", "observe", id="observe"),
+        pytest.param("log_level", "debug", "DEBUG", id="log-level"),
+    ],
+)
+def test_checked_texts(tmp_path: Path, key: str, value: str, expected: str) -> None:
+    """Texts that have a grammar of their own pass when they keep it."""
+    write(tmp_path, **{key: value})
+    assert getattr(load_config(tmp_path), key) == expected
+
+
 def test_an_empty_file(tmp_path: Path) -> None:
     """A file with comments only gives the defaults."""
     (tmp_path / "pym-config.yaml").write_text("# nothing yet\n")
