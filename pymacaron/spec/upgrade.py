@@ -63,8 +63,10 @@ def upgrade(root: JsonObject, dialect: Dialect) -> Upgraded:
     if dialect.version == "2.0":
         return Upgraded(*upgrade_swagger(root))
     hook = partial(_upgrade_object, is_older=dialect.version == "3.0")
-    document = rebuild(dialect.rules, "document", root, hook)
-    return Upgraded(document | {"openapi": TARGET_VERSION})
+    document = rebuild(dialect.rules, "document", root, hook) | {"openapi": TARGET_VERSION}
+    if "paths" in dialect.rules["document"].required:
+        document.setdefault("paths", {})  # where it was missing, that was told
+    return Upgraded(document)
 
 
 def _upgrade_object(kind: str, node: JsonObject, *, is_older: bool) -> Json:
