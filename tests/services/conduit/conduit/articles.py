@@ -38,7 +38,10 @@ def add_article(
     session: Session, author: UserRow, *, title: str, description: str, body: str, tags: Sequence[str]
 ) -> ArticleRow:
     """Add an article with a slug of its own; of equal tags the first one counts."""
+    moment = now()
     article = ArticleRow(
+        created_at=moment,
+        updated_at=moment,
         slug=_find_free_slug(session, title),
         title=title,
         description=description,

@@ -8,7 +8,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from conduit.errors import ForbiddenError, NotFoundError
-from conduit.tables import ArticleRow, CommentRow, Follow, UserRow
+from conduit.tables import ArticleRow, CommentRow, Follow, UserRow, now
 
 _NOBODY = 0
 
@@ -23,7 +23,8 @@ class CommentView:
 
 def add_comment(session: Session, article: ArticleRow, author: UserRow, body: str) -> CommentRow:
     """Add a comment."""
-    comment = CommentRow(article_id=article.id, author=author, body=body)
+    moment = now()
+    comment = CommentRow(article_id=article.id, author=author, body=body, created_at=moment, updated_at=moment)
     session.add(comment)
     session.flush()
     return comment

@@ -16,7 +16,7 @@ _USER_ID = re.compile(r"[1-9][0-9]{0,17}")
 def find_viewer(session: Session) -> UserRow | None:
     """Return the caller, None without a token. Raises AuthInvalidTokenError if the token's user does not exist."""
     user_id = get_userid()
-    if user_id is None:
+    if not user_id:
         return None
     user = session.get(UserRow, int(user_id)) if _USER_ID.fullmatch(user_id) else None
     if user is None:

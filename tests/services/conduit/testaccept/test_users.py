@@ -89,7 +89,7 @@ def _broken_users() -> Iterator[object]:
         yield pytest.param(field, value, id=name)
 
 
-@pytest.mark.parametrize(("field", "value"), _broken_users())
+@pytest.mark.parametrize(("field", "value"), list(_broken_users()))
 def test_broken_registration(nobody: Account, field: str, value: object) -> None:
     """A registration with one broken field is refused; the answer names the field, and never shows its value."""
     messages = nobody.call("POST", "/users", {"user": _new_user() | {field: value}}, status=422)
