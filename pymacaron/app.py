@@ -19,6 +19,7 @@ from pymacaron import builtin, docs_ui
 from pymacaron.auth import TOKEN_COOKIE, jwt_resolver
 from pymacaron.codegen import load_models
 from pymacaron.config import PymConfig, get_config, load_config, set_config
+from pymacaron.crash import fit_reporter
 from pymacaron.error_response import answer_errors
 from pymacaron.exceptions import ConfigError, Finding, HandlerError, SpecError, StartupError
 from pymacaron.log import setup_logging
@@ -81,7 +82,7 @@ class API:
             is_debug=debug,
             response_validation=mode,
             error_callback=error_callback,
-            error_reporter=error_reporter,
+            error_reporter=fit_reporter(error_reporter) if error_reporter else None,
             security_resolvers={
                 builtin.TOKEN_SCHEME: jwt_resolver(prefix="Bearer", cookie=TOKEN_COOKIE),
                 **(security_resolvers or {}),
@@ -257,6 +258,7 @@ def letsgo(name: str, callback: Callable[..., object]) -> None:
     ``server:app`` it only builds the app. Either way it calls ``callback(port, debug)``.
     """
     if name != "__main__":
+        _choose_config(name)
         callback(find_port(), _is_debug_environment())
         return
 
@@ -270,12 +272,20 @@ def letsgo(name: str, callback: Callable[..., object]) -> None:
         if debug:
             os.environ["PYM_DEBUG"] = "1"
         try:
+            _choose_config(name)
             callback(port or find_port(), debug)
         except StartupError as error:
             click.echo(f"{error}", err=True)
             sys.exit(2)
 
     main()
+
+
+def _choose_config(name: str) -> None:
+    """Load the configuration beside module *name*, for callbacks that read it before they call `API`."""
+    file = sys.modules[name].__file__
+    if not get_config().is_chosen:
+        get_config().load_pym_config(path=Path(file).resolve().parent if file else None)
 
 
 def _find_config(folder: Path) -> PymConfig:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -19,6 +20,7 @@ from pymacaron.service import Service
 
 if TYPE_CHECKING:
     from pymacaron.json_types import JsonObject
+    from pymacaron.service import ErrorReporter
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +44,15 @@ def report_warning(
 ) -> str:
     """Report something that its owners should know and that did not fail the request; return its error id."""
     return _report(title, data, exception, is_fatal=False)
+
+
+def fit_reporter(function: Callable[..., object]) -> ErrorReporter:
+    """Return *function* as an error reporter, also if it takes title and data only, as pymacaron 2 passed them."""
+    try:
+        inspect.signature(function).bind("title", {}, None)
+    except TypeError:
+        return lambda title, data, _exception: function(title, data)
+    return function
 
 
 def _report(

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from werkzeug.wrappers import Response
 
 from pymacaron.config import PymConfig
-from pymacaron.crash import report_error, report_warning
+from pymacaron.crash import fit_reporter, report_error, report_warning
 from pymacaron.events import ErrorReported
 from pymacaron.log import user_id_var
 from pymacaron.request_events import watch_requests
@@ -91,6 +91,16 @@ def test_nobody_listens(service: Service, caplog: pytest.LogCaptureFixture) -> N
     assert record.getMessage() == f"No pet (error_id {error_id})"
     assert record.levelno == logging.ERROR
     assert "hunter2" not in str(vars(record))
+
+
+def test_reporters_of_pymacaron_2() -> None:
+    """A reporter takes title, data and exception, or only the first two."""
+    heard: list[object] = []
+    error = KeyError()
+    fit_reporter(lambda title, data: heard.append((title, data)))("a", {"x": 1}, error)
+    fit_reporter(lambda title, data, exception: heard.append((title, data, exception)))("b", {}, error)
+    fit_reporter(lambda *args: heard.append(args))("c", {}, None)
+    assert heard == [("a", {"x": 1}), ("b", {}, error), ("c", {}, None)]
 
 
 def test_outside_of_a_service(caplog: pytest.LogCaptureFixture) -> None:
