@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from pymacaron.codegen import write_models
+from pymacaron.config import load_config
 from pymacaron.demo import demo
 from pymacaron.exceptions import Finding, SpecError, StartupError
 from pymacaron.scaffold import new
@@ -38,9 +39,7 @@ class _Commands(click.Group):
         try:
             command: click.Command = next(iter(found)).load()
         except ModuleNotFoundError as error:
-            raise click.ClickException(
-                f"pymacaron {cmd_name} needs {error.name}. Run: pip install 'pymacaron[testing]'"
-            ) from error
+            return _missing_command(cmd_name, error.name or "a package")
         return command
 
     def invoke(self, ctx: click.Context) -> object:
@@ -50,6 +49,18 @@ class _Commands(click.Group):
         except StartupError as error:
             click.echo(f"{error}", err=True)
             sys.exit(_BAD_INPUT)
+
+
+def _missing_command(name: str, package: str) -> click.Command:
+    """Stand in for a command whose optional dependency is not installed."""
+    message = f"pymacaron {name} needs {package}, which is not installed. Run: pip install 'pymacaron[testing]'"
+
+    def tell(**_: object) -> None:
+        click.echo(message, err=True)
+        sys.exit(_BAD_INPUT)
+
+    settings = {"ignore_unknown_options": True, "allow_extra_args": True}
+    return click.Command(name, callback=tell, help=f"Needs {package}.", context_settings=settings)
 
 
 @click.group(cls=_Commands)
@@ -69,7 +80,13 @@ def main() -> None:
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=None, help="Port; 0 is any free one. Default: $PORT or 8000."
 )
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    envvar="PYM_GUNICORN_WORKERS_COUNT",
+    default=None,
+    help="Processes. Default: worker_count in pym-config.yaml, else 1.",
+)
 @click.option("--reload", "is_reloading", is_flag=True, help="Restart when a file changes.")
 @click.option(
     "--debug", "is_debug", is_flag=True, help="Show the texts of errors to callers; write stale models again."
@@ -80,7 +97,7 @@ def run_command(  # noqa: PLR0913 - one argument an option
     target: str,
     host: str,
     port: int | None,
-    workers: int,
+    workers: int | None,
     is_reloading: bool,  # noqa: FBT001 - click passes it by keyword
     is_debug: bool,  # noqa: FBT001
     env: str | None,
@@ -95,7 +112,7 @@ def run_command(  # noqa: PLR0913 - one argument an option
         target=target,
         host=host,
         port=_default_port() if port is None else port,
-        workers=workers,
+        workers=workers or load_config(folder.resolve()).worker_count or 1,
         is_reloading=is_reloading,
         is_debug=is_debug,
     )

@@ -65,8 +65,9 @@ def stop(process: subprocess.Popen[str]) -> int:
 
 
 def test_run_serves_with_several_workers(folder: Path) -> None:
-    """Both workers answer, and a signal ends them with code 0."""
-    process, url = start(folder, "--workers", "2")
+    """worker_count of the configuration is the default; all workers answer, and a signal ends them with code 0."""
+    (folder / "pym-config.yaml").write_text("worker_count: 2\n")
+    process, url = start(folder)
     try:
         pids = {requests.get(f"{url}/pid", timeout=5).json() for _ in range(60)}
     finally:
