@@ -55,12 +55,13 @@ def _read_api(text: SourceText, name: str, folder: Path | None) -> Api:
     shape = check_shape(bundle, dialect.rules, dialect.folders)
     # Faults are placed before the tree changes under them.
     findings += [bundle.finding(fault) for fault in shape.faults]
-    looped = gather_parts(bundle, shape.references, dialect.folders)
+    findings += [bundle.finding(fault) for fault in gather_parts(bundle, shape.references, dialect.folders)]
     upgraded = upgrade(bundle.root, dialect)
+    findings += [bundle.finding(fault) for fault in upgraded.faults]
     bundle.moves.append(upgraded.moves)
     document, model_names, moves = rename_schemas(upgraded.document)
     bundle.moves.append(moves)
-    findings += [bundle.finding(fault) for fault in looped + check_document(document)]
+    findings += [bundle.finding(fault) for fault in check_document(document)]
     findings += bundle.findings
     if findings:
         raise SpecError(_sort(findings))

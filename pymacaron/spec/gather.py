@@ -44,7 +44,8 @@ def gather_parts(
             if identity not in names:
                 names[identity] = _place_part(bundle, folder, reference.target, moves)
             place = names[identity]
-        reference.holder[reference.key] = "#" + quote(place, safe="/~!$&'()*+,;=:@")
+        reference.holder[reference.key] = _write_reference(place)
+    _share_path_items(bundle, names)
     bundle.root.pop(FILES_KEY, None)
     bundle.moves.append(moves)
     return faults
@@ -60,6 +61,19 @@ def _place_part(bundle: Bundle, folder: tuple[str, ...], target: str, moves: dic
     pointer = join_pointer("", *folder, name)
     moves[pointer] = target
     return pointer
+
+
+def _share_path_items(bundle: Bundle, names: Mapping[tuple[str, str], str]) -> None:
+    """Make paths whose item others refer to refer to the same part, so that its operations are one, not copies."""
+    paths = bundle.root.get("paths", {})
+    for (kind, target), place in names.items():
+        tokens = split_pointer(target)
+        if kind == "path-item" and tokens[:-1] == ["paths"]:
+            paths[tokens[1]] = {"$ref": _write_reference(place)}
+
+
+def _write_reference(place: str) -> str:
+    return "#" + quote(place, safe="/~!$&'()*+,;=:@")
 
 
 def _describe_part(target: str) -> str:

@@ -23,8 +23,8 @@ class Located(NamedTuple):
 class WrittenOperation:
     """One method of one path.
 
-    operation_id: as written, or made of method and path. parameters: its own and those of its path that it does not
-    replace.
+    operation_id: as written, or made of method and path; with a number where a path item stands under several paths.
+    parameters: its own and those of its path that it does not replace.
     """
 
     method: str
@@ -52,12 +52,13 @@ def iterate_operations(document: JsonObject) -> Iterator[WrittenOperation]:
         for operation in _iterate_item(document, path, item)
     ]
     taken = {operation.operation_id for operation in operations}
+    used = set()
     for operation in operations:
-        if operation.operation_id:
-            yield operation
-            continue
-        operation_id = unique_name(derive_operation_id(operation.method, operation.path), taken, "_")
-        taken.add(operation_id)
+        operation_id = operation.operation_id or derive_operation_id(operation.method, operation.path)
+        if operation_id in used or not operation.operation_id:
+            operation_id = unique_name(operation_id, taken, "_")
+            taken.add(operation_id)
+        used.add(operation_id)
         yield replace(operation, operation_id=operation_id)
 
 

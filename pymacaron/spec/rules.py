@@ -92,17 +92,17 @@ def _check_paths(document: JsonObject) -> Iterator[Fault]:
 
 
 def _check_operation_ids(operations: list[WrittenOperation]) -> Iterator[Fault]:
-    seen: dict[str, str] = {}
+    seen: dict[str, WrittenOperation] = {}
     for operation in operations:
         operation_id = operation.node.get("operationId")
         place = join_pointer(operation.pointer, "operationId")
-        label = f"{operation.method} {operation.path}"
         if operation_id == "":
             yield Fault(place, "operationId is empty", "Write a name or remove it")
-        elif operation_id in seen:
-            yield Fault(place, f"operationId {operation_id} is that of {seen[operation_id]} too", "Choose another one")
+        elif operation_id in seen and seen[operation_id].pointer != operation.pointer:
+            other = f"{seen[operation_id].method} {seen[operation_id].path}"
+            yield Fault(place, f"operationId {operation_id} is that of {other} too", "Choose another one")
         elif operation_id is not None:
-            seen[operation_id] = label
+            seen[operation_id] = operation
 
 
 def _check_template(operation: WrittenOperation) -> Iterator[Fault]:

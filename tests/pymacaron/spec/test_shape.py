@@ -266,8 +266,10 @@ def test_mapping_that_is_no_object(find_faults: Callable[[str], list[str]]) -> N
     """A mapping of another type is told."""
     text = GOOD.replace("{type: object, ", "{discriminator: {propertyName: kind, mapping: [a]}, type: object, ")
     assert find_faults(text) == [
-        ("api.yaml:18#/components/schemas/Pet/discriminator/mapping:"
-        " a list stands where an object must stand. Write an object.")
+        (
+            "api.yaml:18#/components/schemas/Pet/discriminator/mapping:"
+            " a list stands where an object must stand. Write an object."
+        )
     ]
 
 
