@@ -47,6 +47,7 @@ def run(options: ServerOptions) -> int:
     sys.path.insert(0, str(options.folder))
     if options.is_debug:
         os.environ["PYM_DEBUG"] = "1"
+    os.environ["PORT"] = str(port)  # what the service's own code, imported by the workers, finds
     metrics_folder = _make_metrics_folder()
     try:
         _check_app(options.target)
