@@ -27,13 +27,13 @@ def service() -> Service:
     service = Service(app, PymConfig(jwt_secret=SecretStr("hunter2-hunter2")))
     app.extensions["pymacaron"] = service
 
-    def find(pet_id: str) -> None:
+    def find(pet_id: str) -> Response:
         raise LookupError(f"no pet {pet_id} under hunter2-hunter2")
 
     def get_pet(pet_id: str) -> Response:
         user_id_var.set("bob")
         try:
-            find(pet_id)
+            return find(pet_id)
         except LookupError as error:
             return jsonify(report_error("No pet", {"password": "x", "pet": pet_id}, caught=error))
 
