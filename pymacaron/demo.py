@@ -99,8 +99,8 @@ def run_demo(*, is_kept: bool, fault: Fault | None) -> int:
         service = start_service(folder, home / "server.log")
         stack.callback(stop_service, service)
         _say(f"Serving with {WORKERS} workers", f"docs     {service.url}/doc", f"metrics  {service.url}/metrics")
-        _say("Testing: the service's own tests, then its document as a contract")
-        _run_python(folder, "pytest", "-q", "--pymacaron-target", service.url)
+        _say("Testing: the document as a contract, then the service's own tests")
+        _run_python(folder, "pytest", "--no-header", "--pymacaron-target", service.url)
         _say("What was counted, summed over the workers", *_sample_metrics(service.url))
         _say("The verdict of the gate")
         verdict = _run_python(
@@ -197,7 +197,7 @@ def _environment() -> dict[str, str]:
 def _sample_metrics(url: str) -> list[str]:
     with _direct_session() as http:
         lines = http.get(f"{url}/metrics", timeout=10).text.splitlines()
-    counts = [line for line in lines if line.startswith(_SHOWN_METRICS)]
+    counts = [line for line in lines if line.startswith(_SHOWN_METRICS) and not line.endswith(" 0.0")]
     hidden = len(counts) - _MAX_SHOWN_METRICS
     return counts[:_MAX_SHOWN_METRICS] + ([f"… and {hidden} more"] if hidden > 0 else [])
 

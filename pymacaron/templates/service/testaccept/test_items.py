@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -69,6 +70,23 @@ def test_pages(ada: Caller) -> None:
     assert [item["id"] for item in first["items"]] == seen[:1]
     for number in mine:
         ada.call("DELETE", f"/items/{number}", 204)
+
+
+def test_many_callers(ada: Caller) -> None:
+    """Items that are written at the same time do not get in each other's way."""
+
+    def live(number: int) -> int:
+        new = {"name": f"Item {number}", "price_cents": number}
+        item = ada.call("POST", "/items", 201, json=new)
+        path = f"/items/{item['id']}"
+        assert ada.call("GET", path, 200) == item
+        assert ada.call("GET", "/items", 200, params={"limit": 5})["items"]
+        ada.call("DELETE", path, 204)
+        assert (item["name"], item["price_cents"]) == (new["name"], number)
+        return int(item["id"])
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(live, range(80)))) == 80
 
 
 @pytest.mark.parametrize(
