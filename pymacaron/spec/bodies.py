@@ -45,12 +45,14 @@ class BodyReader:
 
     locate: pointer of the upgraded document -> where that stands in the text. close: what makes a schema of a request
     body refuse properties that it does not name; changes nothing where the document is not of that kind.
+    is_classic: the document is of Swagger 2.0.
     """
 
     document: JsonObject
     names: ModelNames
     locate: Callable[[str], str]
     close: Callable[[Json], Json]
+    is_classic: bool = False
 
     def read_body(self, operation: WrittenOperation, *, is_named: bool) -> Body | None:
         """Return the request body of *operation*, if it takes one; without names of models if not *is_named*."""
@@ -60,7 +62,8 @@ class BodyReader:
         node, pointer = dereference(self.document, operation.node["requestBody"], written)
         wanted = _wanted_name(operation, pointer, written, "Request") if is_named else None
         media = self._read_media(node, pointer, wanted, self.close)
-        return Body(tuple(media), node.get("required") is True, self.locate(written))
+        is_required = node.get("required") is True
+        return Body(tuple(media), is_required, self.locate(written), is_object_if_absent=self.is_classic)
 
     def read_responses(self, operation: WrittenOperation) -> Iterator[Response]:
         """Yield the declared answers of *operation*."""

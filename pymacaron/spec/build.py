@@ -31,7 +31,7 @@ def build_api(
     builder = _OperationBuilder(
         document,
         names,
-        BodyReader(document, names, bundle.original_pointer, close),
+        BodyReader(document, names, bundle.original_pointer, close, is_classic=is_closed),
         ParameterReader(document, bundle.original_pointer),
         bundle.original_pointer,
     )

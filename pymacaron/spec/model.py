@@ -67,11 +67,15 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What an operation takes as request body, by media type, in the document's order."""
+    """What an operation takes as request body, by media type, in the document's order.
+
+    is_object_if_absent: no body means ``{}``, as in documents of Swagger 2.0, whose handlers expect a model.
+    """
 
     media: tuple[Media, ...]
     is_required: bool
     pointer: str
+    is_object_if_absent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ def _iterate_item(document: JsonObject, path: str, item: JsonObject) -> Iterator
     shared = [part for source in sources for part in _parameters(document, source.node, source.pointer)]
     seen = set()
     for node, place in sources:
-        methods = {name.upper(): (node[name], join_pointer(place, name)) for name in METHODS if name in node}
+        methods = {name.upper(): (node[name], join_pointer(place, name)) for name in node if name in METHODS}
         for name, operation in node.get("additionalOperations", {}).items():
             methods.setdefault(name, (operation, join_pointer(place, "additionalOperations", name)))
         for method, (operation, operation_pointer) in methods.items():

@@ -77,6 +77,7 @@ class _Walk:
             # A node shared by YAML aliases may have been taken away on another way to it.
             if isinstance(step.holder, list) or step.key in step.holder:
                 self._visit(step)
+        self._check_kinds()
 
     def _visit(self, step: _Step) -> None:
         if step.shape in LEAVES:
@@ -107,6 +108,7 @@ class _Walk:
         if not isinstance(step.node, dict):
             self._refuse(step, "an object")
             return
+        self._seen.add(("mapping", step.pointer))
         inner = step.shape[1:-1]
         if inner == "any":
             return
@@ -171,6 +173,19 @@ class _Walk:
                     f"$ref {ref!r} leads to {_with_article(other)} where {_with_article(kind)} must stand",
                     f"Refer to {_with_article(kind)}",
                 )
+
+    def _check_kinds(self) -> None:
+        """Refuse references to parts that are something else where they stand."""
+        kinds: dict[str, set[str]] = {}
+        for kind, pointer in self._seen:
+            kinds.setdefault(pointer, set()).add(kind)
+        for reference in self.shape.references:
+            others = kinds.get(reference.target, set()) - {reference.kind}
+            if others and reference.key in reference.holder:
+                found = f"this leads to {_with_article(min(others))}"
+                fix = f"Refer to {_with_article(reference.kind)}"
+                self._fault(reference.pointer, f"{found} where {_with_article(reference.kind)} must stand", fix)
+                del reference.holder[reference.key]
 
     def _folder(self, kind: str) -> JsonObject:
         """Return the part of the document where objects of *kind* have their names."""

@@ -114,8 +114,8 @@ class _Swagger:
         upgraded = _follow_folder(item)
         if "parameters" in item:
             upgraded["parameters"] = self._parameters(parts, pointer)
-        for method in METHODS:
-            if method in item:
+        for method in item:
+            if method in METHODS:
                 upgraded[method] = self._operation(
                     item[method], join_pointer(pointer, method), join_pointer(old, method), parts
                 )
