@@ -166,6 +166,13 @@ class BodyReader:
         self._media = {media.media_type.split(";")[0].strip().lower(): media for media in body.media}
         self._models = models
         self._schemas = api.schemas
+        self._absent_model = self._find_absent_model(body)
+
+    def _find_absent_model(self, body: Body) -> type | None:
+        """Return what is made of an absent body, if the document is of a kind where that is an empty object."""
+        names = [media.model_name for media in body.media if media.is_json and media.model_name]
+        model = self._models.get(names[0]) if names and body.is_object_if_absent and not body.is_required else None
+        return None if model is None or issubclass(model, RootModel) else model
 
     def read(self, faults: list[str]) -> Json:
         """Return the body of the current request, None if there is none and none is demanded.
@@ -176,7 +183,7 @@ class BodyReader:
         if not data and not request.form:
             if self._is_required:
                 faults.append("body: it is missing")
-            return None
+            return self._read_json(b"{}", self._absent_model, faults) if self._absent_model else None
         media = self._find_media(request.mimetype)
         model = self._models.get(media.model_name) if media.model_name else None
         if media.is_json:
