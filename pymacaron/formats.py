@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache, partial
 from typing import Annotated, Any
 from uuid import UUID
@@ -16,10 +16,13 @@ import jsonschema_rs
 from pydantic import AwareDatetime, BeforeValidator
 from pydantic_core import PydanticCustomError
 
-_DATE_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:)(\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_DATE_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt]((?:[01]\d|2[0-3]):[0-5]\d:)([0-5]\d|60)(\.\d+)?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
+    re.ASCII,
+)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_LEAP_SECOND = "60"
+_EXAMPLE = "2026-01-31T10:00:00Z"
 
 
 def parse_date_time(value: Any) -> Any:
@@ -32,15 +35,23 @@ def parse_date_time(value: Any) -> Any:
         return value
     match = _DATE_TIME.fullmatch(value)
     if match is None:
-        raise _wrong("date-time", "2026-01-31T10:00:00Z")
+        raise _wrong("date-time", _EXAMPLE)
     day, minute, second, fraction, offset = match.groups()
-    is_leap = second == _LEAP_SECOND
+    is_leap = second == "60"
     text = f"{day}T{minute}{'59' if is_leap else second}{(fraction or '')[:7]}{offset.upper()}"
     try:
         parsed = datetime.fromisoformat(text)
-        return parsed + timedelta(seconds=1) if is_leap else parsed
+        return _skip_leap_second(parsed) if is_leap else parsed
     except (ValueError, OverflowError) as error:
-        raise _wrong("date-time", "2026-01-31T10:00:00Z") from error
+        raise _wrong("date-time", _EXAMPLE) from error
+
+
+def _skip_leap_second(before: datetime) -> datetime:
+    """Return the first second after the leap second that follows *before*, which can only be the last of a UTC day."""
+    in_utc = before.astimezone(UTC)
+    if (in_utc.hour, in_utc.minute) != (23, 59):
+        raise ValueError("leap seconds end a day")
+    return before.replace(microsecond=0) + timedelta(seconds=1)
 
 
 def parse_date(value: Any) -> Any:

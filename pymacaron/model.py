@@ -35,6 +35,10 @@ _CONFIG = ConfigDict(
 )
 
 
+def _property_name(name: str, field: FieldInfo) -> str:
+    return name if field.alias is None else field.alias
+
+
 def _is_nullable(field: FieldInfo) -> bool:
     extra = field.json_schema_extra
     return isinstance(extra, dict) and extra.get(NULLABLE) is True
@@ -132,12 +136,12 @@ class PymacaronBaseModel(BaseModel):
     @classmethod
     def get_property_names(cls) -> list[str]:
         """Return the names of all properties, as the document spells them."""
-        return [field.alias or name for name, field in cls.model_fields.items()]
+        return [_property_name(name, field) for name, field in cls.model_fields.items()]
 
     @classmethod
     def get_nullable_properties(cls) -> list[str]:
         """Return the names of the optional properties that may be null, as the document spells them."""
-        return [field.alias or name for name, field in cls.model_fields.items() if _is_nullable(field)]
+        return [_property_name(name, field) for name, field in cls.model_fields.items() if _is_nullable(field)]
 
     @classmethod
     def diff_with(cls, other: type[BaseModel]) -> str:
@@ -150,6 +154,14 @@ class PymacaronRootModel(RootModel[RootT], Generic[RootT]):
 
     model_config = ConfigDict(allow_inf_nan=False)
     __pymacaron_api__: ClassVar[str] = ""
+
+    @classmethod
+    def from_json(cls, j: Json, prune_none: bool = True) -> Self:  # noqa: FBT001, FBT002 - as in PymacaronBaseModel
+        """Return the instance that *j* describes; prune_none: take null inside of it for absent.
+
+        Raises: pydantic.ValidationError: *j* breaks the document.
+        """
+        return cls.model_validate(_prune_none(j) if prune_none else j)
 
 
 def unwrap(value: object) -> Any:
@@ -200,7 +212,7 @@ class _DumpOptions:
         for name, field in type(model).model_fields.items():
             value = getattr(model, name)
             if self._is_written(model, name, field, value):
-                values[field.alias or name] = self._dump(value)
+                values[_property_name(name, field)] = self._dump(value)
         for name, value in (model.model_extra or {}).items():
             values[name] = self._dump(value)
         return values

@@ -23,6 +23,9 @@ FORMAT_VERSION = 1
 NAMES = "__pymacaron_names__"
 _REF = "#/components/schemas/"
 _MADE_OF = (ast.Import, ast.ImportFrom, ast.ClassDef, ast.Assign)
+# The generator does not know that the types of pymacaron.formats need no permission.
+_NEEDLESS_LINE = "        arbitrary_types_allowed=True,\n"
+_NEEDLESS_CONFIG = f"    model_config = ConfigDict(\n{_NEEDLESS_LINE}    )\n"
 _CALLS = frozenset({"Field", "ConfigDict", "TypeAliasType", "compile", "model_rebuild"})
 
 
@@ -47,7 +50,7 @@ def generate_models(api: Api) -> str:
     if renamed:
         text = f"{text}\n\n{NAMES} = {renamed!r}\n"
     _check_text(api, text)
-    return f'{header}# mypy: disable-error-code="assignment"\n\n{text.strip()}\n'
+    return f'{header}# mypy: disable-error-code="assignment,type-arg"\n\n{text.strip()}\n'
 
 
 def write_models(api: Api, path: Path) -> None:
@@ -109,6 +112,7 @@ def _run_generator(api: Api) -> tuple[str, dict[str, str]]:
                 use_union_operator=True,
                 use_standard_collections=True,
                 use_schema_description=True,
+                use_single_line_docstring=True,
                 use_type_alias=True,
                 use_type_alias_type=True,
                 use_double_quotes=True,
@@ -118,11 +122,12 @@ def _run_generator(api: Api) -> tuple[str, dict[str, str]]:
         except Exception as error:
             found = f"no models can be made from its schemas: {type(error).__name__}: {error}"
             raise SpecError(Finding(api.source, found, "Simplify the schema that is named")) from error
-        return str(text).removeprefix("#").strip() + "\n", _read_names(json.loads(metadata.read_text()))
+        plain = str(text).removeprefix("#").replace(_NEEDLESS_CONFIG, "").replace(_NEEDLESS_LINE, "")
+        return plain.strip() + "\n", _read_names(api, json.loads(metadata.read_text()))
 
 
-def _read_names(metadata: JsonObject) -> dict[str, str]:
-    names = {}
+def _read_names(api: Api, metadata: JsonObject) -> dict[str, str]:
+    names = {name: name for name in api.schemas}
     for model in metadata["models"]:
         path = model["source_path"] or []
         if path[:2] == ["components", "schemas"] and len(path) == 3:  # noqa: PLR2004 - a named schema, nothing inside
@@ -156,4 +161,4 @@ def _is_rebuild(node: ast.stmt) -> bool:
 def _name_of(function: ast.expr) -> str:
     if isinstance(function, ast.Attribute):
         return function.attr
-    return function.id if isinstance(function, ast.Name) else ""
+    return function.id.removesuffix("_aliased") if isinstance(function, ast.Name) else ""

@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from pydantic import create_model
 from typing_extensions import TypeAliasType
 
 from pymacaron.codegen.generate import NAMES, generate_models, hash_schemas, write_models
+from pymacaron.codegen.parents import PARENT_KEYS
 from pymacaron.exceptions import Finding, SpecError
 from pymacaron.log import pymlogger
 from pymacaron.model import PymacaronBaseModel, PymacaronRootModel
@@ -45,12 +47,12 @@ def load_models(api: Api, path: Path | None, *, may_write: bool) -> dict[str, ty
     elif fault:
         raise SpecError(Finding(str(path), fault, "Run pymacaron generate"))
     try:
-        return _collect(api, _import_file(path), path)
+        return _collect(api, _import_file(api, path), path)
     except SpecError:
         if fault or not may_write:
             raise
     _rewrite(api, path)
-    return _collect(api, _import_file(path), path)
+    return _collect(api, _import_file(api, path), path)
 
 
 def _find_fault(api: Api, path: Path) -> str:
@@ -69,44 +71,48 @@ def _find_fault(api: Api, path: Path) -> str:
 
 def _rewrite(api: Api, path: Path) -> None:
     write_models(api, path)
-    with suppress(OSError, NotImplementedError):
+    log.info("Wrote %s", path)
+    with suppress(OSError, NotImplementedError):  # Python takes bytecode for fresh whose source has its second and size
         Path(importlib.util.cache_from_source(str(path))).unlink()
     name = _module_name(path)
-    if sys.modules.pop(name, None) is not None:
+    if _is_from(sys.modules.get(name), path):
         log.warning("%s was written again after it was imported. Restart the service", path)
+        del sys.modules[name]
 
 
-def _import_file(path: Path) -> ModuleType:
+def _import_file(api: Api, path: Path) -> ModuleType:
     name = _module_name(path)
     loaded = sys.modules.get(name)
     if loaded is not None and _is_from(loaded, path):
         return loaded
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise SpecError(Finding(str(path), "it is no Python file", "Name the models file *_models.py"))
+    spec = importlib.util.spec_from_file_location(name, path, loader=SourceFileLoader(name, str(path)))
+    assert spec is not None  # it has a loader
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        sys.modules.pop(name, None)
-        raise _import_error(str(path), error) from error
+        del sys.modules[name]
+        raise _import_error(api, str(path), error) from error
     package, _, stem = name.rpartition(".")
-    with suppress(ImportError):
-        setattr(importlib.import_module(package), stem, module) if package else None
+    if package:
+        with suppress(ImportError):
+            setattr(importlib.import_module(package), stem, module)
     return module
 
 
-def _import_error(where: str, error: Exception) -> SpecError:
+def _import_error(api: Api, where: str, error: Exception) -> SpecError:
+    has_parents = any(key in schema for schema in api.schemas.values() for key in PARENT_KEYS)
     fix = "Run pymacaron generate"
-    if isinstance(error, ImportError):
-        fix = "Correct the x-parent or x-persist that names it, or put its module where the service finds it"
+    if has_parents and not isinstance(error, SyntaxError):
+        fix = "Correct the classes that x-parent and x-persist name, or put them where the service finds them"
     return SpecError(Finding(where, f"it does not import: {type(error).__name__}: {error}", fix))
 
 
-def _is_from(module: ModuleType, path: Path) -> bool:
+def _is_from(module: ModuleType | None, path: Path) -> bool:
     file = getattr(module, "__file__", None)
-    return bool(file) and Path(str(file)).resolve() == path.resolve()
+    return isinstance(file, str) and Path(file).resolve() == path.resolve()
 
 
 def _module_name(path: Path) -> str:
@@ -129,7 +135,7 @@ def _run_text(api: Api, text: str) -> ModuleType:
         exec(compile(text, f"<models of {api.source}>", "exec"), vars(module))  # noqa: S102 - checked by generate_models
     except Exception as error:
         sys.modules.pop(name, None)
-        raise _import_error(api.source, error) from error
+        raise _import_error(api, api.source, error) from error
     return module
 
 
@@ -153,8 +159,29 @@ def _collect(api: Api, module: ModuleType, path: Path | None) -> dict[str, type]
 
 def _as_class(name: str, value: Any, module: ModuleType) -> type | None:
     """Return the class that stands for what the module calls *name*, None if it is nothing of ours."""
-    if isinstance(value, type) and issubclass(value, PymacaronBaseModel):
-        return value
-    if not isinstance(value, TypeAliasType):
-        return None
-    return create_model(name, __base__=PymacaronRootModel, __module__=module.__name__, root=(value.__value__, ...))
+    while isinstance(value, TypeAliasType):
+        alias, value = value, value.__value__
+        if not isinstance(value, TypeAliasType) and not _is_model(value):
+            return _wrap(name, alias, module)
+    return value if _is_model(value) else None
+
+
+def _wrap(name: str, alias: TypeAliasType, module: ModuleType) -> type:
+    """Return a root model around what *alias* stands for.
+
+    It is made under a name that no forward reference can have, for pydantic would take one to it.
+    """
+    root: Any = (alias.__value__, ...)
+    wrapper = create_model(
+        f"{name} value",
+        __base__=PymacaronRootModel,
+        __module__=module.__name__,
+        __cls_kwargs__={"title": name},
+        root=root,
+    )
+    wrapper.__name__ = wrapper.__qualname__ = name
+    return wrapper
+
+
+def _is_model(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, PymacaronBaseModel)

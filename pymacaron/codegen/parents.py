@@ -13,7 +13,7 @@ from pymacaron.exceptions import Finding, SpecError
 if TYPE_CHECKING:
     from pymacaron.spec import Api
 
-_KEYS = ("x-persist", "x-parent")
+PARENT_KEYS = ("x-persist", "x-parent")
 
 
 def add_parents(api: Api, text: str, names: Mapping[str, str]) -> str:
@@ -43,7 +43,7 @@ def _read_parents(api: Api) -> tuple[dict[str, list[str]], list[Finding]]:
     parents: dict[str, list[str]] = {}
     findings: list[Finding] = []
     for schema, content in api.schemas.items():
-        for key in _KEYS:
+        for key in PARENT_KEYS:
             if key not in content:
                 continue
             path = content[key]

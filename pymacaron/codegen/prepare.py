@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import keyword
+import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jsonschema_rs
 
+from pymacaron.codegen.patterns import translate_pattern
 from pymacaron.formats import FORMATS
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.model import NULLABLE, PymacaronBaseModel
@@ -22,14 +24,29 @@ _COPIED = (
     "multipleOf",
     "minLength",
     "maxLength",
-    "pattern",
     "minItems",
     "maxItems",
 )
 _COMPOSED = ("allOf", "anyOf", "oneOf")
 _TEXT_ONLY = ("minLength", "maxLength", "pattern")
 _NO_TEXT = frozenset({"DateTime", "Date", "Uuid"})
-_RESERVED = frozenset({*dir(PymacaronBaseModel), *dir(type(PymacaronBaseModel)), *keyword.kwlist, "self", "cls"})
+_TYPES = (
+    "str",
+    "int",
+    "float",
+    "bool",
+    "list",
+    "dict",
+    "Dict",
+    "Any",
+    "Annotated",
+    "Literal",
+    "Field",
+    *FORMATS.values(),
+)
+_RESERVED = frozenset(
+    {*dir(PymacaronBaseModel), *dir(type(PymacaronBaseModel)), *keyword.kwlist, *_TYPES, "self", "cls"}
+)
 
 
 def prepare_schemas(schemas: Mapping[str, JsonObject]) -> dict[str, JsonObject]:
@@ -41,11 +58,14 @@ def prepare_schemas(schemas: Mapping[str, JsonObject]) -> dict[str, JsonObject]:
 
 
 def choose_attributes(schemas: Mapping[str, JsonObject]) -> dict[str, str]:
-    """Return property name -> attribute name for those that every model has an attribute of its own for."""
+    """Return property name -> attribute name for those that Python reads as another name, or models use themselves."""
     names = {name for schema in schemas.values() for name in _property_names(schema)}
     chosen: dict[str, str] = {}
-    for name in sorted(names & _RESERVED):
-        attribute = f"{name.strip('_')}_"
+    for name in sorted(names):
+        attribute = unicodedata.normalize("NFKC", name)
+        if name not in _RESERVED and (attribute == name or not name.isidentifier()):
+            continue
+        attribute = f"{attribute.strip('_')}_"
         while attribute in names or attribute in _RESERVED or attribute in chosen.values():
             attribute += "_"
         chosen[name] = attribute
@@ -81,17 +101,19 @@ class _Preparer:
             prepared.setdefault("additionalProperties", True)
         return prepared
 
-    def prepare(self, schema: Json) -> JsonObject:
+    def prepare(self, schema: Json, *, is_part: bool = False) -> JsonObject:
         if not isinstance(schema, dict):
             return {}
         prepared: JsonObject = {key: schema[key] for key in _COPIED if key in schema}
+        if isinstance(schema.get("pattern"), str):
+            prepared["pattern"] = translate_pattern(schema["pattern"])
         reference = schema.get("$ref")
         if isinstance(reference, str) and reference.startswith(_REF):
             prepared["$ref"] = reference
         for key in _COMPOSED:
             if isinstance(schema.get(key), list):
-                prepared[key] = [self.prepare(part) for part in schema[key]]
-        if isinstance(schema.get("discriminator"), dict):
+                prepared[key] = [self.prepare(part, is_part=True) for part in schema[key]]
+        if isinstance(schema.get("discriminator"), dict) and ("oneOf" in schema or "anyOf" in schema):
             prepared["discriminator"] = {
                 key: schema["discriminator"][key]
                 for key in ("propertyName", "mapping")
@@ -100,7 +122,7 @@ class _Preparer:
         if "items" in schema and "prefixItems" not in schema:
             prepared["items"] = self.prepare(schema["items"])
         self._prepare_values(schema, prepared)
-        self._prepare_object(schema, prepared)
+        self._prepare_object(schema, prepared, is_part=is_part)
         self._prepare_format(schema, prepared)
         return prepared
 
@@ -115,7 +137,7 @@ class _Preparer:
             types = sorted({_json_type(value) for value in values})
             prepared["type"] = types[0] if len(types) == 1 else types
 
-    def _prepare_object(self, schema: JsonObject, prepared: JsonObject) -> None:
+    def _prepare_object(self, schema: JsonObject, prepared: JsonObject, *, is_part: bool) -> None:
         required = [name for name in schema.get("required", []) if isinstance(name, str)]
         if required:
             prepared["required"] = required
@@ -124,6 +146,8 @@ class _Preparer:
                 name: self._prepare_property(value, is_required=name in required)
                 for name, value in schema["properties"].items()
             }
+            if not is_part and not any(key in schema for key in _COMPOSED):
+                prepared["properties"] |= {name: {} for name in required if name not in prepared["properties"]}
         extra = schema.get("additionalProperties")
         if "patternProperties" in schema or extra == {}:
             extra = True
