@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from pymacaron.events import ContractViolated
 from pymacaron.exceptions import BadResponseException, is_error
-from pymacaron.validation import describe
+from pymacaron.validation import describe, validate_json
 
 if TYPE_CHECKING:
     from pymacaron.service import Service
@@ -150,7 +150,7 @@ class Answerer:
             ) from error
         if model is not None and self._check.is_due():
             try:
-                model.__pydantic_validator__.validate_json(data, strict=True, by_alias=True, by_name=False)  # type: ignore[attr-defined]
+                validate_json(model, data)
             except ValidationError as error:
                 self._violate(f"response {status}", describe(error))
         return data
@@ -172,7 +172,7 @@ class Answerer:
             model = self._models.get(media.model_name) if media and media.model_name else None
             if model is not None:
                 try:
-                    model.__pydantic_validator__.validate_json(response.get_data(), strict=True)  # type: ignore[attr-defined]
+                    validate_json(model, response.get_data())
                 except ValidationError as error:
                     self._violate(f"response {status}", describe(error))
         return response

@@ -16,7 +16,7 @@ from pymacaron.crash import report_error
 from pymacaron.exceptions import InvalidParameterError, PyMacaronException, UnsupportedMediaTypeError
 from pymacaron.model import unwrap
 from pymacaron.parameters import ParameterReader, parse_scalar, read_shape
-from pymacaron.validation import describe
+from pymacaron.validation import SchemaCheck, describe, validate_json
 
 if TYPE_CHECKING:
     from pymacaron.handlers import BoundHandler
@@ -90,6 +90,7 @@ class RequestReader:
         self._texts = [reader for reader in readers if not reader.is_file and not reader.is_ignored]
         self._model = models[operation.parameters_model] if operation.parameters_model else None
         self._attributes = _attributes(self._model) if self._model else {}
+        self._check = SchemaCheck.build(api.schemas.get(operation.parameters_model or ""), api.schemas)
         self._optional = optional
         self._status = status
         self._body = operation.body
@@ -114,6 +115,23 @@ class RequestReader:
             self._read_file(reader, keywords, faults)
         if not self._texts or self._model is None:
             return keywords
+        given = self._read_texts(faults)
+        try:
+            values = validate_json(self._model, json.dumps(given))
+        except ValidationError as error:
+            faults.append(self._describe(error))
+            return keywords
+        if self._check is not None:
+            faults += [f"parameters {fault}" for fault in self._check.find_faults(given)]
+        for reader in self._texts:
+            value = unwrap(getattr(values, self._attributes[reader.keyword]))
+            is_absent = value is None and reader.keyword not in given
+            if not (is_absent and reader.keyword in self._optional):
+                keywords[reader.keyword] = value
+        return keywords
+
+    def _read_texts(self, faults: list[str]) -> JsonObject:
+        """Return the JSON values of the parameters that came, by keyword."""
         given: JsonObject = {}
         for reader in self._texts:
             try:
@@ -123,20 +141,7 @@ class RequestReader:
                 continue
             if is_given:
                 given[reader.keyword] = value
-        try:
-            validator = self._model.__pydantic_validator__  # type: ignore[attr-defined]
-            values = validator.validate_json(json.dumps(given), strict=True, by_alias=True, by_name=False)
-        except ValidationError as error:
-            faults.append(self._describe(error))
-            return keywords
-        for reader in self._texts:
-            if reader.keyword in given or reader.keyword not in self._optional:
-                keywords[reader.keyword] = unwrap(getattr(values, self._attributes[reader.keyword]))
-            else:
-                default = unwrap(getattr(values, self._attributes[reader.keyword]))
-                if default is not None:
-                    keywords[reader.keyword] = default
-        return keywords
+        return given
 
     def _describe(self, error: ValidationError) -> str:
         places = {reader.keyword: f"{reader.parameter.location} {reader.parameter.name}" for reader in self._texts}
@@ -166,6 +171,8 @@ class BodyReader:
         self._media = {media.media_type.split(";")[0].strip().lower(): media for media in body.media}
         self._models = models
         self._schemas = api.schemas
+        checks = {media.model_name: SchemaCheck.build(media.schema, api.schemas) for media in body.media}
+        self._checks = {models.get(name or ""): check for name, check in checks.items() if check is not None}
         self._absent_model = self._find_absent_model(body)
 
     def _find_absent_model(self, body: Body) -> type | None:
@@ -201,17 +208,18 @@ class BodyReader:
         declared = ", ".join(self._media)
         raise UnsupportedMediaTypeError(f"The body is {essence or 'of no media type'}, this operation takes {declared}")
 
-    @staticmethod
-    def _read_json(data: bytes, model: type | None, faults: list[str]) -> Json:
+    def _read_json(self, data: bytes, model: type | None, faults: list[str]) -> Json:
         try:
             if model is None:
                 return from_json(data, allow_inf_nan=False)
-            value = model.__pydantic_validator__.validate_json(data, strict=True, by_alias=True, by_name=False)  # type: ignore[attr-defined]
+            value = validate_json(model, data)
         except ValidationError as error:
             faults.append(describe(error, "body "))
         except ValueError as error:
             faults.append(f"body: {error}")
         else:
+            if model in self._checks:
+                faults += [f"body {fault}" for fault in self._checks[model].find_faults(from_json(data))]
             return value.root if isinstance(value, RootModel) else value
         return None
 

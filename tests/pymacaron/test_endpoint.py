@@ -46,6 +46,29 @@ def test_a_body_arrives_as_model_and_leaves_as_json(make_service: MakeService) -
     assert (answer.status_code, body_of(answer)) == (201, {"id": 7, "name": "Rex", "born": None})
 
 
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [
+        pytest.param("1", 200, id="integer"),
+        pytest.param("1.0", 200, id="whole number"),
+        pytest.param("1e2", 200, id="exponent"),
+        pytest.param("1.5", 400, id="fraction"),
+        pytest.param('"1"', 400, id="text"),
+        pytest.param("true", 400, id="boolean"),
+    ],
+)
+def test_integers_are_those_of_json_schema(make_service: MakeService, number: str, status: int) -> None:
+    """A number without a fraction is an integer, however it is written."""
+    schema = "{type: object, properties: {n: {type: array, items: {type: integer}}}}"
+    document = FORMS.replace("{schema: {}}", f"{{schema: {schema}}}", 1)
+    handlers = FORM_HANDLERS.replace('{"got": body}', '{"got": body.n}')
+    client = make_service(document=document, handlers=handlers).test_client()
+    answer = client.post("/any", data=f'{{"n": [{number}]}}', headers=JSON)
+    assert answer.status_code == status, answer.text
+    if status == 200:
+        assert isinstance(body_of(answer)["got"][0], int)
+
+
 def test_a_handler_that_returns_none_answers_204(make_service: MakeService) -> None:
     """No content means no content type either."""
     answer = make_service().test_client().delete("/pets/3")
