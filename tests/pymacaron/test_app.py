@@ -304,5 +304,8 @@ def test_letsgo_calls_back_when_it_is_imported(monkeypatch: pytest.MonkeyPatch) 
     calls: list[tuple[object, ...]] = []
     monkeypatch.setenv("PORT", "8001")
     monkeypatch.setenv("PYM_DEBUG", "no")
-    letsgo("server", callback=lambda *arguments: calls.append(arguments))
+    try:
+        letsgo(__name__, callback=lambda *arguments: calls.append(arguments))
+    finally:
+        set_config(None)
     assert calls == [(8001, False)]
