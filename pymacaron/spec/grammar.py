@@ -15,6 +15,8 @@ from typing import Final
 
 from pymacaron.json_types import Json
 
+# What upgraded documents are written in.
+TARGET_VERSION: Final = "3.1.1"
 METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
 SCHEMA_TYPES: Final = ("string", "number", "integer", "boolean", "array", "object", "null")
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.spec.bundle import Fault
-from pymacaron.spec.grammar import METHODS, PATH_ITEMS_KEY, SWAGGER_2
+from pymacaron.spec.grammar import METHODS, PATH_ITEMS_KEY, SWAGGER_2, TARGET_VERSION
 from pymacaron.spec.media_types import FORM_TYPES, is_form_type
 from pymacaron.spec.pointers import follow_pointer, join_pointer, pointer_of_fragment
 from pymacaron.spec.schemas import rebuild, upgrade_schema
@@ -56,7 +56,7 @@ class _Swagger:
 
     def upgrade(self) -> JsonObject:
         root = self._root
-        document: JsonObject = {"openapi": "3.1.1"}
+        document: JsonObject = {"openapi": TARGET_VERSION}
         document |= {key: value for key, value in root.items() if key in _KEPT_AT_ROOT or key.startswith("x-")}
         document.pop(PATH_ITEMS_KEY, None)
         document["servers"] = _servers(root)

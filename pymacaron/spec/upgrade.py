@@ -8,11 +8,9 @@ from functools import partial
 
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.spec.bundle import Fault
-from pymacaron.spec.grammar import FOLDERS_2, FOLDERS_3, OPENAPI_3_0, OPENAPI_3_1, SWAGGER_2, ObjectRule
+from pymacaron.spec.grammar import FOLDERS_2, FOLDERS_3, OPENAPI_3_0, OPENAPI_3_1, SWAGGER_2, TARGET_VERSION, ObjectRule
 from pymacaron.spec.schemas import rebuild, upgrade_schema
 from pymacaron.spec.swagger import upgrade_swagger
-
-TARGET_VERSION = "3.1.1"
 
 
 @dataclass(frozen=True, slots=True)
