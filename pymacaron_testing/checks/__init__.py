@@ -1,1 +1,40 @@
-"""checks."""
+"""What is looked at in an operation: one group a file, all of them listed here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pymacaron_testing.checks.auth import applies_auth, check_auth
+from pymacaron_testing.checks.methods import applies_methods, check_methods
+from pymacaron_testing.checks.requests import check_requests
+from pymacaron_testing.checks.responses import check_responses
+
+if TYPE_CHECKING:
+    from pymacaron.spec import Api, Operation
+    from pymacaron_testing.confirm import Outcome
+    from pymacaron_testing.suite import Suite
+
+
+def _always(_api: Api, _operation: Operation) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A named set of checks. applies: whether an operation gets an item of this group."""
+
+    name: str
+    check: Callable[[Suite, Operation], Outcome]
+    applies: Callable[[Api, Operation], bool] = _always
+
+
+GROUPS = (
+    Group("responses", check_responses),
+    Group("requests", check_requests),
+    Group("auth", check_auth, applies_auth),
+    Group("methods", check_methods, applies_methods),
+)
+
+__all__ = ["GROUPS", "Group"]

@@ -1,0 +1,175 @@
+"""The hooks of a run with contract items; registered only where one was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pymacaron_testing.items import Contract, ContractError, ContractItem, DocumentFile
+from pymacaron_testing.report import write_report
+from pymacaron_testing.run import WORKER_KEY, exit_on_startup_error
+from pymacaron_testing.target import check_target
+
+if TYPE_CHECKING:
+    from pymacaron_testing.run import Run
+
+
+class ActiveRun:
+    """Collects contract items, keeps the report, ends the service."""
+
+    def __init__(self, run: Run) -> None:
+        """Take the state of the run."""
+        self.run = run
+
+    # --- start -----------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionstart(self) -> None:
+        """Tell early that a named target does not answer."""
+        run = self.run
+        if run.settings.target and not run.is_worker and not run.config.option.collectonly:
+            with exit_on_startup_error():
+                check_target(run.settings.target)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Start the service once, before the first worker, and tell each worker where it is (pytest-xdist)."""
+        with exit_on_startup_error():
+            url = self.run.target().url
+        node.workerinput[WORKER_KEY] = {"target": url, "run_salt": self.run.run_salt}
+
+    # --- collection ------------------------------------------------------------------------------------------------
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        """Turn the service's own documents into contract items, unless another document was named."""
+        if self.run.settings.spec is None and self.run.is_own_document(file_path):
+            return DocumentFile.build(parent, file_path, self.run)
+        return None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """Add the items of documents that are no part of the folder."""
+        for source in self._foreign_sources(items):
+            with exit_on_startup_error():
+                document = self.run.load_document(source)
+            name = str(source).rstrip("/").rsplit("/", 1)[-1]
+            contract = Contract.build(session, document, self.run, nodeid=f"{name}::contract")
+            items += contract.collect()
+
+    def _foreign_sources(self, items: list[pytest.Item]) -> list[str | Path]:
+        run = self.run
+        if run.settings.spec is not None:
+            is_url = run.settings.spec.startswith(("http://", "https://"))
+            return [run.settings.spec if is_url else run.settings.folder / run.settings.spec]
+        is_chosen = run.config.args_source is pytest.Config.ArgsSource.ARGS
+        if is_chosen or any(isinstance(item, ContractItem) for item in items):
+            return []
+        with exit_on_startup_error():
+            return list(run.find_published())
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note what is to run."""
+        self.run.report.expect(item.nodeid for item in session.items)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: object, ids: list[str]) -> None:
+        """Note what the workers are to run."""
+        del node
+        self.run.report.expect(ids)
+
+    # --- items -----------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Count the requests of each item."""
+        item.stash[_SENT_BEFORE] = self.run.count.value
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Hang the item's details on pytest's report, which also travels from workers to their controller."""
+        report = yield
+        failures = []
+        if isinstance(item, ContractItem) and call.excinfo and isinstance(call.excinfo.value, ContractError):
+            failures = [failure.to_dict() for failure in call.excinfo.value.failures]
+        elif report.failed:
+            failures = [_describe_test_failure(item, report)]
+        report.pymacaron = {  # type: ignore[attr-defined]  # TestReport keeps and sends whatever is set on it
+            "operation_id": item.operation.operation_id if isinstance(item, ContractItem) else None,
+            "requests": self.run.count.value - item.stash.get(_SENT_BEFORE, 0),
+            "failures": failures,
+        }
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take a phase of an item into the report."""
+        details = getattr(report, "pymacaron", None)
+        if details is None:
+            return
+        result = self.run.report.find_item(report.nodeid)
+        is_broken_setup = report.failed and report.when != "call"
+        result.add_phase("error" if is_broken_setup else report.outcome, report.duration)
+        result.operation_id = details["operation_id"]
+        result.requests = details["requests"]
+        result.failures += details["failures"]
+        if report.skipped:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+            result.reason = str(reason).removeprefix("Skipped: ")
+
+    # --- end -------------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """Take over what a worker counted."""
+        del error
+        output = getattr(node, "workeroutput", {}).get(WORKER_KEY)
+        if output:
+            self.run.report.requests_sent += output["requests"]
+            self.run.report.documents = self.run.report.documents or output["documents"]
+
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Stop the service and write the report, however the run ended."""
+        del session
+        report = self.run.report
+        self.run.stop()
+        if self.run.is_worker:
+            output = {"requests": self.run.count.value, "documents": report.documents}
+            self.run.config.workeroutput[WORKER_KEY] = output  # type: ignore[attr-defined]  # pytest-xdist's
+            return
+        report.requests_sent += self.run.count.value
+        if not self.run.config.option.collectonly:
+            write_report(report.to_dict(int(exitstatus)), self.run.settings.report)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say what was tested and where the report is."""
+        run = self.run
+        if run.config.option.collectonly or not run.report.target:
+            return
+        terminalreporter.write_sep("-", "pymacaron")
+        path = run.settings.report
+        shown = path.relative_to(run.settings.folder) if path.is_relative_to(run.settings.folder) else path
+        terminalreporter.write_line(f"{run.report.requests_sent} requests to {run.report.target}, report in {shown}")
+
+
+_SENT_BEFORE = pytest.StashKey[int]()
+
+
+def _describe_test_failure(item: pytest.Item, report: pytest.TestReport) -> dict[str, object]:
+    """Return the failure of a hand-written test in the report's form."""
+    path, line, _ = item.location
+    crash = getattr(report.longrepr, "reprcrash", None)
+    lines = str(getattr(crash, "message", None) or report.longreprtext).strip().splitlines() or [""]
+    return {
+        "operation_id": None,
+        "check": "test",
+        "promise": f"{item.name} passes",
+        "answer": lines[0][:300],
+        "place": f"{path}:{(line or 0) + 1}",
+        "curl": "",
+        "count": 1,
+    }

@@ -1,0 +1,136 @@
+"""Answers keep to the document: no 5xx, declared status, media type, headers and body, and a success at all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pymacaron_testing.confirm import Outcome, Suspicion, confirm
+from pymacaron_testing.generation import Verdict, judge_silence
+from pymacaron_testing.wire import name_of
+
+if TYPE_CHECKING:
+    from pymacaron.spec import Media, Operation
+    from pymacaron_testing.exchange import Exchange
+    from pymacaron_testing.failure import Failure
+    from pymacaron_testing.suite import Suite
+
+# The server in front of the service answers these, the document does not speak of it.
+_FRONT_SERVER = {413, 414, 431}
+# What routers do to path values with slashes, dots or nothing in them is no matter of the document.
+_AWKWARD = ("/", "\\", "%", ";")
+_ROUTER_STATUSES = {301, 302, 307, 308, 400, 404, 405}
+_SUCCESS = "2"
+_UNAUTHORISED = 401
+
+
+def check_responses(suite: Suite, operation: Operation) -> Outcome:
+    """Judge every answer of *operation*, and whether it ever succeeded."""
+    exchanges = suite.exercise(operation)
+    suspicions = [suspicion for exchange in exchanges for suspicion in _suspect(suite, exchange)]
+    outcome = confirm(suspicions, suite.wire)
+    never = None if outcome.failures else _find_missing_success(suite, operation, exchanges)
+    return Outcome((never,), outcome.flaky) if never else outcome
+
+
+def is_from_router(exchange: Exchange) -> bool:
+    """Tell whether the answer may come from URL handling in front of the operation."""
+    values = (exchange.path_values or {}).values()
+    return exchange.status in _ROUTER_STATUSES and any(
+        value.strip(".") == "" or value != value.strip() or any(sign in value for sign in _AWKWARD) for value in values
+    )
+
+
+def _suspect(suite: Suite, exchange: Exchange) -> Iterator[Suspicion]:
+    for verdict in _judge(suite, exchange):
+        yield Suspicion(exchange, _describe(suite, exchange, verdict), partial(_shows, suite, verdict))
+
+
+def _shows(suite: Suite, verdict: Verdict, exchange: Exchange) -> bool:
+    return any((other.check, other.cause) == (verdict.check, verdict.cause) for other in _judge(suite, exchange))
+
+
+def _judge(suite: Suite, exchange: Exchange) -> list[Verdict]:
+    if exchange.response is None:
+        return [judge_silence(exchange)]
+    if exchange.status in _FRONT_SERVER or is_from_router(exchange) or _is_declared_error(exchange):
+        return []
+    verdicts = suite.generator.judge(exchange)
+    return [verdict for verdict in verdicts if not exchange.case.is_probe or verdict.check == "server_error"]
+
+
+def _is_declared_error(exchange: Exchange) -> bool:
+    """Tell whether the document itself announces this 5xx; a plain 500 stays a fault."""
+    return exchange.status > 500 and str(exchange.status) in exchange.case.operation.statuses  # noqa: PLR2004
+
+
+def _describe(suite: Suite, exchange: Exchange, verdict: Verdict) -> Failure:
+    operation = exchange.case.operation
+    name, status = name_of(operation), exchange.status
+    declared = operation.find_response(status)
+    place = declared.pointer if declared else f"{operation.pointer}/responses"
+    media = _find_media(exchange)
+    if verdict.check == "schema" and media is not None:
+        place = f"{media.pointer}/schema"
+    promises = {
+        "answer": f"{name} answers",
+        "server_error": f"{name} answers {', '.join(operation.statuses)}; a server error is no answer",
+        "status_code": f"{name} answers only {', '.join(operation.statuses)}",
+        "content_type": f"answer {status} of {name} is {_declared_types(operation, status)}",
+        "headers": f"answer {status} of {name} carries the headers that the document lists",
+        "schema": f"the body of answer {status} of {name} fits {_schema_name(exchange)}",
+    }
+    return suite.build_failure(
+        exchange,
+        verdict.check,
+        promise=promises[verdict.check],
+        pointer=place,
+        cause=verdict.cause,
+        detail=verdict.detail if verdict.check in {"schema", "headers"} else "",
+    )
+
+
+def _declared_types(operation: Operation, status: int) -> str:
+    response = operation.find_response(status)
+    types = [media.media_type for media in response.media] if response else []
+    return " or ".join(types) or "without a body"
+
+
+def _media_type(exchange: Exchange) -> str:
+    content_type = exchange.response.headers.get("Content-Type", "") if exchange.response is not None else ""
+    return content_type.split(";")[0].strip()
+
+
+def _find_media(exchange: Exchange) -> Media | None:
+    """Return the declared representation that the answer has."""
+    response = exchange.case.operation.find_response(exchange.status)
+    media = response.media if response else ()
+    return next((one for one in media if one.media_type.split(";")[0] == _media_type(exchange)), None)
+
+
+def _schema_name(exchange: Exchange) -> str:
+    media = _find_media(exchange)
+    return f"its schema {media.model_name}" if media is not None and media.model_name else "its schema"
+
+
+def _find_missing_success(suite: Suite, operation: Operation, exchanges: list[Exchange]) -> Failure | None:
+    """Return a failure if the document declares a 2xx and no request got one."""
+    declared = [status for status in operation.statuses if status.startswith(_SUCCESS)]
+    if not declared or any(exchange.is_success for exchange in exchanges):
+        return None
+    name = name_of(operation)
+    pointer = f"{operation.pointer}/responses"
+    promise = f"{name} answers {' or '.join(declared)} to a valid request"
+    valid = [exchange for exchange in exchanges if exchange.case.is_valid]
+    if not valid:
+        return suite.build_plain_failure(
+            operation, "never_succeeded", promise=promise, pointer=pointer, answer="no valid request could be generated"
+        )
+    counts = Counter(str(exchange.status) if exchange.response is not None else "no answer" for exchange in valid)
+    seen = ", ".join(f"{count} times {status}" for status, count in counts.most_common())
+    detail = f"none of {len(valid)} valid requests got a 2xx ({seen}); this is the last one"
+    if counts.most_common(1)[0][0] == str(_UNAUTHORISED):
+        detail += ". Say who asks: --pymacaron-auth 'Header: value', or pytest_pymacaron_auth in conftest.py"
+    return suite.build_failure(valid[-1], "never_succeeded", promise=promise, pointer=pointer, detail=detail)

@@ -1,0 +1,73 @@
+"""Nothing counts that does not happen again: every suspicion is sent once more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pymacaron_testing.exchange import Exchange
+    from pymacaron_testing.failure import Failure
+    from pymacaron_testing.wire import Wire
+
+_MAX_TRIES = 3
+_UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
+_SPENT_STATUSES = {404, 409, 410, 412}
+_SERVER_ERROR = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """An exchange that seems to break a promise. shows: tells whether another exchange breaks it in the same way."""
+
+    exchange: Exchange
+    failure: Failure
+    shows: Callable[[Exchange], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a check group found in one operation.
+
+    failures: confirmed, one per cause. flaky: seen once and not again, sentences. not_run: why nothing could be
+    judged; empty where something was.
+    """
+
+    failures: tuple[Failure, ...] = ()
+    flaky: tuple[str, ...] = ()
+    not_run: str = ""
+
+
+def confirm(suspicions: Iterable[Suspicion], wire: Wire) -> Outcome:
+    """Send each cause's requests again until one shows it again; return one failure per confirmed cause.
+
+    A cause that only different requests showed counts too: some requests, a DELETE say, cannot be repeated.
+
+    Raises: TargetLostError.
+    """
+    by_cause: dict[tuple[str, ...], list[Suspicion]] = {}
+    for suspicion in suspicions:
+        by_cause.setdefault(suspicion.failure.cause, []).append(suspicion)
+    failures: list[Failure] = []
+    flaky: list[str] = []
+    for group in by_cause.values():
+        if _happens_again(group, wire) or len(group) > 1:
+            failures.append(group[0].failure.times(len(group)))
+        else:
+            flaky.append(f"{group[0].failure.check} did not happen again: {group[0].failure.answer}")
+    return Outcome(tuple(failures), tuple(flaky))
+
+
+def _happens_again(group: list[Suspicion], wire: Wire) -> bool:
+    for suspicion in group[:_MAX_TRIES]:
+        again = wire.repeat(suspicion.exchange)
+        if suspicion.shows(again) or _is_spent(suspicion.exchange, again):
+            return True
+    return False
+
+
+def _is_spent(first: Exchange, again: Exchange) -> bool:
+    """Tell whether the first request did its work, so that the second finds the thing gone or there already."""
+    is_unsafe = str(first.request.method).upper() in _UNSAFE
+    return is_unsafe and (first.is_success or first.status >= _SERVER_ERROR) and again.status in _SPENT_STATUSES

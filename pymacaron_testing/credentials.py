@@ -1,0 +1,97 @@
+"""Who the run is towards the target: one header line, where it comes from, and how it is spoilt on purpose."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pymacaron_testing.exchange import Redaction
+
+_BEARER_TYPES = {"oauth2", "openIdConnect"}
+_JWT_PARTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A header that identifies a user. origin: how a person gets one, a sentence for people."""
+
+    name: str
+    value: str
+    origin: str
+
+    @property
+    def scheme(self) -> str:
+        """Word before the secret, ``Bearer``; empty without one."""
+        word, space, _ = self.value.partition(" ")
+        return word if space else ""
+
+    @property
+    def secret(self) -> str:
+        """The value without its scheme."""
+        return self.value.partition(" ")[2] if self.scheme else self.value
+
+    @property
+    def redaction(self) -> Redaction:
+        """What hides these credentials in texts."""
+        return Redaction((self.secret,), frozenset({self.name.lower()}))
+
+    def with_secret(self, secret: str) -> str:
+        """Return the header's value with another secret."""
+        return f"{self.scheme} {secret}" if self.scheme else secret
+
+
+def read_header_line(line: str, origin: str) -> Credentials:
+    """Return the credentials of a line such as ``Authorization: Bearer abc``.
+
+    Raises: ValueError: there is no colon in it, or nothing on one side of it.
+    """
+    name, colon, value = line.partition(":")
+    if not colon or not name.strip() or not value.strip():
+        raise ValueError("it is no header line 'Name: value'")
+    return Credentials(name.strip(), value.strip(), origin)
+
+
+def spoil(credentials: Credentials) -> dict[str, str]:
+    """Return wrong header values by what is wrong with them, words for people."""
+    wrong = {"garbage instead of the token": credentials.with_secret("pymacaron-garbage")}
+    parts = credentials.secret.split(".")
+    if len(parts) == _JWT_PARTS:
+        wrong["the token with a broken signature"] = credentials.with_secret(".".join([*parts[:2], _flip(parts[2])]))
+    return wrong
+
+
+def _flip(signature: str) -> str:
+    """Return a signature of the same form that differs in every byte."""
+    try:
+        data = base64.urlsafe_b64decode(signature + "=" * (-len(signature) % 4))
+    except ValueError:
+        return signature[::-1]
+    return base64.urlsafe_b64encode(bytes(byte ^ 0x55 for byte in data)).rstrip(b"=").decode()
+
+
+class Identity:
+    """The user of a run: found when first needed, found anew when the target refuses it."""
+
+    def __init__(self, find: Callable[[], Credentials | None]) -> None:
+        """Take the function that finds the credentials; None where there are none."""
+        self._find = find
+        self._known: Credentials | None = None
+        self._is_known = False
+
+    def get(self) -> Credentials | None:
+        """Return the credentials."""
+        if not self._is_known:
+            self._known = self._find()
+            self._is_known = True
+        return self._known
+
+    def renew(self) -> Credentials | None:
+        """Find the credentials again, for targets whose users change during the run."""
+        self._is_known = False
+        return self.get()
+
+    @property
+    def redaction(self) -> Redaction:
+        """What hides the credentials in texts."""
+        return self._known.redaction if self._known else Redaction()

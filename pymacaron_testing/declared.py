@@ -1,0 +1,55 @@
+"""Which properties of a value its schema speaks of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pymacaron.json_types import Json, JsonObject
+
+_OPENING = ("additionalProperties", "patternProperties", "unevaluatedProperties", "propertyNames")
+
+
+def keep_declared(value: Json, schema: JsonObject, document: JsonObject) -> Json:
+    """Return *value* without properties that *schema* neither names nor explicitly allows.
+
+    JSON Schema lets unnamed properties pass, many services refuse them: a request with one proves nothing. Objects
+    whose schema names no property at all stay as they are. document: what local ``$ref`` point into.
+    """
+    branches = list(_branches(schema, document, set()))
+    if isinstance(value, list):
+        items = next((branch["items"] for branch in branches if isinstance(branch.get("items"), dict)), None)
+        return value if items is None else [keep_declared(item, items, document) for item in value]
+    if not isinstance(value, dict):
+        return value
+    named: dict[str, JsonObject] = {}
+    for branch in branches:
+        named.update({key: rule for key, rule in branch.get("properties", {}).items() if isinstance(rule, dict)})
+    is_open = not named or any(key in branch for branch in branches for key in _OPENING)
+    return {
+        key: keep_declared(item, named[key], document) if key in named else item
+        for key, item in value.items()
+        if is_open or key in named
+    }
+
+
+def _branches(schema: JsonObject, document: JsonObject, seen: set[str]) -> Iterator[JsonObject]:
+    """Yield *schema* and everything that it refers to or is combined from."""
+    reference = schema.get("$ref")
+    if isinstance(reference, str):
+        target = _follow(reference, document)
+        if reference not in seen and isinstance(target, dict):
+            yield from _branches(target, document, seen | {reference})
+    yield schema
+    for key in ("allOf", "anyOf", "oneOf"):
+        for branch in schema.get(key, []):
+            if isinstance(branch, dict):
+                yield from _branches(branch, document, seen)
+
+
+def _follow(reference: str, document: JsonObject) -> Json:
+    """Return what a local reference points to, None if nothing is there."""
+    node: Json = document
+    for token in reference.removeprefix("#/").split("/"):
+        key = token.replace("~1", "/").replace("~0", "~")
+        node = node.get(key) if isinstance(node, dict) else None
+    return node

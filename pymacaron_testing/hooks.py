@@ -1,0 +1,21 @@
+"""Hooks that a service's conftest.py may implement for the test plugin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pymacaron_testing.session import TargetSession
+    from pymacaron_testing.target import Target
+
+
+@pytest.hookspec(firstresult=True)
+def pytest_pymacaron_auth(config: pytest.Config, target: Target, http: TargetSession) -> str | None:
+    """Return the header line that identifies a user to the target, ``Authorization: Token abc``, or None.
+
+    For services with users of their own: sign one up through *http*, a requests.Session bound to ``target.url`` whose
+    requests the report counts, log in, return the line. It is asked for when
+    the first operation with security is tested, and again if the target refuses the line later.
+    """

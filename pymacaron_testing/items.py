@@ -1,0 +1,127 @@
+"""Contract items: ordinary pytest items, one per operation and check group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pymacaron.exceptions import StartupError
+from pymacaron.spec.lines import find_line
+from pymacaron_testing.checks import GROUPS, Group
+from pymacaron_testing.run import COULD_NOT_TEST, Document, Run
+from pymacaron_testing.suite import Suite, build_suite, order_operations
+from pymacaron_testing.wire import TargetLostError, name_of
+
+if TYPE_CHECKING:
+    from pymacaron.spec import Operation
+    from pymacaron_testing.confirm import Outcome
+    from pymacaron_testing.failure import Failure
+
+
+class ContractError(Exception):
+    """A target broke its document; *failures* says how."""
+
+    def __init__(self, failures: tuple[Failure, ...]) -> None:
+        """Take the failures of one item."""
+        super().__init__(f"{len(failures)} broken promises")
+        self.failures = failures
+
+
+class DocumentFile(pytest.File):
+    """A document on disk: ``apis/pets.yaml``."""
+
+    run: Run
+
+    @classmethod
+    def build(cls, parent: pytest.Collector, path: Path, run: Run) -> DocumentFile:
+        """Return the collector of the document at *path*."""
+        collector: DocumentFile = cls.from_parent(parent, path=path)
+        collector.run = run
+        return collector
+
+    def collect(self) -> Iterator[pytest.Collector]:
+        """Yield the document's one collector, called ``contract``."""
+        try:
+            document = self.run.load_document(self.path)
+        except StartupError as error:
+            raise self.CollectError(str(error)) from error
+        yield Contract.build(self, document, self.run)
+
+
+class Contract(pytest.Collector):
+    """All contract items of a document."""
+
+    run: Run
+    document: Document
+    _suite: Suite | None = None
+
+    @classmethod
+    def build(cls, parent: pytest.Collector, document: Document, run: Run, nodeid: str | None = None) -> Contract:
+        """Return the collector of *document*. nodeid: for documents that are no files below the root."""
+        collector: Contract = cls.from_parent(parent, name="contract", **({"nodeid": nodeid} if nodeid else {}))
+        collector.run = run
+        collector.document = document
+        return collector
+
+    def collect(self) -> Iterator[ContractItem]:
+        """Yield the items: what creates before what reads, what deletes last."""
+        for operation in order_operations(self.document.api):
+            for group in GROUPS:
+                if group.applies(self.document.api, operation):
+                    yield ContractItem.build(self, operation, group)
+
+    def suite(self) -> Suite:
+        """Return what the items share, made when the first one runs. Raises TargetError."""
+        if self._suite is None:
+            self._suite = build_suite(self.run, self.document)
+        return self._suite
+
+
+class ContractItem(pytest.Item):
+    """One check group of one operation: ``GET /pets/{id}[responses]``."""
+
+    contract: Contract
+    operation: Operation
+    group: Group
+    outcome: Outcome | None = None
+
+    @classmethod
+    def build(cls, parent: Contract, operation: Operation, group: Group) -> ContractItem:
+        """Return the item of *operation* and *group*."""
+        item: ContractItem = cls.from_parent(parent, name=f"{name_of(operation)}[{group.name}]")
+        item.contract = parent
+        item.operation = operation
+        item.group = group
+        return item
+
+    def runtest(self) -> None:
+        """Check the operation; fail with what is broken, skip where nothing could be judged."""
+        try:
+            outcome = self.group.check(self.contract.suite(), self.operation)
+        except (StartupError, TargetLostError) as error:
+            pytest.exit(str(error), returncode=COULD_NOT_TEST)
+        self.outcome = outcome
+        for sentence in outcome.flaky:
+            self.add_report_section("call", "flaky", sentence)
+        if outcome.failures:
+            raise ContractError(outcome.failures)
+        if outcome.not_run:
+            pytest.skip(outcome.not_run)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Return the broken promises as people read them."""
+        if not isinstance(excinfo.value, ContractError):
+            return super().repr_failure(excinfo, style)
+        lines = [str(failure) for failure in excinfo.value.failures]
+        if any("$TOKEN" in line for line in lines):
+            credentials = self.contract.run.identity.get()
+            lines.append(f"$TOKEN: {credentials.origin if credentials else 'the credentials of the request'}.")
+        return "\n".join(lines)
+
+    def reportinfo(self) -> tuple[Path | str, int | None, str]:
+        """Return where the operation stands."""
+        line = find_line(self.contract.document.api.text, self.operation.pointer)
+        return self.path, line - 1 if line else None, self.name

@@ -1,0 +1,117 @@
+"""The pytest plugin: options, fixtures, and the switch that makes the rest load.
+
+Every pytest run of the environment imports this module. It stays light: all else is imported when a run is active,
+that is with --pymacaron, --pymacaron-target, --pymacaron-spec or ``pymacaron = true`` in pytest.ini, or when a test
+asks for one of the fixtures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pymacaron_testing import hooks
+
+if TYPE_CHECKING:
+    from pymacaron_testing.run import Run
+    from pymacaron_testing.session import TargetSession
+    from pymacaron_testing.target import Target
+
+_RUN: pytest.StashKey[Run] = pytest.StashKey()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options; all start with --pymacaron."""
+    group = parser.getgroup("pymacaron", "contract and black-box tests of a live service")
+    add = group.addoption
+    add("--pymacaron", action="store_true", dest="pymacaron", help="test the service in this folder")
+    add("--pymacaron-target", metavar="URL", dest="pymacaron_target", help="the live service to test")
+    add("--pymacaron-spec", metavar="FILE|URL", dest="pymacaron_spec", help="its API document, if not apis/*.yaml")
+    add(
+        "--pymacaron-auth",
+        metavar="'HEADER: VALUE'",
+        action="append",
+        dest="pymacaron_auth",
+        help="header line that identifies the user; the first one is used",
+    )
+    add("--pymacaron-seed", type=int, default=0, metavar="N", dest="pymacaron_seed", help="other random cases")
+    add(
+        "--pymacaron-max-examples",
+        type=int,
+        default=20,
+        metavar="N",
+        dest="pymacaron_max_examples",
+        help="random cases an operation, besides those that the document's rules give; default 20",
+    )
+    add(
+        "--pymacaron-report",
+        default="pymacaron-report.json",
+        metavar="FILE",
+        dest="pymacaron_report",
+        help="where the report goes; default pymacaron-report.json",
+    )
+    parser.addini("pymacaron", "test the service in this folder, as with --pymacaron", type="bool", default=False)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Let conftest.py say who asks."""
+    pluginmanager.add_hookspecs(hooks)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Load the rest if this run asked for it."""
+    named = ("pymacaron", "pymacaron_target", "pymacaron_spec")
+    if not any(config.getoption(name) for name in named) and not config.getini("pymacaron"):
+        return
+    from pymacaron_testing.active import ActiveRun  # noqa: PLC0415 - see the module's docstring
+
+    config.pluginmanager.register(ActiveRun(_start_run(config)), "pymacaron-active")
+
+
+def _start_run(config: pytest.Config) -> Run:
+    """Return the run of *config*, made when first asked for."""
+    from pymacaron_testing.run import start_run  # noqa: PLC0415 - see the module's docstring
+
+    if _RUN not in config.stash:
+        config.stash[_RUN] = start_run(config)
+        config.add_cleanup(config.stash[_RUN].stop)
+    return config.stash[_RUN]
+
+
+@pytest.fixture(scope="session")
+def target(request: pytest.FixtureRequest) -> Target:
+    """Return the service under test; ``target.url`` is where it answers. Started when first needed."""
+    return _start_run(request.config).require_target()
+
+
+@pytest.fixture(scope="session")
+def base_url(target: Target) -> str:
+    """Return the target's URL, without a slash at its end."""
+    return target.url
+
+
+@pytest.fixture
+def http(request: pytest.FixtureRequest, target: Target) -> Iterator[TargetSession]:
+    """Return a requests.Session without credentials: ``http.get("/pets")`` asks the target."""
+    del target  # makes sure that there is one
+    with _start_run(request.config).session() as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
+def token(request: pytest.FixtureRequest) -> Callable[..., str]:
+    """Return a function that mints JWTs with the service's configuration: ``token("alice", role="admin")``."""
+    _start_run(request.config)
+    from pymacaron_testing.tokens import mint_token  # noqa: PLC0415 - see the module's docstring
+
+    return mint_token
+
+
+@pytest.fixture
+def auth_headers(request: pytest.FixtureRequest, target: Target) -> dict[str, str]:
+    """Return the headers that identify the run's user; empty where none is known."""
+    del target
+    credentials = _start_run(request.config).identity.get()
+    return {credentials.name: credentials.value} if credentials else {}

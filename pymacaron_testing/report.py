@@ -1,0 +1,116 @@
+"""The outcome of a run as data: pymacaron-report.json, version 1."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from pymacaron.json_types import JsonObject
+    from pymacaron.spec import Api
+
+VERSION = 1
+Outcome = Literal["passed", "failed", "error", "skipped", "not_run"]
+Kind = Literal["contract", "blackbox"]
+_OUTCOMES: tuple[Outcome, ...] = ("passed", "failed", "error", "skipped", "not_run")
+_WORST_FIRST: tuple[Outcome, ...] = ("error", "failed", "skipped", "passed")
+CONTRACT_MARK = "::contract::"
+
+
+@dataclass(slots=True)
+class ItemResult:
+    """What became of one pytest item. reason: why it was skipped or not run. requests: sent while it ran."""
+
+    nodeid: str
+    kind: Kind
+    operation_id: str | None = None
+    outcome: Outcome = "not_run"
+    reason: str = ""
+    duration_s: float = 0.0
+    requests: int = 0
+    failures: list[JsonObject] = field(default_factory=list)
+
+    def add_phase(self, outcome: Outcome, duration_s: float) -> None:
+        """Take in the outcome of set-up, call or tear-down: the worst one counts."""
+        self.duration_s += duration_s
+        if self.outcome == "not_run" or _WORST_FIRST.index(outcome) < _WORST_FIRST.index(self.outcome):
+            self.outcome = outcome
+
+    def to_dict(self) -> JsonObject:
+        """Return the form of the report."""
+        return {
+            "nodeid": self.nodeid,
+            "kind": self.kind,
+            "operation_id": self.operation_id,
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "duration_s": round(self.duration_s, 4),
+            "requests": self.requests,
+            "failures": self.failures,
+        }
+
+
+@dataclass(slots=True)
+class Report:
+    """Collects what happens in a run; `to_dict` gives the whole at any time."""
+
+    target: str = ""
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    documents: list[JsonObject] = field(default_factory=list)
+    items: dict[str, ItemResult] = field(default_factory=dict)
+    requests_sent: int = 0
+    metrics_before: str | None = None
+    metrics_after: str | None = None
+
+    def expect(self, nodeids: Iterable[str]) -> None:
+        """Note items that are to run; they stay ``not_run`` until their result comes."""
+        for nodeid in nodeids:
+            self.find_item(nodeid)
+
+    def find_item(self, nodeid: str) -> ItemResult:
+        """Return the result of an item, made when first asked for."""
+        kind: Kind = "contract" if CONTRACT_MARK in nodeid else "blackbox"
+        return self.items.setdefault(nodeid, ItemResult(nodeid, kind))
+
+    def to_dict(self, exit_code: int) -> JsonObject:
+        """Return the report as JSON data; its shape is documented in docs/testing.md."""
+        items = list(self.items.values())
+        counts: Mapping[str, int] = {name: sum(item.outcome == name for item in items) for name in _OUTCOMES}
+        return {
+            "version": VERSION,
+            "pymacaron": version("pymacaron"),
+            "target": self.target,
+            "started_at": self.started_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "duration_s": round((datetime.now(UTC) - self.started_at).total_seconds(), 3),
+            "documents": self.documents,
+            "items": [item.to_dict() for item in items],
+            "summary": counts,
+            "requests_sent": self.requests_sent,
+            "metrics": {"before": self.metrics_before, "after": self.metrics_after},
+            "exit_code": exit_code,
+        }
+
+
+def describe_document(api: Api, source: str) -> JsonObject:
+    """Return the report's entry of a document."""
+    return {
+        "name": api.name,
+        "source": source,
+        "sha256": api.sha256,
+        "title": api.title,
+        "version": api.version,
+        "text": api.text,
+    }
+
+
+def write_report(report: JsonObject, path: Path) -> None:
+    """Write the report, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(path.name + ".part")
+    draft.write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    draft.replace(path)

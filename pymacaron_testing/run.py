@@ -1,0 +1,189 @@
+"""What one test run shares: its target, its user, what it learnt, how many requests it sent."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pymacaron.config import load_config, set_config
+from pymacaron.exceptions import Finding, StartupError, TargetError
+from pymacaron.spec import load_spec
+from pymacaron_testing.credentials import Credentials, Identity, read_header_line
+from pymacaron_testing.documents import find_own_documents, find_published
+from pymacaron_testing.report import Report, describe_document
+from pymacaron_testing.resources import Resources
+from pymacaron_testing.session import RequestCount, TargetSession
+from pymacaron_testing.settings import Settings, holds_service, read_settings
+from pymacaron_testing.target import ServiceProcess, Target, read_metrics, start_service
+from pymacaron_testing.tokens import can_mint, mint_credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pymacaron.spec import Api
+
+WORKER_KEY = "pymacaron"
+COULD_NOT_TEST = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document that the target is held to. source: as people are shown it."""
+
+    api: Api
+    source: str
+
+
+@dataclass(slots=True)
+class Run:
+    """State of a run in one process. given_target: URL that the controlling process hands to its workers."""
+
+    config: pytest.Config
+    settings: Settings
+    given_target: str | None = None
+    run_salt: int = field(default_factory=lambda: secrets.randbelow(2**31))
+    report: Report = field(default_factory=Report)
+    count: RequestCount = field(default_factory=RequestCount)
+    resources: Resources = field(default_factory=Resources)
+    identity: Identity = field(init=False)
+    _service: ServiceProcess | None = None
+    _target: Target | None = None
+
+    def __post_init__(self) -> None:
+        """Prepare to find the user when one is needed."""
+        self.identity = Identity(self._find_credentials)
+
+    # --- the process of the tests ----------------------------------------------------------------------------------
+
+    @property
+    def is_worker(self) -> bool:
+        """Tell whether another pytest process controls this one (pytest-xdist)."""
+        return hasattr(self.config, "workerinput")
+
+    def prepare_process(self) -> None:
+        """Make imports, PYM_ENV and configuration in the tests be those of the service in the folder.
+
+        Raises: ConfigError.
+        """
+        folder = self.settings.folder
+        if not holds_service(folder):
+            return
+        if self.settings.target is None:
+            os.environ.setdefault("PYM_ENV", "test")
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+        set_config(load_config(folder))
+
+    # --- the target ------------------------------------------------------------------------------------------------
+
+    def target(self) -> Target:
+        """Return the target; a service of this folder is started when first asked for.
+
+        Raises: TargetError: there is none, or it does not come up.
+        """
+        if self._target is None:
+            url = self.given_target or self.settings.target
+            self._target = Target(url) if url else self._start()
+            self.report.target = self._target.url
+            if not self.is_worker:
+                self.report.metrics_before = read_metrics(self._target.url)
+        return self._target
+
+    def require_target(self) -> Target:
+        """Return the target, or end pytest with exit code 2 and the reason."""
+        with exit_on_startup_error():
+            return self.target()
+
+    def _start(self) -> Target:
+        if not holds_service(self.settings.folder):
+            raise TargetError(
+                Finding(
+                    str(self.settings.folder),
+                    "it holds no service (server.py beside apis/ or pym-config.yaml) and no target was named",
+                    "Add --pymacaron-target=URL, or go to the service's folder",
+                )
+            )
+        self._service = start_service(self.settings.folder)
+        return Target(self._service.url, is_own=True)
+
+    def session(self) -> TargetSession:
+        """Return a new session bound to the target."""
+        return TargetSession(self.target().url, self.count)
+
+    def stop(self) -> None:
+        """Take the last metrics and stop what the run started. May be called twice."""
+        if self._target is not None and not self.is_worker:
+            self.report.metrics_after = self.report.metrics_after or read_metrics(self._target.url)
+        if self._service is not None:
+            self._service.stop()
+            self._service = None
+
+    # --- the user --------------------------------------------------------------------------------------------------
+
+    def _find_credentials(self) -> Credentials | None:
+        """Return who asks: the option's first line, the conftest's, else a token of the service's own configuration."""
+        if self.settings.auth:
+            return self.settings.auth[0]
+        with self.session() as http:
+            line = self.config.hook.pytest_pymacaron_auth(config=self.config, target=self.target(), http=http)
+        if line:
+            return self._read_line(str(line))
+        return mint_credentials() if can_mint() else None
+
+    def _read_line(self, line: str) -> Credentials:
+        origin = "It is what pytest_pymacaron_auth in conftest.py returns"
+        try:
+            return read_header_line(line, origin)
+        except ValueError as error:
+            fix = "Return 'Authorization: Token …' from it"
+            raise StartupError(Finding("pytest_pymacaron_auth", str(error), fix)) from error
+
+    # --- the documents ---------------------------------------------------------------------------------------------
+
+    def is_own_document(self, path: Path) -> bool:
+        """Tell whether *path* is one of the documents that the service in the folder serves."""
+        apis = self.settings.folder / "apis"
+        return path.parent == apis and path in find_own_documents(apis)
+
+    def load_document(self, source: str | Path) -> Document:
+        """Read a document, which the report then lists. Raises SpecError."""
+        shown = str(source)
+        if isinstance(source, Path) and source.is_relative_to(self.config.rootpath):
+            shown = source.relative_to(self.config.rootpath).as_posix()
+        document = Document(load_spec(source), shown)
+        self.report.documents.append(describe_document(document.api, shown))
+        return document
+
+    def find_published(self) -> list[str]:
+        """Return the URLs of the documents that the target publishes. Raises TargetError."""
+        return find_published(self.target().url)
+
+
+def start_run(config: pytest.Config) -> Run:
+    """Return the run that *config* describes; nothing is started or sent yet.
+
+    A wrong option, or a wrong configuration of the service, ends pytest with exit code 2.
+    """
+    given = getattr(config, "workerinput", {}).get(WORKER_KEY)
+    with exit_on_startup_error():
+        run = Run(config, read_settings(config))
+        if given:
+            run.given_target, run.run_salt = given["target"], given["run_salt"]
+        run.prepare_process()
+    return run
+
+
+@contextmanager
+def exit_on_startup_error() -> Iterator[None]:
+    """End pytest with one message and exit code 2 where the block raises a StartupError."""
+    try:
+        yield
+    except StartupError as error:
+        pytest.exit(str(error), returncode=COULD_NOT_TEST)

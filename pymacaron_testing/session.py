@@ -1,0 +1,124 @@
+"""HTTP to the target: a session bound to its URL that counts what it sends and never waits for ever."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+
+import requests
+from requests.adapters import HTTPAdapter
+
+TIMEOUT_S = 10.0
+MAX_BODY_BYTES = 8 * 1024 * 1024
+USER_AGENT = "pymacaron-test"
+_CHUNK_BYTES = 64 * 1024
+
+
+class RequestCount:
+    """How many requests reached the target; safe to share between threads."""
+
+    def __init__(self) -> None:
+        """Start at zero."""
+        self._value = 0
+        self._lock = threading.Lock()
+
+    @property
+    def value(self) -> int:
+        """Requests so far."""
+        return self._value
+
+    def add(self) -> None:
+        """Count one more."""
+        with self._lock:
+            self._value += 1
+
+
+class _CountingAdapter(HTTPAdapter):
+    """Counts a request when the target had it: an answer came, or none came in time."""
+
+    def __init__(self, count: RequestCount) -> None:
+        self._count = count
+        super().__init__()
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,  # noqa: FBT001, FBT002
+        timeout: float | tuple[float, float] | tuple[float, None] | None = None,
+        verify: bool | str = True,  # noqa: FBT001, FBT002
+        cert: bytes | str | tuple[bytes | str, bytes | str] | None = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        try:
+            response = super().send(
+                request, stream=stream, timeout=timeout or TIMEOUT_S, verify=verify, cert=cert, proxies=proxies
+            )
+        except requests.ReadTimeout:
+            self._count.add()
+            raise
+        self._count.add()
+        return response
+
+
+class TargetSession(requests.Session):
+    """A requests.Session whose relative URLs start at the target: ``http.get("/pets")``."""
+
+    def __init__(self, base_url: str, count: RequestCount | None = None) -> None:
+        """Bind to *base_url*; *count* is shared by all sessions of a run."""
+        super().__init__()
+        self.base_url = base_url.rstrip("/")
+        self.headers["User-Agent"] = USER_AGENT
+        adapter = _CountingAdapter(count or RequestCount())
+        self.mount("http://", adapter)
+        self.mount("https://", adapter)
+
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        """Complete the URL and prepare as usual."""
+        request.url = join_url(self.base_url, str(request.url))
+        return super().prepare_request(request)
+
+    def exchange(self, request: requests.PreparedRequest, *, timeout_s: float = TIMEOUT_S) -> requests.Response:
+        """Send exactly *request*, following no redirect, and read the answer's body within *timeout_s*.
+
+        A body that is still coming then, or is larger than MAX_BODY_BYTES, is cut; such an answer has the
+        attribute ``is_cut``. A connection that the target closed while it idled is opened anew, once.
+
+        Raises: requests.RequestException: no answer came.
+        """
+        try:
+            response = self._send_once(request, timeout_s)
+        except requests.ConnectionError as error:
+            if isinstance(error, requests.Timeout) or "refused" in str(error):
+                raise
+            response = self._send_once(request, timeout_s)
+        return _read(response, timeout_s)
+
+    def _send_once(self, request: requests.PreparedRequest, timeout_s: float) -> requests.Response:
+        settings = self.merge_environment_settings(request.url or "", {}, stream=True, verify=None, cert=None)
+        return self.send(request.copy(), timeout=timeout_s, allow_redirects=False, **settings)
+
+
+def join_url(base_url: str, url: str) -> str:
+    """Return *url* below *base_url*, or *url* itself if it is absolute."""
+    if url.startswith(("http://", "https://")):
+        return url
+    return f"{base_url.rstrip('/')}/{url.lstrip('/')}"
+
+
+def _read(response: requests.Response, timeout_s: float) -> requests.Response:
+    """Read the body into the response, up to the limits."""
+    deadline = time.monotonic() + timeout_s
+    chunks: list[bytes] = []
+    size = 0
+    is_cut = False
+    for chunk in response.iter_content(_CHUNK_BYTES):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_BODY_BYTES or time.monotonic() > deadline:
+            is_cut = True
+            response.close()
+            break
+    response._content = b"".join(chunks)  # noqa: SLF001 - requests has no other way to hand over a body read in parts
+    response.is_cut = is_cut  # type: ignore[attr-defined]
+    return response

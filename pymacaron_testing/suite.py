@@ -1,0 +1,259 @@
+"""One document against one target: sends the cases of its operations, once, for all checks to judge."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pymacaron.spec.lines import describe_place
+from pymacaron_testing.documents import choose_prefix
+from pymacaron_testing.exchange import Case, Exchange, describe_answer, describe_request
+from pymacaron_testing.failure import Failure
+from pymacaron_testing.generation import Generator
+from pymacaron_testing.rescue import fill_in
+from pymacaron_testing.wire import Wire
+
+if TYPE_CHECKING:
+    from pymacaron.spec import Api, Operation
+    from pymacaron_testing.resources import Resources
+    from pymacaron_testing.run import Document, Run
+
+_MAX_DELETES = 4
+_MAX_RESCUES = 6
+_MAX_SILENCES = 2
+_GONE = {404, 410}
+_CLASHES = {400, 409, 422}
+_MAX_CLASHES = 5
+_STOCK = 20
+_PARAMETER = re.compile(r"\{([^{}]+)\}")
+
+
+@dataclass(slots=True)
+class Suite:
+    """What the checks of one document share.
+
+    source: the document as failures name it. run_salt: differs between runs, for values that a target must not have
+    seen in an earlier one.
+    """
+
+    api: Api
+    generator: Generator
+    wire: Wire
+    resources: Resources
+    source: str
+    run_salt: int
+    _exchanges: dict[str, list[Exchange]] = field(default_factory=dict)
+    _running: set[str] = field(default_factory=set)
+    _stock: dict[str, list[Case]] = field(default_factory=dict)
+    _draws: int = 0
+
+    def exercise(self, operation: Operation) -> list[Exchange]:
+        """Send every case of *operation* and return the exchanges; the second call returns the same ones.
+
+        Operations that create or list what its path names run first.
+
+        Raises: TargetLostError.
+        """
+        key = operation.operation_id
+        if key not in self._exchanges:
+            self._running.add(key)
+            self._ensure_resources(operation)
+            self._exchanges[key] = self._send_all(operation)
+            self._running.discard(key)
+        return self._exchanges[key]
+
+    def _send_all(self, operation: Operation) -> list[Exchange]:
+        exchanges: list[Exchange] = []
+        is_clashing, tries = False, 0
+        for case in self._cases(operation):
+            exchanges += self.send_valid(self._freshen(case) if is_clashing else case)
+            if not is_clashing and tries < _MAX_CLASHES and _may_clash(exchanges[-1]):
+                tries += 1
+                exchanges += self.send_valid(self._freshen(case))
+                is_clashing = exchanges[-1].is_success
+            if sum(exchange.response is None for exchange in exchanges) >= _MAX_SILENCES:
+                return exchanges
+        if not any(exchange.is_success for exchange in exchanges):
+            exchanges += self._rescue(operation)
+        return exchanges
+
+    def _freshen(self, case: Case) -> Case:
+        """Return *case* with new values in those parts of its body that it is not about."""
+        stock = self._stock.setdefault(case.operation.operation_id, [])
+        if not stock:
+            stock += self.draw(case.operation, _STOCK)
+        return self.generator.with_fresh_values(case, stock.pop()) if stock and not case.is_probe else case
+
+    def send_valid(self, case: Case, headers: Mapping[str, str] | None = None) -> Iterator[Exchange]:
+        """Send *case* to an existing thing where its path names one; again to another one where that is gone.
+
+        headers: instead of the user's credentials.
+        """
+        exchange = self.send(case, headers)
+        yield exchange
+        if exchange.status in _GONE and case.is_valid and case.location != "path" and exchange.path_values:
+            self.resources.forget(case.operation.path, exchange.path_values)
+            self._ensure_fresh(case.operation)
+            values = self.choose_path_values(case)
+            if values and values != exchange.path_values:
+                yield self.send(case, headers)
+
+    def send(self, case: Case, headers: Mapping[str, str] | None = None) -> Exchange:
+        """Send *case* and learn from the answer. headers: instead of the user's credentials."""
+        exchange = self.wire.send(case, self.choose_path_values(case), headers=headers)
+        self._learn(exchange)
+        return exchange
+
+    def draw(self, operation: Operation, count: int) -> list[Case]:
+        """Return random valid cases, other ones each time and in each run."""
+        self._draws += 1
+        return self.generator.draw(operation, count, salt=self.run_salt + self._draws)
+
+    def choose_path_values(self, case: Case) -> dict[str, str] | None:
+        """Return the path values of an existing thing; None where the case is about the path itself."""
+        if case.location == "path" or case.is_probe:
+            return None
+        return self.resources.find(case.operation.path) or None
+
+    def create_for(self, operation: Operation) -> None:
+        """Create a new thing of the kind that the path of *operation* names, if the document tells how."""
+        for creator in self._sources_of(operation):
+            if creator.method.upper() == "GET" or creator.operation_id in self._running:
+                continue
+            for case in self.draw(creator, 2):
+                if self.send(case).is_success:
+                    return
+
+    def _cases(self, operation: Operation) -> Iterator[Case]:
+        """Yield the cases of *operation*; of valid DELETEs a few, each with something left to delete."""
+        deletes = 0
+        for case in self.generator.generate(operation):
+            if operation.method.upper() == "DELETE" and case.is_valid and case.location != "path":
+                deletes += 1
+                if deletes > _MAX_DELETES:
+                    continue
+                self._ensure_fresh(operation)
+            yield case
+
+    def _ensure_resources(self, operation: Operation) -> None:
+        for source in self._sources_of(operation):
+            if self.resources.find(operation.path) is not None:
+                return
+            if source.operation_id not in self._running:
+                self.exercise(source)
+
+    def _ensure_fresh(self, operation: Operation) -> None:
+        if "{" in operation.path and self.resources.find(operation.path) is None:
+            self.create_for(operation)
+
+    def _sources_of(self, operation: Operation) -> list[Operation]:
+        """Return the operations whose answers may name what the path of *operation* needs, likeliest first."""
+        if "{" not in operation.path:
+            return []
+        prefixes = [operation.path[: match.start()].rstrip("/") for match in _PARAMETER.finditer(operation.path)]
+        others = [other for other in self.api.operations if other.operation_id != operation.operation_id]
+        near = [other for other in others if other.path.rstrip("/") in prefixes]
+        creators = [other for other in near if other.method.upper() == "POST"]
+        lists = [other for other in near if other.method.upper() == "GET"]
+        puts = [other for other in others if other.method.upper() == "PUT" and other.path == operation.path]
+        far = [other for other in others if other.method.upper() == "POST" and "{" not in other.path]
+        return [*creators, *lists, *puts, *(other for other in far if other not in near)]
+
+    def _rescue(self, operation: Operation) -> list[Exchange]:
+        """Try for a first success: values that no earlier run can have used, then values of existing things."""
+        exchanges: list[Exchange] = []
+        for number, case in enumerate(self.generator.draw(operation, _MAX_RESCUES, salt=self.run_salt)):
+            chosen = self._fill_in(case) if number % 2 == 0 else case
+            exchanges += self.send_valid(chosen)
+            if exchanges[-1].is_success:
+                break
+        return exchanges
+
+    def _fill_in(self, case: Case) -> Case:
+        for location, values in self.generator.values_of(case).items():
+            filled = fill_in(values, self.resources)
+            if filled != values:
+                case = self.generator.with_part(case, location, filled)
+        return case
+
+    def _learn(self, exchange: Exchange) -> None:
+        if exchange.response is None or not exchange.is_success:
+            return
+        operation, values = exchange.case.operation, exchange.path_values or {}
+        sent = self.generator.values_of(exchange.case).get("body")
+        method = operation.method.upper()
+        self.resources.learn(method, operation.path, values, sent=sent, answered=exchange.read_json())
+        location = exchange.response.headers.get("Location", "")
+        if location and method in {"POST", "PUT"}:
+            for other in self.api.operations:
+                if other.path.count("{") == operation.path.count("{") + 1:
+                    self.resources.learn_location(operation.path, location, other.path)
+
+    def build_failure(
+        self,
+        exchange: Exchange,
+        check: str,
+        *,
+        promise: str,
+        pointer: str,
+        cause: tuple[str, ...] = (),
+        detail: str = "",
+    ) -> Failure:
+        """Return a failure of *exchange*, free of credentials. pointer: of the document. detail: ends the answer."""
+        redaction = self.wire.identity.redaction
+        answer = describe_answer(exchange, redaction)
+        return Failure(
+            operation_id=exchange.case.operation.operation_id,
+            check=check,
+            promise=promise,
+            answer=f"{answer}: {redaction.clean(detail)}" if detail else answer,
+            place=describe_place(self.source, self.api.text, pointer),
+            curl=describe_request(exchange.request, redaction),
+            cause=(check, *cause),
+        )
+
+    def build_plain_failure(
+        self, operation: Operation, check: str, *, promise: str, pointer: str, answer: str
+    ) -> Failure:
+        """Return a failure of *operation* that no single request shows."""
+        place = describe_place(self.source, self.api.text, pointer)
+        return Failure(operation.operation_id, check, promise, answer, place, curl="", cause=(check,))
+
+
+def _may_clash(exchange: Exchange) -> bool:
+    """Tell whether a valid request may have been refused because something of its name exists already."""
+    is_body = isinstance(exchange.case.generated.body, dict)
+    return exchange.case.is_valid and is_body and exchange.status in _CLASHES
+
+
+def build_suite(run: Run, document: Document) -> Suite:
+    """Return the suite of *document* against the target of *run*. Raises TargetError."""
+    session = run.session()
+    prefix = choose_prefix(document.api, session)
+    settings = run.settings
+    generator = Generator(
+        document.api, session.base_url + prefix, seed=settings.seed, max_examples=settings.max_examples
+    )
+    wire = Wire(generator, session, run.identity)
+    return Suite(document.api, generator, wire, run.resources, document.source, run.run_salt)
+
+
+def order_operations(api: Api) -> list[Operation]:
+    """Return the operations so that what creates comes before what reads, and what deletes last.
+
+    Of operations alike the shorter path comes first: ``POST /users`` before ``POST /users/login``.
+    """
+    return sorted(api.operations, key=_rank)
+
+
+def _rank(operation: Operation) -> tuple[int, int, int]:
+    method, depth, length = operation.method.upper(), operation.path.count("{"), operation.path.count("/")
+    if method == "DELETE":
+        return 5, -depth, length
+    if method == "POST":
+        return (0 if not operation.path.endswith("}") else 1), depth, length
+    if method in {"GET", "HEAD", "OPTIONS"}:
+        return (2 if not operation.path.endswith("}") else 3), depth, length
+    return 4, depth, length

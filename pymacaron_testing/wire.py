@@ -1,0 +1,129 @@
+"""Sends cases to the target as a user of it, and tells a failing request from a target that is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import requests
+
+from pymacaron_testing.exchange import Case, Exchange
+
+if TYPE_CHECKING:
+    from pymacaron.spec import Operation
+    from pymacaron_testing.credentials import Credentials, Identity
+    from pymacaron_testing.generation import Generator
+    from pymacaron_testing.session import TargetSession
+
+_UNAUTHORISED = 401
+
+
+class TargetLostError(Exception):
+    """The target stopped answering; ``str()`` says during which operation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """The way to the target for the cases of one document."""
+
+    generator: Generator
+    session: TargetSession
+    identity: Identity
+
+    def send(
+        self, case: Case, path_values: Mapping[str, str] | None = None, *, headers: Mapping[str, str] | None = None
+    ) -> Exchange:
+        """Send *case*. path_values: instead of the case's own. headers: instead of the user's credentials.
+
+        Raises: TargetLostError.
+        """
+        added = self.headers_for(case.operation) if headers is None else headers
+        exchange = self._send_with(case, added, path_values)
+        if exchange.status == _UNAUTHORISED and headers is None and added and case.is_valid:
+            self.identity.renew()
+            renewed = self.headers_for(case.operation)
+            if renewed != added:
+                return self._send_with(case, renewed, path_values)
+        return exchange
+
+    def repeat(self, exchange: Exchange) -> Exchange:
+        """Send the same bytes again. Raises: TargetLostError."""
+        return self._send_request(exchange.case, exchange.request, exchange.path_values)
+
+    def send_as(self, exchange: Exchange, method: str) -> Exchange:
+        """Send the same request with another *method*. Raises: TargetLostError."""
+        request = exchange.request.copy()
+        request.method = method
+        return self._send_request(exchange.case, request, exchange.path_values)
+
+    def headers_for(self, operation: Operation) -> dict[str, str]:
+        """Return the user's credentials as headers if *operation* asks for any."""
+        credentials = self.credentials_for(operation)
+        return {credentials.name: credentials.value} if credentials else {}
+
+    def credentials_for(self, operation: Operation) -> Credentials | None:
+        """Return the user's credentials if *operation* asks for any."""
+        return self.identity.get() if takes_credentials(operation) else None
+
+    def _send_with(self, case: Case, headers: Mapping[str, str], path_values: Mapping[str, str] | None) -> Exchange:
+        request = self.generator.build_request(case, headers, path_values)
+        return self._send_request(case, request, {**self.generator.path_values(case), **(path_values or {})})
+
+    def _send_request(
+        self, case: Case, request: requests.PreparedRequest, path_values: Mapping[str, str] | None
+    ) -> Exchange:
+        try:
+            response = self.session.exchange(request)
+        except requests.RequestException as error:
+            self._ensure_target(case.operation, error)
+            return Exchange(case, request, None, explain(error), path_values)
+        return Exchange(case, request, response, "", path_values)
+
+    def _ensure_target(self, operation: Operation, error: requests.RequestException) -> None:
+        """Raise TargetLostError if nobody listens any more."""
+        if not isinstance(error, requests.ConnectionError):
+            return
+        try:
+            requests.head(self.session.base_url, timeout=5, allow_redirects=False)
+        except requests.Timeout:
+            return
+        except requests.RequestException as second:
+            raise TargetLostError(
+                f"{self.session.base_url} stopped answering during {name_of(operation)} ({explain(second)}). "
+                "Look at what the service printed last, and start it again."
+            ) from error
+
+
+def name_of(operation: Operation) -> str:
+    """Return ``GET /pets/{id}``."""
+    return f"{operation.method.upper()} {operation.path}"
+
+
+def takes_credentials(operation: Operation) -> bool:
+    """Tell whether the document lets credentials matter for *operation*."""
+    return any(operation.security) or _is_decorated(operation)
+
+
+def requires_credentials(operation: Operation) -> bool:
+    """Tell whether the document refuses callers without credentials."""
+    return (bool(operation.security) and all(operation.security)) or _is_decorated(operation)
+
+
+def explain(error: requests.RequestException) -> str:
+    """Return what went wrong in a few words."""
+    text = str(error)
+    if isinstance(error, requests.Timeout):
+        return "it took too long"
+    if "refused" in text:
+        return "connection refused"
+    if "Name or service not known" in text or "resolve" in text:
+        return "there is no such host"
+    if "RemoteDisconnected" in text or "reset" in text:
+        return "it closed the connection without an answer"
+    return type(error).__name__
+
+
+def _is_decorated(operation: Operation) -> bool:
+    """Tell whether the handler's decorator asks for a token, as documents of pymacaron 2 write it."""
+    return "requires_auth" in str(operation.extensions.get("x-decorate-server", ""))
