@@ -33,7 +33,7 @@ def modules() -> Iterator[Path]:
                 yield file
 
 
-@pytest.mark.parametrize("file", modules(), ids=lambda file: str(file.relative_to(ROOT)))
+@pytest.mark.parametrize("file", list(modules()), ids=lambda file: str(file.relative_to(ROOT)))
 def test_modules_are_small_and_named(file: Path) -> None:
     """A module has at most 400 lines, a function at most 50, and its name says something."""
     text = file.read_text()
