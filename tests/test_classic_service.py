@@ -29,6 +29,15 @@ COMMANDS: dict[str, list[str | Path]] = {
     "gunicorn": [BIN / "gunicorn", "server:app", "--bind", "127.0.0.1:{port}"],
     "python server.py --env live": [sys.executable, "server.py", "--port", "{port}", "--env", "live"],
 }
+MODELS_OF_2 = """\
+# This is an auto-generated file - DO NOT EDIT!!!
+from pymacaron.model import PymacaronBaseModel
+from pydantic import BaseModel
+from typing import List, Optional, Literal
+
+class Hello(PymacaronBaseModel, BaseModel):
+    message: Optional[str] = None
+"""
 NO_HEADER = {
     "status": 401,
     "error": "AUTHORIZATION_HEADER_MISSING",
@@ -65,7 +74,8 @@ class Running:
 
 def start(name: str, folder: Path) -> Iterator[Running]:
     """Copy the service to *folder* and start it by the command called *name*; stop it in the end."""
-    shutil.copytree(SERVICE, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(SERVICE, folder, ignore=shutil.ignore_patterns("__pycache__", "*_models.py"))
+    (folder / "apis" / "hello_models.py").write_text(MODELS_OF_2)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

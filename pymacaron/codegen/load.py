@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 log = pymlogger(__name__)
 _HEADER = re.compile(r"# sha256: ([0-9a-f]{64})$", re.MULTILINE)
 _HEADER_LINES = 3
+_HEADER_OF_2 = "# This is an auto-generated file - DO NOT EDIT!!!"
 
 
 def load_models(api: Api, path: Path | None, *, may_write: bool) -> dict[str, type]:
@@ -36,12 +37,13 @@ def load_models(api: Api, path: Path | None, *, may_write: bool) -> dict[str, ty
 
     Objects are subclasses of PymacaronBaseModel; other schemas get a PymacaronRootModel around their type. path: the
     module's file, imported under the name by which handlers import it; None: nothing is read or written.
-    may_write: write the file where it is missing, stale or broken.
+    may_write: write the file where it is missing, stale or broken. A file of pymacaron 2 is replaced in any case.
     Raises: SpecError: the file is missing, stale or broken and may not be written, or its parents do not import.
     """
     if path is None:
         return _collect(api, _run_text(api, generate_models(api)), None)
     fault = _find_fault(api, path)
+    may_write = may_write or _is_of_2(path)
     if fault and may_write:
         _rewrite(api, path)
     elif fault:
@@ -67,6 +69,13 @@ def _find_fault(api: Api, path: Path) -> str:
     if match is None:
         return "its first lines do not say which document it was generated from"
     return "" if match[1] == hash_schemas(api) else f"it is older than {api.source}"
+
+
+def _is_of_2(path: Path) -> bool:
+    """Tell whether pymacaron 2 generated the file, which it did at each start of a service."""
+    with suppress(OSError, ValueError):
+        return path.read_text(encoding="utf-8").startswith(_HEADER_OF_2)
+    return False
 
 
 def _rewrite(api: Api, path: Path) -> None:
