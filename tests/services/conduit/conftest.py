@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import requests
-
 from testaccept.accounts import register
 
 if TYPE_CHECKING:
-    import pytest
-
+    from pymacaron_testing.session import TargetSession
     from pymacaron_testing.target import Target
 
 
-def pytest_pymacaron_auth(config: pytest.Config, target: Target) -> str:  # noqa: ARG001 - the hook's signature
+def pytest_pymacaron_auth(target: Target, http: TargetSession) -> str:
     """Register a user and return the header line with the token."""
-    with requests.Session() as http:
-        user = register(http, target.url).user
-    return f"Authorization: Token {user['token']}"
+    return f"Authorization: Token {register(http, target.url).user['token']}"
