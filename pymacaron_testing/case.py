@@ -40,12 +40,14 @@ class PyMacaronTestCase(unittest.TestCase):
     host: str | None = None
     port: str | None = None
     token: str | None = None
+    _session: TargetSession | None = None
 
     @pytest.fixture(autouse=True)
     def _bind_to_target(self, request: pytest.FixtureRequest) -> None:
         """Take over the plugin's target, unless the class names its own."""
         if type(self).base_url is None and not os.environ.get("PYM_SERVER_HOST"):
             self.base_url = request.getfixturevalue("target").url
+            self._session = request.getfixturevalue("http")
         if type(self).token is None:
             headers: dict[str, str] = request.getfixturevalue("auth_headers") if self.base_url else {}
             self.token = headers.get("Authorization", "").partition(" ")[2] or None
@@ -55,6 +57,8 @@ class PyMacaronTestCase(unittest.TestCase):
         if self.base_url is None:
             self.base_url = _read_environment()
         self.token = self.token or os.environ.get("PYM_JWT_TOKEN")
+        self._session = self._session or TargetSession(self.base_url)
+        self.addCleanup(self._session.close)
         address = self.base_url.partition("://")[2].partition("/")[0]
         self.host, _, self.port = address.partition(":")
         self.port = self.port or ("443" if self.base_url.startswith("https") else "80")
@@ -284,27 +288,27 @@ class PyMacaronTestCase(unittest.TestCase):
         content_type: str | None = "application/json",
     ) -> requests.Response:
         """Send the request; a GET whose answer takes too long is tried three times."""
-        assert self.base_url is not None
+        assert self._session is not None, "call super().setUp() in your setUp"
         headers = {"Authorization": auth} if auth else {}
         body = data if data is None or isinstance(data, str) else json.dumps(data)
         if body is not None and (content_type or not isinstance(data, str)):
             headers["Content-Type"] = "application/json"
         verify = verify_ssl and not os.environ.get("NO_SSL_CHECK")
-        with TargetSession(self.base_url) as session:
-            for tries_left in reversed(range(_TRIES)):
-                try:
-                    return session.request(
-                        method.upper(),
-                        path,
-                        data=body.encode() if body is not None else None,
-                        headers=headers,
-                        timeout=_TIMEOUT_S,
-                        verify=verify,
-                        allow_redirects=allow_redirects,
-                    )
-                except requests.ReadTimeout:
-                    if method.upper() != "GET" or not tries_left:
-                        raise
+        for tries_left in reversed(range(_TRIES)):
+            self._session.cookies.clear()
+            try:
+                return self._session.request(
+                    method.upper(),
+                    path,
+                    data=body.encode() if body is not None else None,
+                    headers=headers,
+                    timeout=_TIMEOUT_S,
+                    verify=verify,
+                    allow_redirects=allow_redirects,
+                )
+            except requests.ReadTimeout:
+                if method.upper() != "GET" or not tries_left:
+                    raise
         raise AssertionError("not reached")
 
     def _require_status(self, response: requests.Response, status: int) -> None:

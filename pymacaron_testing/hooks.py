@@ -16,6 +16,6 @@ def pytest_pymacaron_auth(config: pytest.Config, target: Target, http: TargetSes
     """Return the header line that identifies a user to the target, ``Authorization: Token abc``, or None.
 
     For services with users of their own: sign one up through *http*, a requests.Session bound to ``target.url`` whose
-    requests the report counts, log in, return the line. It is asked for when
-    the first operation with security is tested, and again if the target refuses the line later.
+    requests the report counts, log in, return the line. It is asked for when the first operation with security is
+    tested, and again if the target refuses the line later.
     """
