@@ -50,7 +50,7 @@ def gate(ctx: click.Context, target: str, report_file: Path, spec: str | None, j
 
 
 def fetch_page(target: str) -> str | None:
-    """Return the ``/metrics`` page of *target*; None if it answers without one. Raises TargetError if nobody answers."""
+    """Return the ``/metrics`` page of *target*; None if it has none. Raises TargetError if nobody answers."""
     try:
         answer = requests.get(f"{target.rstrip('/')}/metrics", timeout=_TIMEOUT_S)
     except (requests.RequestException, ValueError) as error:

@@ -17,8 +17,7 @@ from itertools import pairwise
 
 from pymacaron.exceptions import Finding, SpecError
 from pymacaron.json_types import Json
-from pymacaron.spec import Api
-from pymacaron.spec.lines import describe_place
+from pymacaron.spec import Api, describe_place
 
 _LOWEST_AVAILABILITY = 50
 _UNITS_S = {"ms": Decimal("0.001"), "s": Decimal(1)}

@@ -225,12 +225,11 @@ class Store:
             yield _parse_records(self._memory[: self._used])
             return
         for path in sorted(self._folder.glob(f"{self._stem}-*.counts")):
-            if path.stem.rpartition("-")[0] == self._stem:
-                records, is_whole = _read_records(path)
-                if not is_whole and path.name not in self._damaged:
-                    self._damaged.add(path.name)
-                    log.warning("Counts in %s are damaged; what is whole in it is used", path)
-                yield records
+            records, is_whole = _read_records(path)
+            if not is_whole and path.name not in self._damaged:
+                self._damaged.add(path.name)
+                log.warning("Counts in %s are damaged; what is whole in it is used", path)
+            yield records
 
 
 def _read_records(path: Path) -> tuple[Sequence[_Record], bool]:
@@ -271,9 +270,10 @@ def _parse_key(raw: bytes) -> Key | None:
     """Read what `Key.to_bytes` wrote; None for anything else."""
     try:
         metric, labels, bounds = json.loads(raw)
-        return Key(metric, tuple(labels), None if bounds is None else tuple(bounds))
+        key = Key(metric, tuple(labels), None if bounds is None else tuple(map(float, bounds)))
     except (ValueError, TypeError):
         return None
+    return key if all(isinstance(text, str) for text in (metric, *labels)) else None
 
 
 def store_of(app: Flask) -> Store:

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import subprocess
+import time
+import timeit
+from collections.abc import Callable
+from math import inf
+
+import pytest
+from flask import Flask
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+
+from pymacaron.events import ContractViolated, Event, RequestFinished, SectionTimed
+from pymacaron.exceptions import SpecError
+from pymacaron.service import service_of
+from pymacaron_monitoring import metrics
+from pymacaron_monitoring.prometheus import Labels, Page, read_page
+
+MakeApp = Callable[..., Flask]
+Finish = Callable[..., RequestFinished]
+MOST_S_PER_REQUEST = 5e-6
+
+
+def emit(app: Flask, *events: Event) -> None:
+    for event in events:
+        service_of(app).bus.emit(event)
+
+
+def fetch(app: Flask) -> str:
+    answer = app.test_client().get("/metrics")
+    assert answer.status_code == 200
+    return answer.text
+
+
+def fetch_requests(app: Flask) -> Page:
+    return read_page(fetch(app))
+
+
+def lines_of(app: Flask, metric: str) -> list[str]:
+    return [line for line in fetch(app).splitlines() if line.startswith(metric)]
+
+
+def watched(app: Flask) -> Flask:
+    metrics.init_app(app)
+    return app
+
+
+def test_declared_series_start_at_zero(make_app: MakeApp) -> None:
+    """Every declared status, and 500, of every operation is there before the first request."""
+    page = fetch_requests(watched(make_app()))
+    assert set(page) == {
+        Labels("GET", "/pets", "listPets", 200),
+        Labels("GET", "/pets", "listPets", 500),
+        Labels("GET", "/pets/{petId}", "getPet", 200),
+        Labels("GET", "/pets/{petId}", "getPet", 404),
+        Labels("GET", "/pets/{petId}", "getPet", 500),
+        Labels("DELETE", "/pets/{petId}", "deletePet", 204),
+        Labels("DELETE", "/pets/{petId}", "deletePet", 500),
+    }
+    assert {count for histogram in page.values() for count in histogram.values()} == {0}
+
+
+def test_a_request_is_counted_by_operation_and_status(make_app: MakeApp, finish: Finish) -> None:
+    """A request is one more in the buckets that are wide enough, and its duration is in the sum."""
+    app = watched(make_app())
+    emit(app, finish(duration_s=0.004), finish(duration_s=0.21), finish(status=404, duration_s=20))
+    page = fetch_requests(app)
+    found = page[Labels("GET", "/pets/{petId}", "getPet", 200)]
+    assert [found[bound] for bound in (0.0025, 0.005, 0.2, 0.25, inf)] == [0, 1, 1, 2, 2]
+    lost = page[Labels("GET", "/pets/{petId}", "getPet", 404)]
+    assert [lost[bound] for bound in (10, inf)] == [0, 1]
+    labels = (
+        'http_request_method="GET",http_response_status_code="404",http_route="/pets/{petId}",operation_id="getPet"'
+    )
+    assert f"http_server_request_duration_seconds_sum{{{labels}}} 20.0" in fetch(app)
+
+
+def test_all_histograms_have_the_bounds_of_all_objectives(make_app: MakeApp) -> None:
+    """The bounds are OpenTelemetry's, 1 and 2.5 ms and each bound of x-slo, the same for every operation."""
+    bounds = {tuple(histogram) for histogram in fetch_requests(watched(make_app())).values()}
+    assert bounds == {
+        (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.2, 0.25, 0.3, 0.5, 0.75, 1, 1.5, 2.5, 5, 7.5, 10, inf)
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "label"),
+    [pytest.param("GET", "GET", id="known"), pytest.param("BREW", "_OTHER", id="unknown")],
+)
+def test_unmatched_requests_are_one_series(make_app: MakeApp, finish: Finish, method: str, label: str) -> None:
+    """Requests outside the documents never add a label value of the caller's choice."""
+    app = watched(make_app())
+    emit(app, *[finish(None, method=method, route=None, status=404) for _ in range(3)])
+    assert fetch_requests(app)[Labels(label, "unmatched", "", 404)][inf] == 3
+
+
+def test_invented_methods_take_no_memory(make_app: MakeApp, finish: Finish) -> None:
+    """A caller who makes up methods fills neither the page nor a cache."""
+    app = watched(make_app())
+    before = len(fetch(app).splitlines())
+    emit(app, *[finish(None, method=f"X{number}", route=None, status=405) for number in range(50)])
+    added = len(fetch(app).splitlines()) - before
+    assert added == len(metrics.BOUNDS_S) + 3 + 3  # three bounds of x-slo; infinity, sum and count
+
+
+def test_answers_that_break_the_document_are_counted(make_app: MakeApp) -> None:
+    """Per operation, from zero."""
+    app = watched(make_app())
+    emit(app, ContractViolated("getPet", "response 200 /id", "is no integer"))
+    assert lines_of(app, "contract_violations_total") == [
+        'contract_violations_total{operation_id="listPets"} 0.0',
+        'contract_violations_total{operation_id="getPet"} 1.0',
+        'contract_violations_total{operation_id="deletePet"} 0.0',
+    ]
+
+
+def test_timed_sections_are_counted(make_app: MakeApp) -> None:
+    """A block under monitor() is timed by kind and method."""
+    app = watched(make_app())
+    emit(app, SectionTimed("db", "load", 0.25), SectionTimed("db", "load", 0.5))
+    assert lines_of(app, "section_duration_seconds_sum") == [
+        'section_duration_seconds_sum{kind="db",method="load"} 0.75'
+    ]
+
+
+def test_sections_are_bounded(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the most that are kept apart, sections are counted together."""
+    monkeypatch.setattr(metrics, "_MOST_SECTIONS", 2)
+    app = watched(make_app())
+    emit(app, *[SectionTimed("db", f"load {number}", 1) for number in range(5)])
+    assert [line.rpartition(" ")[2] for line in lines_of(app, "section_duration_seconds_count")] == [
+        "1.0",
+        "1.0",
+        "3.0",
+    ]
+
+
+def test_openmetrics_is_spoken_where_it_is_asked_for(make_app: MakeApp, finish: Finish) -> None:
+    """The Accept header of a scraper decides between the two formats."""
+    app = watched(make_app())
+    emit(app, finish())
+    answer = app.test_client().get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+    assert answer.content_type.startswith("application/openmetrics-text; version=1.0.0")
+    families = {family.name for family in parse_openmetrics(answer.text)}  # type: ignore[no-untyped-call]
+    assert families == {
+        "contract_violations",
+        "errors_reported",
+        "http_server_request_duration_seconds",
+        "section_duration_seconds",
+    }
+    plain = app.test_client().get("/metrics", headers={"Accept": "text/html"})
+    assert plain.content_type.startswith("text/plain; version=")
+
+
+def test_apps_in_one_process_count_apart(make_app: MakeApp, finish: Finish) -> None:
+    """Two services of one name in one process have pages of their own."""
+    one, other = watched(make_app()), watched(make_app())
+    emit(one, finish())
+    counts = [fetch_requests(app)[Labels("GET", "/pets/{petId}", "getPet", 200)][inf] for app in (one, other)]
+    assert counts == [1, 0]
+
+
+def test_a_second_call_counts_nothing_twice(make_app: MakeApp, finish: Finish) -> None:
+    """Set up by hand and by the service, a request is still one request."""
+    app = watched(watched(make_app()))
+    emit(app, finish())
+    assert fetch_requests(app)[Labels("GET", "/pets/{petId}", "getPet", 200)][inf] == 1
+
+
+def test_senseless_objectives_stop_the_start(make_app: MakeApp, pets_text: str) -> None:
+    """All of them, in all documents, are told together."""
+    text = pets_text.replace("availability: 99,", "availability: 101,").replace("300ms", "300")
+    with pytest.raises(SpecError) as refused:
+        metrics.init_app(make_app(text))
+    assert [finding.where for finding in refused.value.findings] == [
+        "apis/pets.yaml:3#/x-slo/availability",
+        "apis/pets.yaml:13#/paths/~1pets~1{petId}/get/x-slo/latency/p95",
+    ]
+
+
+def test_promtool_finds_no_fault(make_app: MakeApp, finish: Finish, promtool: str) -> None:
+    """Prometheus' own linter accepts the page."""
+    app = watched(make_app())
+    emit(app, finish(), finish(None, route=None, status=404), SectionTimed("db", "load", 0.25))
+    done = subprocess.run([promtool, "check", "metrics"], input=fetch(app), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_counting_costs_microseconds(make_app: MakeApp, finish: Finish) -> None:
+    """A request costs at most 5 us of processor time, the event bus included."""
+    app = watched(make_app())
+    event, bus = finish(), service_of(app).bus
+    runs = timeit.repeat(lambda: bus.emit(event), timer=time.process_time, number=2000, repeat=20)
+    assert min(runs) / 2000 < MOST_S_PER_REQUEST

@@ -1,0 +1,262 @@
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from pymacaron.exceptions import ConfigError
+from pymacaron_monitoring import store as store_module
+from pymacaron_monitoring.store import FOLDER_VARIABLE, Key, Store, store_of
+
+COUNTER = Key("jobs_total", ("a",))
+WRITER = """
+import sys
+from pathlib import Path
+from pymacaron_monitoring.store import Store
+
+counter = Store("app", Path(sys.argv[1])).counter("jobs_total", ("a",))
+for number in range(1, int(sys.argv[2]) + 1):
+    counter.add()
+    print(number, flush=True)
+"""
+
+
+def write_elsewhere(folder: Path, times: int) -> None:
+    """Count in another process, as another worker does."""
+    subprocess.run([sys.executable, "-c", WRITER, str(folder), str(times)], check=True, capture_output=True)
+
+
+def only_file(folder: Path) -> Path:
+    (file,) = folder.iterdir()
+    return file
+
+
+def test_a_counter_starts_at_zero() -> None:
+    """A series exists from the moment it is asked for."""
+    store = Store("app")
+    store.counter("jobs_total", ("a",))
+    assert store.read() == {COUNTER: (0.0,)}
+
+
+def test_the_same_labels_are_the_same_series() -> None:
+    """Asking again gives what is counted already."""
+    store = Store("app")
+    assert store.counter("jobs_total", ("a",)) is store.counter("jobs_total", ["a"])
+
+
+@pytest.mark.parametrize(
+    ("value", "bucket"),
+    [
+        pytest.param(0.0, 0, id="nothing"),
+        pytest.param(0.1, 0, id="a bound belongs to its bucket"),
+        pytest.param(0.11, 1, id="just over a bound"),
+        pytest.param(0.6, 2, id="over all bounds"),
+    ],
+)
+def test_a_histogram_counts_each_value_once(value: float, bucket: int) -> None:
+    """A value falls into the first bucket whose bound is not below it; the sum stands last."""
+    store = Store("app")
+    store.histogram("seconds", (), (0.1, 0.5)).observe(value)
+    expected = [0.0, 0.0, 0.0, value]
+    expected[bucket] = 1.0
+    assert store.read() == {Key("seconds", (), (0.1, 0.5)): tuple(expected)}
+
+
+@pytest.mark.parametrize("is_shared", [pytest.param(False, id="in memory"), pytest.param(True, id="in a folder")])
+def test_threads_lose_no_count(tmp_path: Path, is_shared: bool) -> None:
+    """Threads that count at the same time are all counted."""
+    store = Store("app", tmp_path if is_shared else None)
+    counter = store.counter("jobs_total", ("a",))
+
+    def count() -> None:
+        for _ in range(20_000):
+            counter.add()
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.read() == {COUNTER: (80_000.0,)}
+
+
+def test_processes_are_added_up(tmp_path: Path) -> None:
+    """Any process that shares the folder sees what all have counted, the ended ones included."""
+    store = Store("app", tmp_path)
+    store.counter("jobs_total", ("a",)).add(3)
+    write_elsewhere(tmp_path, 4)
+    write_elsewhere(tmp_path, 5)
+    assert store.read() == {COUNTER: [12.0]}
+
+
+def test_a_killed_process_loses_nothing(tmp_path: Path) -> None:
+    """What a process counted before SIGKILL stays, at most one count more than it told."""
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path), "1000000"], stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout
+    for _ in range(500):
+        writer.stdout.readline()
+    writer.send_signal(signal.SIGKILL)
+    told = 500 + len(writer.stdout.read().splitlines())
+    writer.wait()
+    writer.stdout.close()
+    store = Store("app", tmp_path)
+    store.counter("jobs_total", ("a",))
+    assert told <= store.read()[COUNTER][0] <= told + 1
+
+
+@pytest.mark.parametrize("is_shared", [pytest.param(False, id="in memory"), pytest.param(True, id="in a folder")])
+def test_a_fork_counts_for_itself(tmp_path: Path, is_shared: bool) -> None:
+    """After a fork parent and child do not disturb each other; in a folder both are seen."""
+    store = Store("app", tmp_path if is_shared else None)
+    counter = store.counter("jobs_total", ("a",))
+    counter.add(10)
+    child = os.fork()
+    if not child:
+        counter.add(5)
+        os._exit(0)
+    os.waitpid(child, 0)
+    counter.add(100)
+    assert store.read()[COUNTER][0] == (115 if is_shared else 110)
+
+
+def test_a_process_of_the_same_id_counts_on(tmp_path: Path) -> None:
+    """A file left behind by a process whose id came back is continued, not overwritten."""
+    Store("app", tmp_path).counter("jobs_total", ("a",)).add(7)
+    store = Store("app", tmp_path)
+    store.histogram("seconds", (), (0.1,)).observe(1)
+    store.counter("jobs_total", ("a",)).add()
+    assert store.read() == {COUNTER: (8.0,), Key("seconds", (), (0.1,)): (0.0, 1.0, 1.0)}
+
+
+def tear_record(data: bytes) -> bytes:
+    return data[: store_module._HEADER.size + 20]
+
+
+def spoil_key(data: bytes) -> bytes:
+    return data.replace(b'["jobs_total"', b'"jobs_total"]')
+
+
+@pytest.mark.parametrize(
+    ("damage", "is_told"),
+    [
+        pytest.param(lambda _: b"", False, id="empty"),
+        pytest.param(lambda _: bytes(100), False, id="just made"),
+        pytest.param(lambda data: data[:5], True, id="header torn"),
+        pytest.param(tear_record, True, id="record torn"),
+        pytest.param(spoil_key, True, id="key spoilt"),
+        pytest.param(lambda data: data.replace(b'"jobs_total"', b"{}          "), True, id="key of a wrong kind"),
+        pytest.param(lambda _: b"something else altogether, longer than a header", True, id="foreign"),
+    ],
+)
+def test_damaged_files_break_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[bytes], bytes], is_told: bool
+) -> None:
+    """A file that a dying process left empty or torn is told of once, and what others counted is read."""
+    write_elsewhere(tmp_path, 4)
+    file = only_file(tmp_path)
+    file.write_bytes(damage(file.read_bytes()))
+    store = Store("app", tmp_path)
+    store.counter("jobs_total", ("a",)).add(2)
+    assert store.read()[COUNTER][0] == 2
+    assert store.read()[COUNTER][0] == 2
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ([f"Counts in {file} are damaged; what is whole in it is used"] if is_told else [])
+
+
+def test_a_damaged_file_of_the_same_id_starts_anew(tmp_path: Path) -> None:
+    """A process whose own file cannot be continued starts a new one."""
+    Store("app", tmp_path).counter("jobs_total", ("a",)).add(7)
+    only_file(tmp_path).write_bytes(b"torn")
+    store = Store("app", tmp_path)
+    store.counter("jobs_total", ("a",)).add()
+    assert store.read() == {COUNTER: (1.0,)}
+
+
+def test_what_is_whole_before_the_damage_counts(tmp_path: Path) -> None:
+    """Records in front of a torn one are used."""
+    store = Store("app", tmp_path)
+    store.counter("jobs_total", ("a",)).add(7)
+    store.counter("jobs_total", ("b",)).add(8)
+    file = only_file(tmp_path)
+    torn = file.with_name("pymacaron-app-1.counts")
+    torn.write_bytes(file.read_bytes()[: store._used - 1])
+    assert store.read() == {COUNTER: [14.0], Key("jobs_total", ("b",)): (8.0,)}
+
+
+def test_a_file_that_vanishes_is_no_damage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A file that is removed between listing and reading counts nothing."""
+    store = Store("app", tmp_path)
+    store.counter("jobs_total", ("a",)).add()
+    (tmp_path / "pymacaron-app-1.counts").symlink_to(tmp_path / "gone")
+    assert store.read() == {COUNTER: (1.0,)}
+    assert caplog.records == []
+
+
+def test_apps_in_one_folder_do_not_mix(tmp_path: Path) -> None:
+    """Apps of other names, though they begin alike, have counts of their own."""
+    stores = {name: Store(name, tmp_path) for name in ("app", "app-2", "my app", "app.2")}
+    for number, store in enumerate(stores.values(), start=1):
+        store.counter("jobs_total", ("a",)).add(number)
+    assert [store.read()[COUNTER][0] for store in stores.values()] == [1, 2, 3, 4]
+
+
+def test_other_bounds_are_left_out(tmp_path: Path) -> None:
+    """Histograms of a worker that still has an older document cannot be added to ours."""
+    Store("app", tmp_path).histogram("seconds", (), (0.1, 0.5)).observe(0.2)
+    newer = Store("app", tmp_path)
+    newer.histogram("seconds", (), (0.1, 0.2)).observe(0.2)
+    assert newer.read() == {Key("seconds", (), (0.1, 0.2)): (0.0, 1.0, 0.0, 0.2)}
+
+
+@pytest.mark.parametrize("is_shared", [pytest.param(False, id="in memory"), pytest.param(True, id="in a folder")])
+def test_a_full_store_drops_new_series_only(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, is_shared: bool
+) -> None:
+    """Without room a new series is not shown, and everything else goes on."""
+    monkeypatch.setattr(store_module, "SIZE_BYTES", 128)
+    store = Store("app", tmp_path if is_shared else None)
+    first, second, third = (store.counter("jobs_total", (label,)) for label in "abc")
+    for counter in (first, second, third):
+        counter.add()
+    assert store.read() == {COUNTER: (1.0,), Key("jobs_total", ("b",)): (1.0,)}
+    line = 'A series is not counted: ["jobs_total",["c"],null] (all 128 bytes of this process are in use)'
+    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [(logging.WARNING, line)]
+
+
+def test_an_app_has_one_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An app has one store; another app of the same name in the process has its own."""
+    monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
+    app, twin = Flask("svc"), Flask("svc")
+    assert store_of(app) is store_of(app)
+    store_of(app).counter("jobs_total", ("a",)).add()
+    assert store_of(twin).read() == {}
+
+
+def test_twin_apps_share_a_folder_without_mixing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Apps of one name in one process write different files."""
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    app, twin = Flask("svc"), Flask("svc")
+    store_of(app).counter("jobs_total", ("a",)).add()
+    assert store_of(twin).read() == {}
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_folder_that_cannot_be_used_stops_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names the variable, the folder and the reason."""
+    folder = tmp_path / "file"
+    folder.touch()
+    monkeypatch.setenv(FOLDER_VARIABLE, str(folder))
+    with pytest.raises(ConfigError) as refused:
+        store_of(Flask("svc"))
+    expected = f"{FOLDER_VARIABLE}: {folder} cannot be used: File exists. Name a folder that can be written."
+    assert str(refused.value) == expected
