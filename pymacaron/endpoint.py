@@ -86,8 +86,8 @@ class RequestReader:
             ParameterReader(parameter, api.schemas, path_names.get(parameter.name, ""))
             for parameter in operation.parameters
         ]
-        self._files = [reader for reader in readers if reader.is_file]
-        self._texts = [reader for reader in readers if not reader.is_file and not reader.is_ignored]
+        self._files = [reader for reader in readers if reader.parameter.is_file]
+        self._texts = [reader for reader in readers if not reader.parameter.is_file]
         self._model = models[operation.parameters_model] if operation.parameters_model else None
         self._attributes = _attributes(self._model) if self._model else {}
         self._check = SchemaCheck.build(api.schemas.get(operation.parameters_model or ""), api.schemas)
@@ -153,9 +153,10 @@ class RequestReader:
         return "; ".join(clauses)
 
     def _read_file(self, reader: ParameterReader, keywords: dict[str, object], faults: list[str]) -> None:
-        file = request.files.get(reader.parameter.name)
-        if file is not None:
-            keywords[reader.keyword] = file
+        files = request.files.getlist(reader.parameter.name)
+        if files:
+            is_list = reader.parameter.schema.get("type") == "array"
+            keywords[reader.keyword] = files if is_list else files[0]
         elif reader.parameter.is_required:
             faults.append(f"form {reader.parameter.name}: a file is required")
         elif reader.keyword not in self._optional:

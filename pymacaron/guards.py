@@ -90,7 +90,7 @@ def _build_check(
     service: Service, api: Api, operation: Operation, name: str, scopes: tuple[str, ...]
 ) -> _Check | Finding:
     scheme = api.security_schemes.get(name)
-    where = f"{api.source}#{operation.pointer}/security"
+    where = api.place_of(f"{operation.pointer}/security")
     if scheme is None:
         return Finding(where, f"the security scheme {name} is not declared", "Declare it, or correct its name")
     resolver = service.security_resolvers.get(name)

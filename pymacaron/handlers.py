@@ -66,7 +66,7 @@ class HandlerFinder:
         return BoundHandler(call, bound.keywords, bound.optional, bound.takes_body) if bound else None
 
     def _where(self, operation: Operation) -> str:
-        return f"{self._api.source}#{operation.pointer} ({operation.method} {operation.path})"
+        return f"{self._api.place_of(operation.pointer)} ({operation.method} {operation.path})"
 
     def _note(self, operation: Operation, found: str, fix: str) -> None:
         self.findings.append(Finding(self._where(operation), found, fix))

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pydantic_core import from_json
+
 from pymacaron.json_types import Json, JsonObject
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,4000})\Z")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,400})(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,4})?\Z")
 _SEPARATORS = {"form": ",", "simple": ",", "label": ",", "matrix": ",", "spaceDelimited": " ", "pipeDelimited": "|"}
-_IGNORED_HEADERS = frozenset({"accept", "content-type", "authorization"})
 _LITERALS = {"true": True, "false": False}
 
 
@@ -105,28 +106,25 @@ class ParameterReader:
         """Take *path_name*, the route's variable, for a path parameter."""
         self.parameter = parameter
         self.keyword = parameter.keyword
-        self.is_file = parameter.location == "form" and parameter.schema.get("format") == "binary"
         self._shape = read_shape(parameter.schema, schemas)
         self._separator = _SEPARATORS.get(parameter.style, ",")
         self._path_name = path_name
         self._fetch: Callable[[Request], list[str]] = getattr(self, f"_from_{parameter.location}")
 
-    @property
-    def is_ignored(self) -> bool:
-        """OpenAPI ignores header parameters called Accept, Content-Type and Authorization."""
-        return self.parameter.location == "header" and self.parameter.name.lower() in _IGNORED_HEADERS
-
     def read(self, request: Request) -> tuple[bool, Json]:
         """Return whether the parameter came, and its value.
 
-        Raises: ValueError: it came more often than once and is no array.
+        Raises: ValueError: it came more often than once and is no array, or its text is no JSON where that is declared.
         """
-        if self.parameter.style == "deepObject" or (self._is_object and self.parameter.explode):
+        is_object = self._is_object and self.parameter.explode and self.parameter.style != "content"
+        if self.parameter.style == "deepObject" or is_object:
             value = self._read_object(request)
             return value is not None, value
         texts = self._fetch(request)
         if not texts:
             return False, None
+        if self.parameter.style == "content":
+            return True, from_json(texts[0], allow_inf_nan=False)
         if "array" in self._shape.types:
             return True, self._read_array(texts)
         if len(texts) > 1:

@@ -94,7 +94,7 @@ def _body_models(api: Api, models: Mapping[str, type]) -> dict[str, type]:
 def _response_check(service: Service, api: Api, operation: Operation, findings: list[Finding]) -> ResponseCheck:
     mode = operation.extensions.get("x-response-validation", service.response_validation)
     if not ResponseCheck.is_mode(mode):
-        where = f"{api.source}#{operation.pointer}/x-response-validation"
+        where = api.place_of(f"{operation.pointer}/x-response-validation")
         findings.append(Finding(where, f"{mode!r} is no mode", "Write enforce, observe, off or sample:0.01"))
         return ResponseCheck("off")
     return ResponseCheck(str(mode))

@@ -319,6 +319,15 @@ paths:
                 count: {type: integer}
                 file: {type: string, format: binary}
       responses: {"200": {description: ok, content: {application/json: {schema: {type: integer}}}}}
+  /files:
+    post:
+      operationId: files
+      requestBody:
+        required: true
+        content:
+          multipart/form-data:
+            schema: {type: object, properties: {docs: {type: array, items: {type: string, format: binary}}}}
+      responses: {"200": {description: ok, content: {application/json: {schema: {type: integer}}}}}
   /text:
     post:
       operationId: text
@@ -342,6 +351,8 @@ paths:
 FORM_HANDLERS = """
 def upload(count, file):
     return count + len(file.read())
+def files(docs):
+    return sum(len(doc.read()) for doc in docs)
 def text(body):
     return body.upper()
 def raw(body):
@@ -362,6 +373,8 @@ def test_other_bodies(make_service: MakeService) -> None:
     assert body_of(client.post("/upload", data={"count": "x"}))["error_description"] == (
         "form file: a file is required; form count: Input should be a valid integer"
     )
+    several = {"docs": [(io.BytesIO(b"abc"), "a.txt"), (io.BytesIO(b"de"), "b.txt")]}
+    assert body_of(client.post("/files", data=several)) == 5
     assert client.post("/text", data="abc", headers={"Content-Type": "text/plain"}).text == "ABC"
     answer = client.post("/bytes", data=b"abc", headers={"Content-Type": "application/octet-stream"})
     assert (answer.data, answer.content_type) == (b"cba", "application/octet-stream")

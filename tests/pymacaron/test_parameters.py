@@ -130,10 +130,10 @@ def test_shapes(schema: dict[str, Any], types: set[str]) -> None:
     assert read_shape(schema, schemas).types == types
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"), [pytest.param("Accept", True, id="accept"), pytest.param("X-Tenant", False, id="own header")]
-)
-def test_headers_that_openapi_ignores(name: str, expected: bool) -> None:
-    """Accept, Content-Type and Authorization are described elsewhere in a document."""
-    parameter = Parameter(name, "header", {"type": "string"}, False, "simple", False, "/p", "key")
-    assert ParameterReader(parameter, {}).is_ignored is expected
+def test_a_parameter_of_json_content() -> None:
+    """`content: application/json` makes the text a JSON document."""
+    reader = ParameterReader(make_parameter("query", POINT, "content", False), {})
+    with Flask("app").test_request_context('/?ids={"x":1}'):
+        assert reader.read(request) == (True, {"x": 1})
+    with Flask("app").test_request_context("/?ids={"), pytest.raises(ValueError, match=r"^EOF while parsing"):
+        reader.read(request)
