@@ -213,7 +213,7 @@ def _describe_failures(item: Item, labels: Mapping[str, str]) -> Iterator[Reason
         operation = labels.get(failure.operation_id or item.operation_id or "")
         times = f", seen {failure.count:,} times" if failure.count > 1 else ""
         place = f"({failure.place}{times})"
-        text = f"{operation or item.nodeid}: promised {failure.promise}; answered {failure.answer} {place}"
+        text = f"{operation or item.nodeid}: promised: {failure.promise}; answered: {failure.answer} {place}"
         yield Reason("fail", text, operation, {"hits": failure.count}, failure.curl)
 
 

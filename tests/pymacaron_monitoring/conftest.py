@@ -8,12 +8,15 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
+from prometheus_client import CollectorRegistry, generate_latest
 
 from pymacaron.config import PymConfig
 from pymacaron.events import RequestFinished
+from pymacaron.json_types import JsonObject
 from pymacaron.service import ErrorReporter, Service
 from pymacaron.spec import Api, parse_spec
-from pymacaron_monitoring.store import FOLDER_VARIABLE
+from pymacaron_monitoring import metrics
+from pymacaron_monitoring.store import FOLDER_VARIABLE, Store
 
 PETS = """\
 openapi: 3.1.0
@@ -35,6 +38,9 @@ paths:
       x-slo: {availability: 90}
       responses: {"204": {description: gone}}
 """
+
+_PLACES = {"listPets": ("GET", "/pets"), "getPet": ("GET", "/pets/{petId}"), "deletePet": ("DELETE", "/pets/{petId}")}
+_BOUNDS_S = (0.1, 0.2, 0.3, 1.5)
 
 MakeApp = Callable[..., Flask]
 MakeApi = Callable[[str], Api]
@@ -112,3 +118,72 @@ def promtool() -> str:
         reason = "promtool is missing: apt-get install prometheus"
         (pytest.fail if os.environ.get("PYMACARON_REQUIRE_SERVICES") == "1" else pytest.skip)(reason)
     return path
+
+
+def make_page(**counts: tuple[int, int]) -> str:
+    """Write a /metrics page: ``getPet_200=(212, 14)`` says 212 requests, 14 of them over every bound of x-slo."""
+    store = Store("page")
+    for name, (total, slow) in counts.items():
+        operation_id, status = name.split("_")
+        method, route = _PLACES[operation_id]
+        labels = (method, route, operation_id, status)
+        histogram = store.histogram("http_server_request_duration_seconds", labels, _BOUNDS_S)
+        for number in range(total):
+            histogram.observe(9 if number < slow else 0.01)
+    registry = CollectorRegistry()
+    registry.register(metrics._Page(store))
+    return generate_latest(registry).decode()
+
+
+@pytest.fixture(name="make_page")
+def _make_page() -> Callable[..., str]:
+    return make_page
+
+
+@pytest.fixture
+def make_report() -> Callable[..., JsonObject]:
+    """Write the report of a good service; ``make_report(exit_code=2)`` changes one thing."""
+
+    def make(**changes: object) -> JsonObject:
+        report: JsonObject = {
+            "version": 1,
+            "pymacaron": "3.0.0",
+            "target": "http://127.0.0.1:8000",
+            "started_at": "2026-11-23T19:00:00Z",
+            "duration_s": 12.3,
+            "documents": [{"name": "pets", "source": "apis/pets.yaml", "sha256": "…", "text": PETS}],
+            "items": [
+                make_item("GET /pets[responses]", "listPets"),
+                make_item("testaccept/test_pets.py::test_pets", kind="blackbox"),
+            ],
+            "summary": {"passed": 2, "failed": 0, "error": 0, "skipped": 0, "not_run": 0},
+            "requests_sent": 900,
+            "metrics": {
+                "before": make_page(listPets_200=(5, 0), getPet_200=(0, 0), deletePet_204=(0, 0)),
+                "after": make_page(listPets_200=(305, 0), getPet_200=(300, 0), deletePet_204=(300, 0)),
+            },
+            "exit_code": 0,
+        }
+        return report | changes
+
+    return make
+
+
+def make_item(nodeid: str, operation_id: str | None = None, *, kind: str = "contract", **changes: object) -> JsonObject:
+    """Write the entry of a passed test."""
+    item: JsonObject = {
+        "nodeid": f"apis/pets.yaml::contract::{nodeid}" if kind == "contract" else nodeid,
+        "kind": kind,
+        "operation_id": operation_id,
+        "outcome": "passed",
+        "reason": "",
+        "duration_s": 0.5,
+        "requests": 40,
+        "failures": [],
+    }
+    return item | changes
+
+
+@pytest.fixture(name="make_item")
+def _make_item() -> Callable[..., JsonObject]:
+    return make_item
