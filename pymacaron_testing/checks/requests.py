@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -157,13 +157,22 @@ def _special_values(suite: Suite, exchanges: list[Exchange], refused: Exchange) 
     for exchange in exchanges:
         if exchange.is_success and exchange.case.is_valid:
             other = dict(_leaves((), suite.generator.values_of(exchange.case)))
-            paths = [path for path in {**values, **other} if values.get(path, NOT_SENT) != other.get(path, NOT_SENT)]
+            paths = [
+                path
+                for path in {**values, **other}
+                if values.get(path, NOT_SENT) != other.get(path, NOT_SENT) and not _is_filled(path, values)
+            ]
             differing = [
                 (path, values.get(path, NOT_SENT)) for path in paths if _is_transmissible(path, values.get(path))
             ]
             if best is None or len(differing) < len(best):
                 best = differing
     return sorted(best or [], key=repr)[:_MAX_PATHS]
+
+
+def _is_filled(path: Path, values: Mapping[Path, Json]) -> bool:
+    """Tell whether *path* is an object with something in it: its parts are what sets the request apart."""
+    return any(len(other) > len(path) and other[: len(path)] == path for other in values)
 
 
 def _is_transmissible(path: Path, value: Json) -> bool:
