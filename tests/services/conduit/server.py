@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pymacaron.auth import jwt_resolver
-
 from conduit.database import database
 from conduit.errors import answer_error
 from pymacaron import create_app
+from pymacaron.auth import jwt_resolver
 
 app = create_app(
     __name__,

@@ -24,8 +24,6 @@ from apis.conduit_models import (
     User,
     UserResponse,
 )
-from pymacaron.auth import generate_token
-
 from conduit import articles, comments, users
 from conduit.articles import ArticleView, Page
 from conduit.comments import CommentView
@@ -35,6 +33,7 @@ from conduit.passwords import DEFAULT_COST, hash_password, verify_password
 from conduit.tables import UserRow
 from conduit.viewers import find_viewer, get_viewer
 from pymacaron import get_config
+from pymacaron.auth import generate_token
 
 
 def login(body: LoginUserRequest) -> UserResponse:

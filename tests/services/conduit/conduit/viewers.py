@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from pymacaron.auth import get_userid
 from sqlalchemy.orm import Session
 
 from conduit.tables import UserRow
+from pymacaron.auth import get_userid
 from pymacaron.exceptions import AuthInvalidTokenError
 
 _USER_ID = re.compile(r"[1-9][0-9]{0,17}")

@@ -133,6 +133,7 @@ def test_filters(anna: Account, ben: Account, nobody: Account) -> None:
     assert nobody.find(tag=make_name()) == []
     assert nobody.find(author=make_name()) == []
     assert nobody.find(favorited=make_name()) == []
+    assert nobody.find(author="\x00' OR 1=1 --", tag="🐉") == []
 
 
 def test_pages(anna: Account, nobody: Account) -> None:

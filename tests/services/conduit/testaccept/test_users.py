@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from pymacaron.auth import generate_token
 
+from pymacaron.auth import generate_token
 from testaccept.accounts import PASSWORD, Account, make_name
 
 
