@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 import click
 import requests
@@ -96,16 +97,14 @@ def run_demo(*, is_kept: bool, fault: Fault | None) -> int:
         _say(f"A service of {len(files)} files", f"{folder}")
         if fault:
             _say(f"A planted fault: {fault.summary}", *plant(fault, folder))
-        service = start_service(folder, home / "server.log")
-        stack.callback(stop_service, service)
+        service = start_service(folder, home / "server.log", stack)
         _say(f"Serving with {WORKERS} workers", f"docs     {service.url}/doc", f"metrics  {service.url}/metrics")
         _say("Testing: the document as a contract, then the service's own tests")
-        _run_python(folder, "pytest", "--no-header", "--pymacaron-target", service.url)
+        _run_python(stack, folder, "pytest", "--no-header", "--pymacaron-target", service.url)
         _say("What was counted, summed over the workers", *_sample_metrics(service.url))
         _say("The verdict of the gate")
-        verdict = _run_python(
-            folder, "pymacaron.cli", "gate", "--target", service.url, "--report", "pymacaron-report.json"
-        )
+        gate = ("pymacaron.cli", "gate", "--target", service.url, "--report", "pymacaron-report.json")
+        verdict = _run_python(stack, folder, *gate)
         if is_kept:
             stack.pop_all()
             _say(f"Still running at {service.url}", f"folder   {folder}", f"stop it  kill {service.process.pid}")
@@ -125,38 +124,23 @@ def plant(fault: Fault, folder: Path) -> list[str]:
     return [fault.file, *(line for line in changes if not line.startswith(("---", "+++", "@@")))]
 
 
-def start_service(folder: Path, log: Path) -> RunningService:
-    """Start the service in *folder* on a free port and return it once it answers; its output goes to *log*.
+def start_service(folder: Path, log: Path, stack: contextlib.ExitStack) -> RunningService:
+    """Start the service in *folder* on a free port and return it once it answers; closing *stack* stops it.
 
     Another program may take the port in the moment before the service does; then it is started again on another.
-    Raises: TargetError: it does not answer.
+    log: file for its output. Raises: TargetError: it does not answer.
     """
     for _ in range(_START_ATTEMPTS):
         with log.open("wb") as output:
-            process = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-m", "pymacaron.cli", "run", "--port", "0", "--workers", str(WORKERS)],
-                cwd=folder,
-                env=_environment(),
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C reaches only us; we stop it then
-            )
-        try:
-            url = _wait_until_ready(process, log)
-        except BaseException:
-            _stop_group(process)
-            raise
+            command = ("pymacaron.cli", "run", "--port", "0", "--workers", str(WORKERS))
+            process = _spawn(stack, folder, *command, output=output)
+        url = _wait_until_ready(process, log)
         if url:
             return RunningService(url, process)
         _stop_group(process)
     tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-10:]
     found = "the service does not start: " + "\n  ".join(tail)
     raise TargetError(Finding(str(folder), found, "Correct what it says and try again"))
-
-
-def stop_service(service: RunningService) -> None:
-    """Stop the service and all its workers."""
-    _stop_group(service.process)
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> str | None:
@@ -173,20 +157,54 @@ def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> str | None
     return None
 
 
+def _run_python(stack: contextlib.ExitStack, folder: Path, module: str, *arguments: str) -> int:
+    """Run ``python -m module`` in *folder*, its output shown as it comes, and return its exit code."""
+    sys.stdout.flush()
+    return _spawn(stack, folder, module, *arguments).wait()
+
+
+def _spawn(
+    stack: contextlib.ExitStack, folder: Path, module: str, *arguments: str, output: IO[bytes] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start ``python -m module`` in *folder*; closing *stack* stops it and all that it started."""
+    with _uninterrupted():
+        process = subprocess.Popen(  # noqa: S603 - our own commands
+            [sys.executable, "-m", module, *arguments],
+            cwd=folder,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT if output else None,
+            start_new_session=True,  # a group of its own; Ctrl-C reaches only us
+        )
+        stack.callback(_stop_group, process)
+    return process
+
+
 def _stop_group(process: subprocess.Popen[bytes]) -> None:
-    for stop, patience_s in ((signal.SIGTERM, _STOP_TIMEOUT_S), (signal.SIGKILL, _STOP_TIMEOUT_S)):
+    """Stop *process* and its workers; nothing happens if it ended."""
+    for stop in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is not None:
+            return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, stop)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(patience_s)
-            return
+            process.wait(_STOP_TIMEOUT_S)
 
 
-def _run_python(folder: Path, module: str, *arguments: str) -> int:
-    """Run ``python -m module`` in *folder*, its output shown as it comes, and return its exit code."""
-    sys.stdout.flush()
-    command = [sys.executable, "-m", module, *arguments]
-    return subprocess.run(command, cwd=folder, env=_environment(), check=False).returncode  # noqa: S603 - our own
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back until the block has ended, so that no process is started that nobody would stop."""
+    signals = (signal.SIGINT, signal.SIGTERM)
+    pending: list[int] = []
+    handlers = [signal.signal(one, lambda number, _: pending.append(number)) for one in signals]
+    try:
+        yield
+    finally:
+        for one, handler in zip(signals, handlers, strict=True):
+            signal.signal(one, handler)
+    if pending:
+        raise KeyboardInterrupt
 
 
 def _environment() -> dict[str, str]:

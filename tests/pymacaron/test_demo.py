@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import requests
 
-from pymacaron.demo import FAULTS, NAME, Fault, plant, start_service, stop_service
+from pymacaron.demo import FAULTS, NAME, Fault, plant, start_service
 from pymacaron.exceptions import TargetError
 from pymacaron.scaffold import write_service
 
@@ -103,13 +104,9 @@ def folder(tmp_path: Path) -> Path:
 
 def test_two_demos_at_once(tmp_path: Path, folder: Path) -> None:
     """Each service takes a port of its own and answers under its own name."""
-    services = []
-    try:
-        services += [start_service(folder, tmp_path / f"{number}.log") for number in range(2)]
+    with ExitStack() as stack:
+        services = [start_service(folder, tmp_path / f"{number}.log", stack) for number in range(2)]
         assert len({service.url for service in services}) == 2
-    finally:
-        for service in services:
-            stop_service(service)
     for service in services:
         wait_until_silent(service.url)
 
@@ -117,8 +114,8 @@ def test_two_demos_at_once(tmp_path: Path, folder: Path) -> None:
 def test_service_that_does_not_start(tmp_path: Path, folder: Path) -> None:
     """What the service said last becomes the error."""
     (folder / "server.py").write_text("raise RuntimeError('no luck')\n")
-    with pytest.raises(TargetError, match=r"(?s)the service does not start: .*RuntimeError: no luck"):
-        start_service(folder, tmp_path / "server.log")
+    with ExitStack() as stack, pytest.raises(TargetError, match=r"(?s)does not start: .*RuntimeError: no luck"):
+        start_service(folder, tmp_path / "server.log", stack)
 
 
 @pytest.mark.parametrize("name", sorted(FAULTS))
