@@ -36,6 +36,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMAND_TIMEOUT_S = 180
 START_TIMEOUT_S = 30
+STOP_TIMEOUT_S = 20
 _FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<text>.*?)^(?P=indent)```$", re.DOTALL | re.MULTILINE
 )
@@ -119,11 +120,14 @@ class PageRunner:
     def close(self) -> None:
         """Stop everything that was started."""
         for server in self._servers:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(server.pid, signal.SIGTERM)
-            server.wait(timeout=20)
+            for stop in (signal.SIGTERM, signal.SIGKILL):
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(server.pid, stop)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    server.wait(STOP_TIMEOUT_S)
+                    break
         if self._interpreter:
-            self._interpreter.communicate(timeout=20)
+            self._interpreter.communicate(timeout=STOP_TIMEOUT_S)
 
     def _run_python(self, block: Block) -> None:
         if self._interpreter is None:
@@ -161,7 +165,12 @@ class PageRunner:
             self._servers.append(started)
             self._wait_for_service(f"{place}: {command}")
             return
-        output, _ = started.communicate(timeout=COMMAND_TIMEOUT_S)
+        try:
+            output, _ = started.communicate(timeout=COMMAND_TIMEOUT_S)
+        finally:
+            if started.poll() is None:
+                os.killpg(started.pid, signal.SIGKILL)
+                started.wait()
         assert started.returncode == code, f"{place}: {command}\n{output}"
 
     def _wait_for_service(self, what: str) -> None:
