@@ -72,7 +72,23 @@ def _tell_absent_from_null(model_field: Any, field: FieldInfo) -> None:
         model_field["serialization_exclude_if"] = _is_none
 
 
-class PymacaronBaseModel(BaseModel):
+class _Named:
+    """What every generated class knows about where it comes from."""
+
+    __pymacaron_api__: ClassVar[str] = ""
+
+    @classmethod
+    def get_model_name(cls) -> str:
+        """Return the name of the class."""
+        return cls.__name__
+
+    @classmethod
+    def get_model_api(cls) -> str:
+        """Return the name of the api that the model belongs to, ``""`` for a class that was not generated."""
+        return cls.__pymacaron_api__
+
+
+class PymacaronBaseModel(_Named, BaseModel):
     """An object of a document.
 
     A property that is optional and not nullable: None in Python means that it is absent, it is never written, and
@@ -80,7 +96,6 @@ class PymacaronBaseModel(BaseModel):
     """
 
     model_config = _CONFIG
-    __pymacaron_api__: ClassVar[str] = ""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type[BaseModel], handler: GetCoreSchemaHandler, /) -> CoreSchema:
@@ -124,16 +139,6 @@ class PymacaronBaseModel(BaseModel):
         return self.model_copy(deep=True)
 
     @classmethod
-    def get_model_name(cls) -> str:
-        """Return the name of the class."""
-        return cls.__name__
-
-    @classmethod
-    def get_model_api(cls) -> str:
-        """Return the name of the api that the model belongs to, ``""`` for a class that was not generated."""
-        return cls.__pymacaron_api__
-
-    @classmethod
     def get_property_names(cls) -> list[str]:
         """Return the names of all properties, as the document spells them."""
         return [_property_name(name, field) for name, field in cls.model_fields.items()]
@@ -149,11 +154,10 @@ class PymacaronBaseModel(BaseModel):
         return diff_models(cls, other)
 
 
-class PymacaronRootModel(RootModel[RootT], Generic[RootT]):
+class PymacaronRootModel(_Named, RootModel[RootT], Generic[RootT]):
     """A named schema that is no object: an array, an enum, a union, a map or a plain value, in ``root``."""
 
     model_config = ConfigDict(allow_inf_nan=False)
-    __pymacaron_api__: ClassVar[str] = ""
 
     @classmethod
     def from_json(cls, j: Json, prune_none: bool = True) -> Self:  # noqa: FBT001, FBT002 - as in PymacaronBaseModel

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from pymacaron.codegen import load_models, write_models
 from pymacaron.exceptions import Finding, SpecError
-from pymacaron.json_types import JsonObject
+from pymacaron.json_types import Json
 from pymacaron.log import pymlogger
 from pymacaron.model import diff_models
 from pymacaron.spec import Api, load_spec
@@ -37,11 +37,11 @@ class modelpool:  # noqa: N801 - the name of pymacaron 2
     def json_to_model(
         self,
         model_name: str,
-        j: JsonObject,
+        j: Json,
         keep_datetime: bool | None = None,  # noqa: ARG002, FBT001 - position kept from pymacaron 2, without effect there
         prune_none: bool = True,  # noqa: FBT001, FBT002 - position kept from pymacaron 2
     ) -> Any:
-        """Return the instance of the model *model_name* that the dict *j* describes; prune_none: null means absent.
+        """Return the instance of the model *model_name* that *j* describes; prune_none: null means absent.
 
         Raises: AttributeError: there is no such model. pydantic.ValidationError: *j* breaks the document.
         """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import re
@@ -10,7 +9,9 @@ import tempfile
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from pymacaron.codegen.check import check_text
 from pymacaron.codegen.parents import add_parents
 from pymacaron.codegen.prepare import choose_attributes, prepare_schemas
 from pymacaron.exceptions import Finding, SpecError
@@ -22,11 +23,9 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 NAMES = "__pymacaron_names__"
 _REF = "#/components/schemas/"
-_MADE_OF = (ast.Import, ast.ImportFrom, ast.ClassDef, ast.Assign)
 # The generator does not know that the types of pymacaron.formats need no permission.
 _NEEDLESS_LINE = "        arbitrary_types_allowed=True,\n"
 _NEEDLESS_CONFIG = f"    model_config = ConfigDict(\n{_NEEDLESS_LINE}    )\n"
-_CALLS = frozenset({"Field", "ConfigDict", "TypeAliasType", "compile", "model_rebuild"})
 
 
 def hash_schemas(api: Api) -> str:
@@ -49,7 +48,7 @@ def generate_models(api: Api) -> str:
     renamed = {name: names[name] for name in api.schemas if names[name] != name}
     if renamed:
         text = f"{text}\n\n{NAMES} = {renamed!r}\n"
-    _check_text(api, text)
+    check_text(api.source, text)
     return f'{header}# mypy: disable-error-code="assignment,type-arg"\n\n{text.strip()}\n'
 
 
@@ -69,9 +68,13 @@ def write_models(api: Api, path: Path) -> None:
 
 
 def _short_source(api: Api) -> str:
-    """Return where the document is in a way that does not depend on the machine: its folder and name."""
+    """Return where the document is, without what differs between machines or may be secret.
+
+    The last folder and the name of a file; host and path of a URL.
+    """
     if "://" in api.source:
-        return re.sub(r"[^!-~]", "", api.source)
+        url = urlsplit(api.source)
+        return re.sub(r"[^!-~]", "", f"{url.scheme}://{url.hostname}{url.path}")
     return "/".join(part for part in Path(api.source).parts[-2:] if part.isprintable())
 
 
@@ -122,8 +125,15 @@ def _run_generator(api: Api) -> tuple[str, dict[str, str]]:
         except Exception as error:
             found = f"no models can be made from its schemas: {type(error).__name__}: {error}"
             raise SpecError(Finding(api.source, found, "Simplify the schema that is named")) from error
-        plain = str(text).removeprefix("#").replace(_NEEDLESS_CONFIG, "").replace(_NEEDLESS_LINE, "")
-        return plain.strip() + "\n", _read_names(api, json.loads(metadata.read_text()))
+        return _polish(str(text)), _read_names(api, json.loads(metadata.read_text()))
+
+
+def _polish(text: str) -> str:
+    text = text.removeprefix("#").replace(_NEEDLESS_CONFIG, "").replace(_NEEDLESS_LINE, "")
+    if "ConfigDict(" not in text:
+        text = re.sub(r"^(from pydantic import )ConfigDict, ", r"\1", text, count=1, flags=re.MULTILINE)
+        text = re.sub(r"^from pydantic import ConfigDict\n", "", text, count=1, flags=re.MULTILINE)
+    return f"{text.strip()}\n"
 
 
 def _read_names(api: Api, metadata: JsonObject) -> dict[str, str]:
@@ -133,32 +143,3 @@ def _read_names(api: Api, metadata: JsonObject) -> dict[str, str]:
         if path[:2] == ["components", "schemas"] and len(path) == 3:  # noqa: PLR2004 - a named schema, nothing inside
             names[path[2]] = model["class_name"]
     return names
-
-
-def _check_text(api: Api, text: str) -> None:
-    """Refuse a text that would do more, when imported, than define models."""
-    try:
-        tree = ast.parse(text)
-        is_plain = all(isinstance(node, _MADE_OF) or _is_rebuild(node) for node in tree.body)
-        calls = {_name_of(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-        found = "" if is_plain and calls <= _CALLS else "it holds other statements than models"
-    except (SyntaxError, ValueError) as error:
-        found = str(error)
-    if found:
-        raise SpecError(
-            Finding(
-                api.source, f"the models made from it are no safe Python: {found}", "Use plainer names and defaults"
-            )
-        )
-
-
-def _is_rebuild(node: ast.stmt) -> bool:
-    return (
-        isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and _name_of(node.value.func) == "model_rebuild"
-    )
-
-
-def _name_of(function: ast.expr) -> str:
-    if isinstance(function, ast.Attribute):
-        return function.attr
-    return function.id.removesuffix("_aliased") if isinstance(function, ast.Name) else ""

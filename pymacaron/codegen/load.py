@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from pydantic import create_model
+from pydantic import PydanticUserError, create_model
 from typing_extensions import TypeAliasType
 
 from pymacaron.codegen.generate import NAMES, generate_models, hash_schemas, write_models
@@ -116,7 +116,8 @@ def _import_error(api: Api, where: str, error: Exception) -> SpecError:
     fix = "Run pymacaron generate"
     if has_parents and not isinstance(error, SyntaxError):
         fix = "Correct the classes that x-parent and x-persist name, or put them where the service finds them"
-    return SpecError(Finding(where, f"it does not import: {type(error).__name__}: {error}", fix))
+    reason = str(error).partition("\n")[0]
+    return SpecError(Finding(where, f"it does not import: {type(error).__name__}: {reason}", fix))
 
 
 def _is_from(module: ModuleType | None, path: Path) -> bool:
@@ -154,7 +155,10 @@ def _collect(api: Api, module: ModuleType, path: Path | None) -> dict[str, type]
     missing = []
     for schema in api.schemas:
         value = getattr(module, names.get(schema, schema), None)
-        model = _as_class(schema, value, module)
+        try:
+            model = _as_class(schema, value, module)
+        except PydanticUserError as error:
+            raise _import_error(api, str(path or api.source), error) from error
         if model is None:
             missing.append(schema)
             continue

@@ -15,20 +15,18 @@ from pymacaron.json_types import Json, JsonObject
 from pymacaron.model import NULLABLE, PymacaronBaseModel
 
 _REF = "#/components/schemas/"
-_COPIED = (
-    "type",
-    "minimum",
-    "maximum",
-    "exclusiveMinimum",
-    "exclusiveMaximum",
-    "multipleOf",
-    "minLength",
-    "maxLength",
-    "minItems",
-    "maxItems",
-)
+_NUMBER = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
+_TEXT = ("minLength", "maxLength")
+_ARRAY = ("minItems", "maxItems")
+_BOUNDS = {
+    "string": (*_TEXT, "pattern", "format"),
+    "integer": _NUMBER,
+    "number": _NUMBER,
+    "array": (*_ARRAY, "items", "prefixItems"),
+    "object": ("properties", "required", "additionalProperties", "patternProperties"),
+}
+_COPIED = ("type", *_NUMBER, *_TEXT, *_ARRAY)
 _COMPOSED = ("allOf", "anyOf", "oneOf")
-_TEXT_ONLY = ("minLength", "maxLength", "pattern")
 _NO_TEXT = frozenset({"DateTime", "Date", "Uuid"})
 _TYPES = (
     "str",
@@ -97,13 +95,16 @@ class _Preparer:
         description = schema.get("description")
         if isinstance(description, str) and description.strip():
             prepared["description"] = _printable(description.strip())
-        if prepared.get("type") == "object" and not prepared.get("properties"):
+        if prepared.get("type") == "object" and not any(
+            prepared.get(key) for key in ("properties", "$ref", *_COMPOSED)
+        ):
             prepared.setdefault("additionalProperties", True)
         return prepared
 
     def prepare(self, schema: Json, *, is_part: bool = False) -> JsonObject:
         if not isinstance(schema, dict):
             return {}
+        schema = _split_types(schema)
         prepared: JsonObject = {key: schema[key] for key in _COPIED if key in schema}
         if isinstance(schema.get("pattern"), str):
             prepared["pattern"] = translate_pattern(schema["pattern"])
@@ -113,11 +114,10 @@ class _Preparer:
         for key in _COMPOSED:
             if isinstance(schema.get(key), list):
                 prepared[key] = [self.prepare(part, is_part=True) for part in schema[key]]
-        if isinstance(schema.get("discriminator"), dict) and ("oneOf" in schema or "anyOf" in schema):
+        if self._is_tagged(schema):
+            discriminator = schema["discriminator"]
             prepared["discriminator"] = {
-                key: schema["discriminator"][key]
-                for key in ("propertyName", "mapping")
-                if key in schema["discriminator"]
+                key: discriminator[key] for key in ("propertyName", "mapping") if key in discriminator
             }
         if "items" in schema and "prefixItems" not in schema:
             prepared["items"] = self.prepare(schema["items"])
@@ -125,6 +125,19 @@ class _Preparer:
         self._prepare_object(schema, prepared, is_part=is_part)
         self._prepare_format(schema, prepared)
         return prepared
+
+    def _is_tagged(self, schema: JsonObject) -> bool:
+        """Tell whether the discriminator names one class for each value; where a class has several it does not."""
+        discriminator = schema.get("discriminator")
+        variants = schema.get("oneOf") or schema.get("anyOf")
+        if not isinstance(discriminator, dict) or not variants:
+            return False
+        for variant in variants:
+            target = self._schemas.get(str(variant.get("$ref")).removeprefix(_REF), variant)
+            tag = target.get("properties", {}).get(discriminator.get("propertyName"), {})
+            if isinstance(tag, dict) and len(tag.get("enum", ())) > 1 and "mapping" not in discriminator:
+                return False
+        return True
 
     def _prepare_values(self, schema: JsonObject, prepared: JsonObject) -> None:
         """Copy enum and const where Python has a literal for each value; elsewhere only their type is left."""
@@ -169,12 +182,17 @@ class _Preparer:
         name = FORMATS.get(str(schema.get("format")))
         types = schema.get("type")
         is_text = types == "string" or (isinstance(types, list) and set(types) <= {"string", "null"})
-        if name is None or not is_text or "enum" in prepared or "const" in prepared:
+        if name is None or not is_text or any(key in prepared for key in ("enum", "const", "anyOf")):
             return
-        prepared["customTypePath"] = f"pymacaron.formats.{name}"
-        if name in _NO_TEXT:
-            for key in _TEXT_ONLY:
-                prepared.pop(key, None)
+        text: JsonObject = {"type": "string", "customTypePath": f"pymacaron.formats.{name}"}
+        bounds = {key: prepared.pop(key) for key in (*_TEXT, "pattern") if key in prepared}
+        if name not in _NO_TEXT:
+            text |= bounds
+        if types == "string":
+            prepared |= text
+        else:
+            del prepared["type"]
+            prepared["anyOf"] = [text, {"type": "null"}]
 
     def _is_valid(self, value: Json, schema: JsonObject) -> bool:
         document = {**schema, "components": {"schemas": dict(self._schemas)}} if _has_reference(schema) else schema
@@ -199,6 +217,19 @@ class _Preparer:
             if schema.get(key):
                 return judge(self._admits_null(part, seen) for part in schema[key])
         return False
+
+
+def _split_types(schema: JsonObject) -> JsonObject:
+    """Return a schema of several types as ``anyOf`` if bounds belong to some of them, each bound beside its type."""
+    types = schema.get("type")
+    if not isinstance(types, list) or len(set(types) - {"null"}) < 2:  # noqa: PLR2004 - several
+        return schema
+    bounds = {key for keys in _BOUNDS.values() for key in keys if key in schema}
+    if not bounds or any(key in schema for key in ("enum", "const", "anyOf")):
+        return schema
+    rest = {key: value for key, value in schema.items() if key not in bounds and key != "type"}
+    parts = [{"type": kind, **{key: schema[key] for key in _BOUNDS.get(kind, ()) if key in schema}} for kind in types]
+    return {**rest, "anyOf": parts}
 
 
 def _has_reference(schema: Any) -> bool:
