@@ -227,7 +227,10 @@ def _label(operation: Operation) -> str:
 
 def _normalize_url(url: str) -> tuple[str, str, int | None, str]:
     """Return *url* so that two spellings of one place are equal: case, default port, ``localhost``, closing slash."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return url, "", None, ""
     host = parts.hostname or ""
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     return parts.scheme, "127.0.0.1" if host == "localhost" else host, port, parts.path.rstrip("/")

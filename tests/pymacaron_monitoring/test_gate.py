@@ -292,6 +292,15 @@ def test_a_bound_without_bucket_decides_nothing(
     ]
 
 
+def test_a_document_may_leave_availability_to_its_operations(
+    make_report: MakeReport, read_api: Callable[[str], Api], pets_text: str
+) -> None:
+    """Only what is declared is judged."""
+    verdict = judge(make_report(), apis=[read_api(pets_text.replace("availability: 99, ", ""))])
+    judged = [reason.text for reason in verdict.reasons if "5xx" in reason.text]
+    assert judged == ["DELETE /pets/{petId}: 0 of 300 requests answered 5xx, allowed 10 % (availability 90 %)"]
+
+
 def test_without_objectives_the_contract_decides(make_report: MakeReport, read_api: Callable[[str], Api]) -> None:
     """No x-slo is no promise about time and errors, and that is said."""
     api = read_api("{openapi: 3.1.0, info: {title: Pets, version: '1'}, paths: {}}")
@@ -316,6 +325,7 @@ def test_a_service_of_another_kind_is_matched_by_route(make_report: MakeReport, 
         pytest.param("HTTP://LOCALHOST:8000/", True, id="the same, written otherwise"),
         pytest.param("http://127.0.0.1:8001", False, id="another port"),
         pytest.param("http://127.0.0.1:8000/v2", False, id="another path"),
+        pytest.param("http://127.0.0.1:80x", False, id="no URL"),
     ],
 )
 def test_a_report_about_another_target_decides_nothing(make_report: MakeReport, target: str, is_fit: bool) -> None:
@@ -364,7 +374,9 @@ def test_a_target_that_was_restarted_is_not_what_was_tested(
             id="version",
         ),
         pytest.param(
-            {"documents": [{"name": "pets", "source": "apis/pets.yaml", "text": "openapi: 3.1.0"}]}, "", id="document"
+            {"documents": [{"name": "pets", "source": "apis/pets.yaml", "text": "openapi: 3.1.0"}]},
+            "apis/pets.yaml:1#: info is missing. Add info.",
+            id="document",
         ),
         pytest.param(
             {
@@ -385,4 +397,4 @@ def test_a_broken_report_decides_nothing(make_report: MakeReport, changes: dict[
     """What cannot be read is told with its place, as a reason."""
     verdict = judge(make_report(**changes))
     assert verdict.outcome == "undecided"
-    assert any(text in reason for reason in texts(verdict, "undecided"))
+    assert texts(verdict, "undecided")[0] == text

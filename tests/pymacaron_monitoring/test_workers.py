@@ -1,0 +1,159 @@
+"""Counts of real servers with several worker processes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from math import inf
+from pathlib import Path
+
+import pytest
+import requests
+
+from pymacaron_monitoring.prometheus import Page, read_page
+from pymacaron_monitoring.store import FOLDER_VARIABLE
+
+GRANIAN = ["-m", "pymacaron.cli", "run", "--port", "0", "--workers", "2"]
+GUNICORN = ["-m", "gunicorn", "--no-control-socket", "--bind", "127.0.0.1:0", "--workers", "2", "server:app"]
+SERVER = "from pymacaron import create_app\n\napp = create_app(__name__, handlers='handlers')\n"
+HANDLERS = """\
+def list_pets():
+    return []
+
+def get_pet(pet_id):
+    return {"id": pet_id}
+"""
+DOCUMENT = """\
+openapi: 3.1.0
+info: {title: Pets, version: "1"}
+x-slo: {latency: {p95: 200ms}}
+paths:
+  /pets:
+    get: {operationId: listPets, responses: {"200": {description: all}}}
+  /pets/{petId}:
+    parameters: [{name: petId, in: path, required: true, schema: {type: integer}}]
+    get: {operationId: getPet, responses: {"200": {description: one}}}
+"""
+START_TIMEOUT_S = 30
+PATHS = ["/pets", "/pets/1", "/pets/x", "/nowhere"]
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a service; its models are generated once."""
+    folder = tmp_path_factory.mktemp("service")
+    (folder / "apis").mkdir()
+    (folder / "apis" / "pets.yaml").write_text(DOCUMENT)
+    (folder / "server.py").write_text(SERVER)
+    (folder / "handlers.py").write_text(HANDLERS)
+    subprocess.run([sys.executable, "-m", "pymacaron.cli", "generate"], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def serve(tmp_path: Path, service: Path) -> Iterator[Callable[..., str]]:
+    """Start the service and return its URL: ``serve(GRANIAN, folder=None)``; folder: where its workers meet."""
+    log = tmp_path / "server.log"
+    with contextlib.ExitStack() as stack:
+
+        def start(command: list[str], folder: Path | None = None) -> str:
+            environment = {**os.environ, **({FOLDER_VARIABLE: str(folder)} if folder else {})}
+            with log.open("wb") as output:
+                process = subprocess.Popen(
+                    [sys.executable, *command], cwd=service, env=environment, stdout=output, stderr=subprocess.STDOUT
+                )
+            stack.callback(process.wait, 20)
+            stack.callback(process.terminate)
+            return wait_until_ready(log, process)
+
+        yield start
+
+
+def wait_until_ready(log: Path, process: subprocess.Popen[bytes]) -> str:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        found = re.search(r"(?:Serving \S+ on|Listening at:) (http://127\.0\.0\.1:[1-9]\d*)", log.read_text())
+        with contextlib.suppress(requests.RequestException):
+            if found and requests.get(f"{found[1]}/metrics", timeout=5).ok:
+                return found[1]
+        time.sleep(0.05)
+    raise TimeoutError(log.read_text())
+
+
+def send(url: str, times: int) -> None:
+    """Send *times* requests, each over a connection of its own so that all workers get some."""
+
+    def fetch(number: int) -> None:
+        requests.get(url + PATHS[number % len(PATHS)], timeout=10)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(fetch, range(times)))
+
+
+def fetch_page(url: str) -> Page:
+    return read_page(requests.get(f"{url}/metrics", timeout=10).text)
+
+
+def count_all(page: Page) -> float:
+    return sum(histogram[inf] for histogram in page.values())
+
+
+@pytest.mark.parametrize("command", [pytest.param(GRANIAN, id="granian"), pytest.param(GUNICORN, id="gunicorn")])
+def test_every_worker_shows_the_sum_of_all(serve: Callable[..., str], tmp_path: Path, command: list[str]) -> None:
+    """Whichever worker is scraped, it has counted every request that was sent, each where it belongs."""
+    url = serve(command, folder=tmp_path / "counts" if command is GUNICORN else None)
+    send(url, 200)
+    pages = [fetch_page(url) for _ in range(8)]
+    assert {count_all(page) for page in pages} == {200}
+    by_place: dict[tuple[str, int], float] = {}
+    for labels, histogram in pages[0].items():
+        if histogram[inf]:
+            by_place[labels.route, labels.status] = histogram[inf]
+    assert by_place == {
+        ("/pets", 200): 50,
+        ("/pets/{petId}", 200): 50,
+        ("/pets/{petId}", 400): 50,
+        ("unmatched", 404): 50,
+    }
+
+
+@pytest.mark.parametrize("command", [pytest.param(GRANIAN, id="granian"), pytest.param(GUNICORN, id="gunicorn")])
+def test_a_killed_worker_takes_nothing_with_it(serve: Callable[..., str], tmp_path: Path, command: list[str]) -> None:
+    """After SIGKILL of a worker its successor goes on, and the page still has every request."""
+    folder = tmp_path / "counts"
+    url = serve(command, folder=folder)
+    send(url, 60)
+    os.kill(find_workers(folder)[0], signal.SIGKILL)
+    wait_for_successor(url, folder)
+    send(url, 60)
+    assert {count_all(fetch_page(url)) for _ in range(8)} == {120}
+
+
+def find_workers(folder: Path) -> list[int]:
+    """Return the ids of the living processes that count in *folder*."""
+    ids = [int(file.stem.rpartition("-")[2]) for file in sorted(folder.iterdir())]
+    return [pid for pid in ids if is_alive(pid)]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def wait_for_successor(url: str, folder: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(requests.RequestException):
+            if len(find_workers(folder)) == 2 and requests.get(f"{url}/metrics", timeout=5).ok:
+                return
+        time.sleep(0.05)
+    raise TimeoutError("no successor")
