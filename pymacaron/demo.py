@@ -27,7 +27,7 @@ from pymacaron.scaffold import write_service
 NAME = "shop"
 WORKERS = 2
 _START_TIMEOUT_S = 30.0
-_STOP_TIMEOUT_S = 10.0
+_STOP_TIMEOUT_S = 15.0  # more than the server gives its workers
 _START_ATTEMPTS = 3
 _INTERRUPTED = 130
 _SERVING = re.compile(r"Serving \S+ on (http://\S+)")

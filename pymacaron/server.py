@@ -21,6 +21,8 @@ from pymacaron.exceptions import ConfigError, Finding, StartupError
 METRICS_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _CANNOT_START = 2
 _DEFAULT_PORT = 80
+# Running requests have so long when the service is stopped; also, a worker that was still starting misses the signal.
+_STOP_TIMEOUT_S = 10
 _THREADS = 16  # of each worker: more only help handlers that wait for others most of the time
 
 
@@ -175,6 +177,7 @@ def _serve(options: ServerOptions, port: int) -> int:
         working_dir=options.folder,
         log_enabled=True,
         respawn_failed_workers=True,
+        workers_kill_timeout=_STOP_TIMEOUT_S,
     )
     try:
         server.serve()
