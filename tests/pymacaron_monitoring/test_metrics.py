@@ -180,6 +180,13 @@ def test_senseless_objectives_stop_the_start(make_app: MakeApp, pets_text: str) 
     ]
 
 
+def test_documents_that_are_not_served_are_not_judged(make_app: MakeApp, pets_text: str) -> None:
+    """Objectives in the document of another service are that service's business."""
+    app = make_app(pets_text.replace("availability: 99,", "availability: 101,"))
+    service_of(app).operations.clear()
+    assert "contract_violations_total" in fetch(watched(app))
+
+
 def test_promtool_finds_no_fault(make_app: MakeApp, finish: Finish, promtool: str) -> None:
     """Prometheus' own linter accepts the page."""
     app = watched(make_app())
