@@ -66,7 +66,7 @@ def _walk(schema: Json, schemas: Mapping[str, JsonObject], seen: set[str]) -> It
     for key, inner in schema.items():
         if key in _BY_NAME and isinstance(inner, dict):
             yield from _walk(list(inner.values()), schemas, seen)
-        elif key not in _NO_SCHEMA:
+        elif key not in _NO_SCHEMA and not key.startswith("x-"):
             yield from _walk(inner, schemas, seen)
 
 
