@@ -212,9 +212,9 @@ def _describe_failures(item: Item, labels: Mapping[str, str]) -> Iterator[Reason
     for failure in item.failures:
         operation = labels.get(failure.operation_id or item.operation_id or "")
         times = f", seen {failure.count:,} times" if failure.count > 1 else ""
-        place = f"({failure.place}{times})"
-        text = f"{operation or item.nodeid}: promised: {failure.promise}; answered: {failure.answer} {place}"
-        yield Reason("fail", text, operation, {"hits": failure.count}, failure.curl)
+        subject = "" if operation and operation in failure.promise else f"{operation or item.nodeid}: "
+        text = f"{subject}promised: {failure.promise}; answered: {failure.answer} ({failure.place}{times})"
+        yield Reason("fail", " ".join(text.split()), operation, {"hits": failure.count}, failure.curl)
 
 
 def _describe_finding(finding: Finding) -> Reason:

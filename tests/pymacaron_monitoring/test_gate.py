@@ -145,7 +145,8 @@ FAILURE = {
 
 def test_each_contract_failure_is_told(make_report: MakeReport, make_item: MakeItem) -> None:
     """Promise, answer, place, how often, and the line that shows it again."""
-    once = {**FAILURE, "check": "schema", "answer": "{}", "count": 1, "curl": ""}
+    promise = "the body of answer 200 of GET /pets/{petId} fits its schema Pet"
+    once = {**FAILURE, "promise": promise, "answer": "{\n}", "count": 1, "curl": ""}
     items = [make_item("GET /pets/{petId}[responses]", "getPet", outcome="failed", failures=[FAILURE, once])]
     verdict = judge(make_report(items=items, exit_code=1))
     assert verdict.outcome == "fail"
@@ -155,7 +156,7 @@ def test_each_contract_failure_is_told(make_report: MakeReport, make_item: MakeI
             f"GET /pets/{{petId}}: promised: getPet answers only 200, 404; answered: 410 ({place}, seen 3 times)",
             "curl http://127.0.0.1:8000/pets/1",
         ),
-        (f"GET /pets/{{petId}}: promised: getPet answers only 200, 404; answered: {{}} ({place})", ""),
+        (f"promised: {promise}; answered: {{ }} ({place})", ""),
     ]
 
 
