@@ -17,11 +17,12 @@ from pydantic import AwareDatetime, BeforeValidator
 from pydantic_core import PydanticCustomError
 
 _DATE_TIME = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt]((?:[01]\d|2[0-3]):[0-5]\d:)([0-5]\d|60)(\.\d+)?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
+    r"\d{4}-\d\d-\d\d[Tt](?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|(60))(?:\.\d+)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
     re.ASCII,
-)
-_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+).fullmatch
+_SECOND = slice(17, 19)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII).fullmatch
+_UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}").fullmatch
 _EXAMPLE = "2026-01-31T10:00:00Z"
 
 
@@ -33,15 +34,15 @@ def parse_date_time(value: Any) -> Any:
     """
     if type(value) is not str:
         return value
-    match = _DATE_TIME.fullmatch(value)
+    match = _DATE_TIME(value)
     if match is None:
         raise _wrong("date-time", _EXAMPLE)
-    day, minute, second, fraction, offset = match.groups()
-    is_leap = second == "60"
-    text = f"{day}T{minute}{'59' if is_leap else second}{(fraction or '')[:7]}{offset.upper()}"
     try:
-        parsed = datetime.fromisoformat(text)
-        return _skip_leap_second(parsed) if is_leap else parsed
+        if match[1]:
+            return _skip_leap_second(
+                datetime.fromisoformat(f"{value[: _SECOND.start]}59{value[_SECOND.stop :]}".upper())
+            )
+        return datetime.fromisoformat(value.upper())
     except (ValueError, OverflowError) as error:
         raise _wrong("date-time", _EXAMPLE) from error
 
@@ -62,7 +63,7 @@ def parse_date(value: Any) -> Any:
     if type(value) is not str:
         return value
     try:
-        if _DATE.fullmatch(value):
+        if _DATE(value):
             return date.fromisoformat(value)
     except ValueError:
         pass
@@ -76,8 +77,8 @@ def parse_uuid(value: Any) -> Any:
     """
     if type(value) is not str:
         return value
-    if _UUID.fullmatch(value):
-        return UUID(value)
+    if _UUID(value):
+        return UUID(int=int(value.replace("-", ""), 16))  # twice as fast as UUID(value)
     raise _wrong("uuid", "123e4567-e89b-12d3-a456-426614174000")
 
 
