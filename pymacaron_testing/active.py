@@ -26,8 +26,8 @@ class ActiveRun:
 
     # --- start -----------------------------------------------------------------------------------------------------
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionstart(self) -> None:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
         """Tell early that a named target does not answer."""
         run = self.run
         if run.settings.target and not run.is_worker and not run.config.option.collectonly:
@@ -57,7 +57,9 @@ class ActiveRun:
                 document = self.run.load_document(source)
             name = str(source).rstrip("/").rsplit("/", 1)[-1]
             contract = Contract.build(session, document, self.run, nodeid=f"{name}::contract")
-            items += contract.collect()
+            report = session.ihook.pytest_make_collect_report(collector=contract)
+            session.ihook.pytest_collectreport(report=report)
+            items += report.result
 
     def _foreign_sources(self, items: list[pytest.Item]) -> list[str | Path]:
         run = self.run
@@ -112,8 +114,9 @@ class ActiveRun:
         if details is None:
             return
         result = self.run.report.find_item(report.nodeid)
-        is_broken_setup = report.failed and report.when != "call"
-        result.add_phase("error" if is_broken_setup else report.outcome, report.duration)
+        result.duration_s += report.duration
+        if report.when == "call" or report.failed or report.skipped:
+            result.worsen("error" if report.failed and report.when != "call" else report.outcome)
         result.operation_id = details["operation_id"]
         result.requests = details["requests"]
         result.failures += details["failures"]

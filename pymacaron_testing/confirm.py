@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pymacaron_testing.wire import Wire
 
 _MAX_TRIES = 3
+_MAX_CAUSES = 3
 _UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
 _SPENT_STATUSES = {404, 409, 410, 412}
 _SERVER_ERROR = 500
@@ -57,6 +58,20 @@ def confirm(suspicions: Iterable[Suspicion], wire: Wire) -> Outcome:
         else:
             flaky.append(f"{group[0].failure.check} did not happen again: {group[0].failure.answer}")
     return Outcome(tuple(failures), tuple(flaky))
+
+
+def merge_causes(suspicions: Iterable[Suspicion]) -> list[Suspicion]:
+    """Make one cause of many that agree in their first two words: where nothing is right, one failure says so."""
+    merged: list[Suspicion] = []
+    by_kind: dict[tuple[str, ...], list[Suspicion]] = {}
+    for suspicion in suspicions:
+        by_kind.setdefault(suspicion.failure.cause[:2], []).append(suspicion)
+    for group in by_kind.values():
+        if len({suspicion.failure.cause for suspicion in group}) > _MAX_CAUSES:
+            merged += [replace(suspicion, failure=group[0].failure) for suspicion in group]
+        else:
+            merged += group
+    return merged
 
 
 def _happens_again(group: list[Suspicion], wire: Wire) -> bool:

@@ -32,6 +32,7 @@ class Case:
     breaks the document or what it is about: path, query, header, cookie, body, or empty. subject: name of the
     parameter or property there, or empty. description: what is special, for people. rule: pointer of the broken rule
     inside the schema. is_probe: malformed outside of what the document speaks of; only a 5xx answer is wrong then.
+    keeps_path: the values in its path are part of what it is about.
     """
 
     operation: Operation
@@ -42,6 +43,7 @@ class Case:
     description: str = ""
     rule: str = ""
     is_probe: bool = False
+    keeps_path: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +17,16 @@ def freshen(value: Json, fresh: Json, keep: tuple[str, ...] = ()) -> Json:
     if not isinstance(value, dict) or not isinstance(fresh, dict):
         return value
     return {key: _choose(key, item, fresh.get(key), keep) for key, item in value.items()}
+
+
+def vary(text: str, number: int) -> str:
+    """Return a text of the same form: up to six of its first letters and digits are replaced, by *number*."""
+    characters = list(text)
+    places = [place for place, character in enumerate(characters) if character.isascii() and character.isalnum()][:6]
+    for place in places:
+        number, rest = divmod(number, len(ascii_lowercase))
+        characters[place] = str(rest % 10) if characters[place].isdigit() else ascii_lowercase[rest]
+    return "".join(characters)
 
 
 def _choose(key: str, item: Json, fresh: Json, keep: tuple[str, ...]) -> Json:

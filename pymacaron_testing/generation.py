@@ -10,7 +10,7 @@ import copy
 import re
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
@@ -25,6 +25,7 @@ from schemathesis.core import NOT_SET
 from schemathesis.core.errors import SchemathesisError
 from schemathesis.core.failures import Failure as EngineFailure
 from schemathesis.core.jsonschema import make_validator
+from schemathesis.core.parameters import ParameterLocation
 from schemathesis.core.result import Ok
 from schemathesis.core.transport import Response
 from schemathesis.generation import GenerationMode
@@ -162,6 +163,7 @@ class Generator:
             description=" ".join((data.description or "").split()),
             rule=(data.location or "") if isinstance(data, CoveragePhaseData) else "",
             is_probe=engine_checks.is_unexpected_http_status_case(generated),
+            keeps_path=location == "path" or meta.is_negative_at(ParameterLocation.PATH),
         )
 
     def _drop_undeclared(self, operation: Operation, generated: GeneratedCase) -> None:
@@ -229,7 +231,7 @@ class Generator:
         """Return *case* with another query, header, cookie or body."""
         generated = _copy(case.generated)
         setattr(generated, _CONTAINERS[location], part)
-        return _replace(case, generated)
+        return replace(case, generated=generated)
 
     def with_value(self, case: Case, path: tuple[str, ...], value: Json) -> Case:
         """Return *case* with *value* at *path*, such as ``("body", "name")``; NOT_SENT leaves it out."""
@@ -244,7 +246,7 @@ class Generator:
         else:
             node[path[-1]] = value
         setattr(generated, container, part)
-        return _replace(case, generated)
+        return replace(case, generated=generated)
 
     def with_fresh_values(self, case: Case, fresh: Case) -> Case:
         """Return *case* with the values of *fresh* wherever its body is not what it is about.
@@ -254,9 +256,14 @@ class Generator:
         generated: GeneratedCase = case.generated
         keep = tuple(case.subject.split(".")) if case.subject and case.location == "body" else ()
         body = freshen(generated.body, fresh.generated.body, keep)
-        if body == generated.body or (not case.is_valid and case.location == "body" and _fits(generated, body)):
+        breaks_body = not case.is_valid and case.location in {"body", ""}
+        if body == generated.body or (breaks_body and _fits(generated, body)):
             return case
         return self.with_part(case, "body", body)
+
+    def fits_body(self, case: Case) -> bool:
+        """Tell whether the body of *case* keeps its schema; yes where that cannot be found out."""
+        return _fits(case.generated, case.generated.body)
 
     def path_values(self, case: Case) -> dict[str, str]:
         """Return the path parameters of *case*, decoded."""
@@ -292,19 +299,6 @@ def _copy(generated: GeneratedCase) -> GeneratedCase:
     copied = generated.derive()
     copied.freeze_metadata()
     return copied
-
-
-def _replace(case: Case, generated: GeneratedCase) -> Case:
-    return Case(
-        case.operation,
-        generated,
-        is_valid=case.is_valid,
-        location=case.location,
-        subject=case.subject,
-        description=case.description,
-        rule=case.rule,
-        is_probe=case.is_probe,
-    )
 
 
 def _subject_of(data: Any, location: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from pymacaron.exceptions import StartupError
 from pymacaron.spec.lines import find_line
 from pymacaron_testing.checks import GROUPS, Group
-from pymacaron_testing.run import COULD_NOT_TEST, Document, Run
+from pymacaron_testing.run import CouldNotTest, Document, Run
 from pymacaron_testing.suite import Suite, build_suite, order_operations
 from pymacaron_testing.wire import TargetLostError, name_of
 
@@ -102,7 +102,7 @@ class ContractItem(pytest.Item):
         try:
             outcome = self.group.check(self.contract.suite(), self.operation)
         except (StartupError, TargetLostError) as error:
-            pytest.exit(str(error), returncode=COULD_NOT_TEST)
+            raise CouldNotTest(str(error)) from error
         self.outcome = outcome
         for sentence in outcome.flaky:
             self.add_report_section("call", "flaky", sentence)

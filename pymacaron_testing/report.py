@@ -35,9 +35,8 @@ class ItemResult:
     requests: int = 0
     failures: list[JsonObject] = field(default_factory=list)
 
-    def add_phase(self, outcome: Outcome, duration_s: float) -> None:
-        """Take in the outcome of set-up, call or tear-down: the worst one counts."""
-        self.duration_s += duration_s
+    def worsen(self, outcome: Outcome) -> None:
+        """Take in the outcome of a phase: the worst one counts."""
         if self.outcome == "not_run" or _WORST_FIRST.index(outcome) < _WORST_FIRST.index(self.outcome):
             self.outcome = outcome
 

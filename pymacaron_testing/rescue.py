@@ -1,4 +1,4 @@
-"""Requests that name existing things: the last means to reach a first success."""
+"""Requests like those of a person: the last means to reach a first success."""
 
 from __future__ import annotations
 
@@ -10,6 +10,28 @@ if TYPE_CHECKING:
     from pymacaron.json_types import Json
 
 _MAX_DEPTH = 4
+# What people write into fields of these names; the document may only say that they are texts.
+_USUAL = {
+    "email": "user-{}@example.com",
+    "mail": "user-{}@example.com",
+    "username": "user{}",
+    "login": "user{}",
+    "password": "Secret-{}-word",
+    "url": "https://example.com/{}",
+    "uri": "https://example.com/{}",
+    "link": "https://example.com/{}",
+    "website": "https://example.com/{}",
+    "image": "https://example.com/{}.png",
+    "avatar": "https://example.com/{}.png",
+    "phone": "+4612345{}",
+    "date": "2030-01-15",
+    "country": "SE",
+    "currency": "EUR",
+    "language": "en",
+    "name": "Name {}",
+    "title": "Title {}",
+    "slug": "slug-{}",
+}
 
 
 def fill_in(value: Json, resources: Resources, depth: int = 0) -> Json:
@@ -29,6 +51,21 @@ def fill_in(value: Json, resources: Resources, depth: int = 0) -> Json:
         else:
             filled[key] = _choose(item, found.get(normalise(key)), resources.find_reference(key))
     return filled
+
+
+def use_usual_values(value: Json, number: int) -> Json:
+    """Return *value* with what people write into fields of well-known names. number: makes them unique."""
+    if not isinstance(value, dict):
+        return value
+    return {key: _usual(key, item, number) for key, item in value.items()}
+
+
+def _usual(key: str, item: Json, number: int) -> Json:
+    if isinstance(item, dict):
+        return use_usual_values(item, number)
+    plain = normalise(key)
+    word = next((word for word in _USUAL if plain.endswith(word)), None)
+    return _USUAL[word].format(number) if word and isinstance(item, str) else item
 
 
 def _choose(generated: Json, *known: Scalar | None) -> Json:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pymacaron.spec import Api
 
 WORKER_KEY = "pymacaron"
-COULD_NOT_TEST = 2
+_EXIT_CODE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +180,20 @@ def start_run(config: pytest.Config) -> Run:
     return run
 
 
+class CouldNotTest(pytest.exit.Exception):  # type: ignore[name-defined,misc]  # pytest types it as a variable
+    """Ends pytest with exit code 2 and one message."""
+
+    __module__ = "builtins"  # pytest writes the module before the name otherwise
+
+    def __init__(self, message: str) -> None:
+        """Take the message."""
+        super().__init__(message, returncode=_EXIT_CODE)
+
+
 @contextmanager
 def exit_on_startup_error() -> Iterator[None]:
     """End pytest with one message and exit code 2 where the block raises a StartupError."""
     try:
         yield
     except StartupError as error:
-        pytest.exit(str(error), returncode=COULD_NOT_TEST)
+        raise CouldNotTest(str(error)) from error

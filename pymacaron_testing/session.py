@@ -54,7 +54,7 @@ class _CountingAdapter(HTTPAdapter):
             response = super().send(
                 request, stream=stream, timeout=timeout or TIMEOUT_S, verify=verify, cert=cert, proxies=proxies
             )
-        except requests.ReadTimeout:
+        except (requests.ReadTimeout, KeyboardInterrupt):
             self._count.add()
             raise
         self._count.add()

@@ -12,7 +12,7 @@ from pymacaron_testing.documents import choose_prefix
 from pymacaron_testing.exchange import Case, Exchange, describe_answer, describe_request
 from pymacaron_testing.failure import Failure
 from pymacaron_testing.generation import Generator
-from pymacaron_testing.rescue import fill_in
+from pymacaron_testing.rescue import fill_in, use_usual_values
 from pymacaron_testing.wire import Wire
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Suite:
         """
         exchange = self.send(case, headers)
         yield exchange
-        if exchange.status in _GONE and case.is_valid and case.location != "path" and exchange.path_values:
+        if exchange.status in _GONE and case.is_valid and not case.keeps_path and exchange.path_values:
             self.resources.forget(case.operation.path, exchange.path_values)
             self._ensure_fresh(case.operation)
             values = self.choose_path_values(case)
@@ -113,7 +113,7 @@ class Suite:
 
     def choose_path_values(self, case: Case) -> dict[str, str] | None:
         """Return the path values of an existing thing; None where the case is about the path itself."""
-        if case.location == "path" or case.is_probe:
+        if case.keeps_path or case.is_probe:
             return None
         return self.resources.find(case.operation.path) or None
 
@@ -130,7 +130,7 @@ class Suite:
         """Yield the cases of *operation*; of valid DELETEs a few, each with something left to delete."""
         deletes = 0
         for case in self.generator.generate(operation):
-            if operation.method.upper() == "DELETE" and case.is_valid and case.location != "path":
+            if operation.method.upper() == "DELETE" and case.is_valid and not case.keeps_path:
                 deletes += 1
                 if deletes > _MAX_DELETES:
                     continue
@@ -162,20 +162,21 @@ class Suite:
         return [*creators, *lists, *puts, *(other for other in far if other not in near)]
 
     def _rescue(self, operation: Operation) -> list[Exchange]:
-        """Try for a first success: values that no earlier run can have used, then values of existing things."""
+        """Try for a first success with values that no earlier run can have used."""
         exchanges: list[Exchange] = []
         for number, case in enumerate(self.generator.draw(operation, _MAX_RESCUES, salt=self.run_salt)):
-            chosen = self._fill_in(case) if number % 2 == 0 else case
-            exchanges += self.send_valid(chosen)
+            exchanges += self.send_valid(self._humanise(case, number))
             if exchanges[-1].is_success:
                 break
         return exchanges
 
-    def _fill_in(self, case: Case) -> Case:
+    def _humanise(self, case: Case, number: int) -> Case:
+        """Return *case* with usual values, values of existing things, or both, by turns."""
         for location, values in self.generator.values_of(case).items():
-            filled = fill_in(values, self.resources)
-            if filled != values:
-                case = self.generator.with_part(case, location, filled)
+            usual = use_usual_values(values, self.run_salt + number) if number % 3 != 1 else values
+            chosen = fill_in(usual, self.resources) if number % 3 != 0 else usual
+            if chosen != values:
+                case = self.generator.with_part(case, location, chosen)
         return case
 
     def _learn(self, exchange: Exchange) -> None:

@@ -52,7 +52,7 @@ def check_auth(suite: Suite, operation: Operation) -> Outcome:
 def _choose_case(suite: Suite, operation: Operation) -> Case | None:
     """Return the case of a request that succeeded, else any valid one."""
     valid = [exchange for exchange in suite.exercise(operation) if exchange.case.is_valid]
-    succeeded = [exchange for exchange in valid if exchange.is_success and exchange.case.location != "path"]
+    succeeded = [exchange for exchange in valid if exchange.is_success and not exchange.case.keeps_path]
     return next((exchange.case for exchange in [*succeeded, *valid]), None)
 
 

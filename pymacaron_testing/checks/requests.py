@@ -10,7 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pymacaron_testing.checks.responses import is_from_router
-from pymacaron_testing.confirm import Outcome, Suspicion, confirm
+from pymacaron_testing.confirm import Outcome, Suspicion, confirm, merge_causes
+from pymacaron_testing.freshen import vary
 from pymacaron_testing.generation import NOT_SENT
 from pymacaron_testing.wire import name_of
 
@@ -29,7 +30,6 @@ _CLIENT_HEADERS = {
 }  # fmt: skip
 # Refusals that speak of the content; others (401, 403, 404, 409, 412, 429 …) depend on who asks and what exists.
 _CONTENT_REFUSALS = {400, 406, 411, 415, 417, 422}
-_MAX_CAUSES = 3
 _MAX_EXPERIMENTS = 5
 _MAX_PATHS = 3
 _TRIES = 3
@@ -42,7 +42,7 @@ def check_requests(suite: Suite, operation: Operation) -> Outcome:
     exchanges = suite.exercise(operation)
     if not exchanges:
         return Outcome(not_run="no request could be generated")
-    accepted = confirm(_merge_causes(list(_suspect_accepted(suite, exchanges))), suite.wire)
+    accepted = confirm(merge_causes(_prefer_simple(list(_suspect_accepted(suite, exchanges)))), suite.wire)
     refused = tuple(_find_refused(suite, operation, exchanges))
     return Outcome((*accepted.failures, *refused), accepted.flaky)
 
@@ -104,22 +104,11 @@ def _point_at(case: Case) -> str:
     return operation.pointer
 
 
-def _merge_causes(suspicions: list[Suspicion]) -> list[Suspicion]:
-    """Make one cause of many in the same part of the request: nothing is checked there."""
-    merged: list[Suspicion] = []
-    for location in dict.fromkeys(suspicion.failure.cause[1] for suspicion in suspicions):
-        group = _prefer_simple([suspicion for suspicion in suspicions if suspicion.failure.cause[1] == location])
-        if len({suspicion.failure.cause for suspicion in group}) > _MAX_CAUSES:
-            first = group[0].failure
-            group = [Suspicion(item.exchange, first, item.shows) for item in group]
-        merged += group
-    return merged
-
-
 def _prefer_simple(group: list[Suspicion]) -> list[Suspicion]:
     """Leave out requests that break several rules where others break one."""
     simple = [item for item in group if item.exchange.case.description.count("violates") <= 1]
-    return simple or group
+    locations = {item.exchange.case.location for item in simple}
+    return [*simple, *(item for item in group if item not in simple and item.exchange.case.location not in locations)]
 
 
 # --- valid ones ----------------------------------------------------------------------------------------------------
@@ -195,6 +184,8 @@ def _try_value(suite: Suite, operation: Operation, path: Path, value: Json) -> E
         if exchange.status not in _CONTENT_REFUSALS:
             return None
         refused.append(exchange)
+    if any(exchange.status not in _CONTENT_REFUSALS for exchange in _send_siblings(suite, refused, path, value)):
+        return None
     controls = [suite.send(case) for case in suite.draw(operation, _TRIES)] if refused else []
     return refused[0] if any(exchange.is_success for exchange in controls) else None
 
@@ -227,6 +218,16 @@ def _neighbours(text: str, chance: random.Random) -> list[str]:
         other = chance.choice(kind.replace(text[place], ""))
         changed.append(f"{text[:place]}{other}{text[place + 1 :]}")
     return changed
+
+
+def _send_siblings(suite: Suite, refused: list[Exchange], path: Path, value: Json) -> Iterator[Exchange]:
+    """Send texts that are like *value* but cannot have been used before: it may only be taken."""
+    if path[0] != "body" or not isinstance(value, str):
+        return
+    for number, exchange in enumerate(refused):
+        changed = suite.generator.with_value(exchange.case, path, vary(value, suite.run_salt + number))
+        if suite.generator.fits_body(changed):
+            yield suite.send(changed)
 
 
 def _describe_refused(suite: Suite, exchange: Exchange, path: Path) -> Failure:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pymacaron_testing.confirm import Outcome, Suspicion, confirm
+from pymacaron_testing.confirm import Outcome, Suspicion, confirm, merge_causes
 from pymacaron_testing.generation import Verdict, judge_silence
 from pymacaron_testing.wire import name_of
 
@@ -30,7 +30,7 @@ def check_responses(suite: Suite, operation: Operation) -> Outcome:
     """Judge every answer of *operation*, and whether it ever succeeded."""
     exchanges = suite.exercise(operation)
     suspicions = [suspicion for exchange in exchanges for suspicion in _suspect(suite, exchange)]
-    outcome = confirm(suspicions, suite.wire)
+    outcome = confirm(merge_causes(suspicions), suite.wire)
     never = None if outcome.failures else _find_missing_success(suite, operation, exchanges)
     return Outcome((never,), outcome.flaky) if never else outcome
 
