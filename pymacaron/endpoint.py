@@ -47,6 +47,7 @@ class Endpoint:
         self._guard = guard
         self._reader = reader
         self._answerer = answerer
+        self._service = service
         self._call = service.app.ensure_sync(handler.call)
 
     def __call__(self, **_path_values: str) -> BaseResponse:
@@ -60,7 +61,7 @@ class Endpoint:
             if isinstance(returned, PyMacaronException):
                 raise returned
         except PyMacaronException as error:
-            self._answerer.note_error(error.status)
+            self._answerer.note_error(self._service.status_of(error))
             raise
         response = self._answerer.answer(returned)
         if response.status_code >= _FIRST_FATAL:
@@ -79,9 +80,8 @@ class RequestReader:
         models: Mapping[str, type],
         path_names: Mapping[str, str],
         optional: frozenset[str],
-        status: int,
     ) -> None:
-        """Take *path_names*, parameter name -> variable of the route; *status* of the answer to invalid requests."""
+        """Take *path_names*, parameter name -> variable of the route."""
         readers = [
             ParameterReader(parameter, api.schemas, path_names.get(parameter.name, ""))
             for parameter in operation.parameters
@@ -92,7 +92,6 @@ class RequestReader:
         self._attributes = _attributes(self._model) if self._model else {}
         self._check = SchemaCheck.build(api.schemas.get(operation.parameters_model or ""), api.schemas)
         self._optional = optional
-        self._status = status
         self._body = operation.body
         self._body_reader = BodyReader(api, operation.body, models) if operation.body else None
 
@@ -104,9 +103,7 @@ class RequestReader:
         if self._body_reader is not None:
             body = self._body_reader.read(faults)
         if faults:
-            error = InvalidParameterError("; ".join(faults))
-            error.status = self._status
-            raise error
+            raise InvalidParameterError(faults=faults)
         return body, keywords
 
     def _read_parameters(self, faults: list[str]) -> dict[str, object]:

@@ -62,6 +62,7 @@ def to_answer(error: Exception, *, is_debug: bool) -> PyMacaronException:
 def build_error_response(service: Service, error: Exception) -> BaseResponse:
     """Build the answer to *error*, reporting it first if it is the server's fault (status 500 and above)."""
     answer = to_answer(error, is_debug=service.is_debug)
+    answer.status = service.status_of(answer)
     if answer.status >= _FIRST_FATAL:
         _report(service, answer, error)
     body, status, media_type = _build_body(service, answer)

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pymacaron.json_types import JsonObject
 
@@ -107,10 +108,18 @@ class PyMacaronException(Exception):  # noqa: N818 - the name that services of p
 
 
 class InvalidParameterError(PyMacaronException):
-    """A body or parameter breaks the document."""
+    """A body or parameter breaks the document, or the handler refuses it; answered with the service's validation_status.
+
+    faults: one text for each thing that is wrong, ``body /name: Field required``; the message holds them all.
+    """
 
     code = "INVALID_PARAMETER"
     status = 400
+
+    def __init__(self, message: str = "", *, faults: Sequence[str] = (), **options: Any) -> None:
+        """Take the *message*, by default the *faults* together; options as for PyMacaronException."""
+        super().__init__(message or "; ".join(faults), **options)
+        self.faults = tuple(faults)
 
 
 class AuthError(PyMacaronException):

@@ -45,7 +45,6 @@ def bind_api(service: Service, api: Api, models: Mapping[str, type], modules: tu
             models=models,
             path_names=path_names,
             optional=handler.optional,
-            status=service.config.validation_status,
         )
         answerer = Answerer(service, operation, models, check)
         endpoint = Endpoint(service, operation, handler=handler, guard=guard, reader=reader, answerer=answerer)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flask import current_app
 
 from pymacaron.events import Bus
+from pymacaron.exceptions import InvalidParameterError, PyMacaronException
 
 if TYPE_CHECKING:
     from flask import Flask, Request
@@ -48,6 +49,10 @@ class Service:
     security_resolvers: Mapping[str, SecurityResolver] = field(default_factory=dict)
     json_encoders: Mapping[type, Callable[[Any], object]] = field(default_factory=dict)
     ping_hooks: list[Callable[[], object]] = field(default_factory=list)
+
+    def status_of(self, error: PyMacaronException) -> int:
+        """Return the HTTP status that *error* is answered with."""
+        return self.config.validation_status if type(error) is InvalidParameterError else error.status
 
 
 def service_of(app: Flask) -> Service:

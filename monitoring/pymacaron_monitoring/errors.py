@@ -47,7 +47,10 @@ class _Reporters:
 
 
 def _log_error(event: ErrorReported) -> None:
-    """Write one line; ``request_id`` and ``user_id`` of the request that is being handled come from the log itself."""
+    """Write one line; ``request_id`` and ``user_id`` of the request that is being handled come from the log itself.
+
+    The trace is the event's, from which secrets were removed, not the exception's own.
+    """
     facts = {
         "error_id": event.error_id,
         "title": event.title,
@@ -55,7 +58,11 @@ def _log_error(event: ErrorReported) -> None:
         "status": event.data.get("status"),
     }
     level = logging.ERROR if event.fatal else logging.WARNING
-    log.log(level, "%s (error_id %s)", event.title, event.error_id, exc_info=event.exception, extra=facts)
+    if log.isEnabledFor(level):
+        words = (event.title, event.error_id)
+        record = log.makeRecord(log.name, level, __file__, 0, "%s (error_id %s)", words, None, extra=facts)
+        record.exc_text = str(event.data["trace"]) if event.data.get("trace") else None
+        log.handle(record)
 
 
 def _call_reporter(reporter: ErrorReporter, event: ErrorReported) -> bool:

@@ -105,7 +105,9 @@ def test_error_formats(make_service: MakeService, error_format: str, content_typ
 
 def test_error_callback_makes_the_body(make_service: MakeService) -> None:
     """A service may answer errors in a shape of its own, for 404 and broken requests too."""
-    app = make_service(error_callback=lambda error: {"errors": {"body": [str(error)]}})
+    app = make_service(
+        error_callback=lambda error: {"errors": {"body": list(getattr(error, "faults", [])) or [str(error)]}}
+    )
     client = app.test_client()
     assert client.get("/pets?limit=0").json == {
         "errors": {"body": ["query limit: Input should be greater than or equal to 1"]}

@@ -181,8 +181,22 @@ def test_a_body_that_is_too_large_is_refused(make_service: MakeService) -> None:
 
 def test_the_status_for_invalid_requests_is_configurable(make_service: MakeService) -> None:
     """validation_status: 422 changes status, not code."""
-    answer = make_service(config="name: x\nvalidation_status: 422\n").test_client().get("/pets?limit=0")
-    assert (answer.status_code, body_of(answer)["status"], body_of(answer)["error"]) == (422, 422, "INVALID_PARAMETER")
+    handlers = """
+    from pymacaron.exceptions import InvalidParameterError
+    def list_pets(**keywords): raise InvalidParameterError(faults=["limit: too many", "tag: unknown"])
+    def create_pet(body): return None
+    def get_pet(pet_id): return None
+    def delete_pet(pet_id): return None
+    """
+    client = make_service(config="name: x\nvalidation_status: 422\n", handlers=handlers).test_client()
+    by_framework, by_handler = client.get("/pets?limit=0"), client.get("/pets")
+    for answer in (by_framework, by_handler):
+        assert (answer.status_code, body_of(answer)["status"], body_of(answer)["error"]) == (
+            422,
+            422,
+            "INVALID_PARAMETER",
+        )
+    assert body_of(by_handler)["error_description"] == "limit: too many; tag: unknown"
 
 
 WRONG = """
