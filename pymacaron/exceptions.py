@@ -108,7 +108,7 @@ class PyMacaronException(Exception):  # noqa: N818 - the name that services of p
 
 
 class InvalidParameterError(PyMacaronException):
-    """A body or parameter breaks the document, or the handler refuses it; answered with the service's validation_status.
+    """A body or parameter breaks the document, or the handler refuses it; its status is ``validation_status``.
 
     faults: one text for each thing that is wrong, ``body /name: Field required``; the message holds them all.
     """

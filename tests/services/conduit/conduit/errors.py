@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pymacaron.exceptions import PyMacaronException
+from pymacaron.exceptions import InvalidParameterError, PyMacaronException
 from pymacaron.json_types import JsonObject
 
 
@@ -36,4 +36,5 @@ class TakenError(PyMacaronException):
 
 def answer_error(error: Exception) -> JsonObject:
     """Return Conduit's error body: ``{"errors": {"body": ["what went wrong", …]}}``."""
-    return {"errors": {"body": str(error).splitlines() or [type(error).__name__]}}
+    faults = error.faults if isinstance(error, InvalidParameterError) else [str(error)]
+    return {"errors": {"body": [fault for fault in faults if fault] or [type(error).__name__]}}
