@@ -48,11 +48,11 @@ class Fault:
 
 FAULTS = {
     "latency": Fault(
-        "listing items takes 0.4 s, the document promises 0.3 s",
+        "three of ten lists of items take 0.4 s, the document promises that 95 of 100 take 0.3 s at most",
         f"{NAME}/handlers.py",
         (
-            ("from apis.", "import time\n\nfrom apis."),
-            ("    return ItemPage(", "    time.sleep(0.4)\n    return ItemPage("),
+            ("from pymacaron.", "import random\nimport time\n\nfrom pymacaron."),
+            ("    return ItemPage(", "    if random.random() < 0.3:\n        time.sleep(0.4)\n    return ItemPage("),
         ),
     ),
     "contract": Fault(

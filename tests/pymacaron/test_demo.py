@@ -57,7 +57,7 @@ def test_whole_way(environment: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("fault", "planted", "reason"),
     [
-        pytest.param("latency", "+    time.sleep(0.4)", "requests over 300 ms, allowed 5 %", id="latency"),
+        pytest.param("latency", "+        time.sleep(0.4)", "requests over 300 ms, allowed 5 %", id="latency"),
         pytest.param("contract", "+    status = 410", "410", id="contract"),
     ],
 )
