@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import yaml
 from flask import Blueprint, Flask, Response, abort, render_template, request, send_from_directory
 
 from pymacaron.exceptions import ConfigError, Finding
@@ -30,7 +31,8 @@ _CONTENT_SECURITY_POLICY = (
 def publish(app: Flask, path: str = "doc") -> None:
     """Serve the documents of the service in *app*.
 
-    ``/<path>`` and ``/<path>/<api>``: the reference as a page. ``/<path>/<api>.yaml``: the document as it was written.
+    ``/<path>`` and ``/<path>/<api>``: the reference as a page. ``/<path>/<api>.yaml``: the document as it was written,
+    or one of several files put together, in OpenAPI 3.1.
     ``/<path>/<api>.json``: the same in OpenAPI 3.1, its ``servers`` being this one.
     Raises: ConfigError: Swagger UI is not installed.
     """
@@ -76,8 +78,11 @@ def _show_page(name: str | None = None) -> Response:
 
 
 def _send_yaml(name: str) -> Response:
+    api = _find_api(name)
+    # The text of a document in several files refers to files that are not served.
+    text = yaml.safe_dump(api.document, sort_keys=False, allow_unicode=True) if api.files else api.text
     # Source: RFC 9512, application/yaml.
-    return _send(Response(_find_api(name).text, content_type="application/yaml"))
+    return _send(Response(text, content_type="application/yaml"))
 
 
 def _send_json(name: str) -> Response:

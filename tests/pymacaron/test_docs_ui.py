@@ -19,7 +19,7 @@ from pymacaron import docs_ui
 from pymacaron.builtin import BUILTIN_FOLDER
 from pymacaron.config import PymConfig
 from pymacaron.exceptions import ConfigError
-from pymacaron.service import Service
+from pymacaron.service import Service, service_of
 from pymacaron.spec import load_spec, parse_spec
 
 PETS = """\
@@ -102,6 +102,18 @@ def test_yaml_is_the_document_as_written() -> None:
     answer = client.get("/doc/pets.yaml")
     assert (answer.status_code, answer.content_type, answer.text) == (200, "application/yaml", PETS)
     assert client.get("/doc/pets.yaml", headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
+
+
+def test_yaml_of_several_files_is_put_together(tmp_path: Path) -> None:
+    """Files that are referred to are not served, so the document comes with what is in them."""
+    (tmp_path / "parts.yaml").write_text(PETS)
+    reference = "{$ref: 'parts.yaml#/components/schemas/Pet'}"
+    (tmp_path / "split.yaml").write_text(PETS.replace('{$ref: "#/components/schemas/Pet"}', reference))
+    app = make_app()
+    service_of(app).apis["split"] = load_spec(tmp_path / "split.yaml")
+    text = app.test_client().get("/doc/split.yaml").text
+    assert "parts.yaml" not in text
+    assert parse_spec(text, source="split.yaml", name="split").operations
 
 
 @pytest.mark.parametrize(
