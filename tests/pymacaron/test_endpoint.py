@@ -411,3 +411,19 @@ def test_a_body_without_schema_is_passed_as_it_is(make_service: MakeService) -> 
     assert (body_of(answer), answer.headers["X-Own"]) == ({"got": [1, None]}, "1")
     assert body_of(client.post("/any")) == {"got": None}
     assert client.post("/any", data="{", headers=JSON).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        pytest.param('{"a": NaN}', 400, id="NaN"),
+        pytest.param('{"a": [-Infinity]}', 400, id="Infinity"),
+        pytest.param('{"a": "NaN"}', 200, id="a text"),
+    ],
+)
+def test_what_is_no_json_is_refused_where_anything_goes(make_service: MakeService, text: str, status: int) -> None:
+    """RFC 8259 knows no NaN and no Infinity, also where the schema says nothing."""
+    document = FORMS.replace("{schema: {}}", "{schema: {type: object}}", 1)
+    handlers = FORM_HANDLERS.replace('{"got": body}', '{"got": 1}')
+    client = make_service(document=document, handlers=handlers).test_client()
+    assert client.post("/any", data=text, headers=JSON).status_code == status
