@@ -40,9 +40,9 @@ def test_the_wheel_works_outside_of_the_repository(tmp_path: Path) -> None:
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
     run = "from pymacaron.cli import main; main(prog_name='pymacaron')"
     code = f"import pymacaron, sys; assert {str(site)!r} in pymacaron.__file__, pymacaron.__file__; {run}"
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     for arguments in (["--version"], ["new", "shop"]):
-        done = subprocess.run(
-            [python, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
+        command = [python, "-c", code, *arguments]
+        done = subprocess.run(command, cwd=tmp_path, env=clean, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "shop" / "apis").is_dir()
