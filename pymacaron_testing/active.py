@@ -105,6 +105,7 @@ class ActiveRun:
             "operation_id": item.operation.operation_id if isinstance(item, ContractItem) else None,
             "requests": self.run.count.value - item.stash.get(_SENT_BEFORE, 0),
             "failures": failures,
+            "reason": _explain(item, report),
         }
         return report
 
@@ -120,9 +121,7 @@ class ActiveRun:
         result.operation_id = details["operation_id"]
         result.requests = details["requests"]
         result.failures += details["failures"]
-        if report.skipped:
-            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-            result.reason = str(reason).removeprefix("Skipped: ")
+        result.reason = details["reason"] or result.reason
 
     # --- end -------------------------------------------------------------------------------------------------------
 
@@ -160,6 +159,15 @@ class ActiveRun:
 
 
 _SENT_BEFORE = pytest.StashKey[int]()
+
+
+def _explain(item: pytest.Item, report: pytest.TestReport) -> str:
+    """Return why an item was skipped, or what it saw once and not again."""
+    if report.skipped:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        return str(reason).removeprefix("Skipped: ")
+    outcome = item.outcome if isinstance(item, ContractItem) else None
+    return "; ".join(outcome.flaky) if outcome is not None and report.when == "call" else ""
 
 
 def _describe_test_failure(item: pytest.Item, report: pytest.TestReport) -> dict[str, object]:

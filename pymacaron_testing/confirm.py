@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from pymacaron_testing.exchange import Exchange
+    from pymacaron_testing.exchange import Case, Exchange
     from pymacaron_testing.failure import Failure
-    from pymacaron_testing.wire import Wire
 
 _MAX_TRIES = 3
 _MAX_CAUSES = 3
 _UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
 _SPENT_STATUSES = {404, 409, 410, 412}
-_SERVER_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,19 @@ class Outcome:
     not_run: str = ""
 
 
-def confirm(suspicions: Iterable[Suspicion], wire: Wire) -> Outcome:
+class Sender(Protocol):
+    """Sends a request again."""
+
+    def repeat(self, exchange: Exchange) -> Exchange:
+        """Send the same bytes."""
+        ...
+
+    def send_anew(self, case: Case) -> Exchange:
+        """Send the case with other values and to another thing, where it is not about those."""
+        ...
+
+
+def confirm(suspicions: Iterable[Suspicion], sender: Sender) -> Outcome:
     """Send each cause's requests again until one shows it again; return one failure per confirmed cause.
 
     A cause that only different requests showed counts too: some requests, a DELETE say, cannot be repeated.
@@ -53,7 +63,7 @@ def confirm(suspicions: Iterable[Suspicion], wire: Wire) -> Outcome:
     failures: list[Failure] = []
     flaky: list[str] = []
     for group in by_cause.values():
-        if _happens_again(group, wire) or len(group) > 1:
+        if _happens_again(group, sender) or len(group) > 1:
             failures.append(group[0].failure.times(len(group)))
         else:
             flaky.append(f"{group[0].failure.check} did not happen again: {group[0].failure.answer}")
@@ -74,15 +84,16 @@ def merge_causes(suspicions: Iterable[Suspicion]) -> list[Suspicion]:
     return merged
 
 
-def _happens_again(group: list[Suspicion], wire: Wire) -> bool:
-    for suspicion in group[:_MAX_TRIES]:
-        again = wire.repeat(suspicion.exchange)
-        if suspicion.shows(again) or _is_spent(suspicion.exchange, again):
-            return True
-    return False
+def _happens_again(group: list[Suspicion], sender: Sender) -> bool:
+    return any(_is_shown_again(suspicion, sender) for suspicion in group[:_MAX_TRIES])
 
 
-def _is_spent(first: Exchange, again: Exchange) -> bool:
-    """Tell whether the first request did its work, so that the second finds the thing gone or there already."""
-    is_unsafe = str(first.request.method).upper() in _UNSAFE
-    return is_unsafe and (first.is_success or first.status >= _SERVER_ERROR) and again.status in _SPENT_STATUSES
+def _is_shown_again(suspicion: Suspicion, sender: Sender) -> bool:
+    first = suspicion.exchange
+    again = sender.repeat(first)
+    if suspicion.shows(again):
+        return True
+    if str(first.request.method).upper() not in _UNSAFE or again.status not in _SPENT_STATUSES:
+        return False
+    # The first request did its work, so that the second finds the thing gone, or there already.
+    return first.is_success or suspicion.shows(sender.send_anew(first.case))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _SHOWN_CHARACTERS = 300
 _SHOWN_BODY_BYTES = 4000
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
+_SPECIAL = re.compile(r"[\\\"`!$]")
 _SILENT_HEADERS = {"content-length", "user-agent", "accept-encoding", "connection", "accept"}
 _SECRET_HEADERS = {"authorization", "cookie", "proxy-authorization"}
 
@@ -139,8 +140,9 @@ def _quote(text: str) -> str:
     """Quote for a POSIX shell, leaving ``$TOKEN`` to be expanded."""
     if "$TOKEN" not in text:
         return shlex.quote(text)
-    escaped = re.sub(r'([\\"`!]|\$(?!TOKEN))', r"\\\1", text)
-    return f'"{escaped}"'
+    if not _SPECIAL.search(text.replace("$TOKEN", "")):
+        return f'"{text}"'
+    return '"$TOKEN"'.join(shlex.quote(part) if part else "" for part in text.split("$TOKEN"))
 
 
 def _quote_body(body: bytes | str | Any, redaction: Redaction) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pymacaron.json_types import Json
+
+_VARIED = 6
 
 
 def freshen(value: Json, fresh: Json, keep: tuple[str, ...] = ()) -> Json:
@@ -19,14 +22,46 @@ def freshen(value: Json, fresh: Json, keep: tuple[str, ...] = ()) -> Json:
     return {key: _choose(key, item, fresh.get(key), keep) for key, item in value.items()}
 
 
+def make_distinct(body: Json, number: int, fits: Callable[[Json], bool]) -> Json:
+    """Return *body* with every text in its objects made unlike all others, by *number*, as far as *fits* allows."""
+    for path, text in list(_texts(body)):
+        longer, varied = text + _letters(number), vary(text, number)
+        has_room = sum(character.isalnum() for character in text) >= _VARIED
+        for candidate in (varied, longer) if has_room else (longer, varied):
+            changed = _with_text(body, path, candidate)
+            if fits(changed):
+                body = changed
+                break
+    return body
+
+
 def vary(text: str, number: int) -> str:
     """Return a text of the same form: up to six of its first letters and digits are replaced, by *number*."""
     characters = list(text)
-    places = [place for place, character in enumerate(characters) if character.isascii() and character.isalnum()][:6]
-    for place in places:
-        number, rest = divmod(number, len(ascii_lowercase))
-        characters[place] = str(rest % 10) if characters[place].isdigit() else ascii_lowercase[rest]
+    places = [place for place, character in enumerate(characters) if character.isascii() and character.isalnum()]
+    for place, letter in zip(places, _letters(number), strict=False):
+        characters[place] = str(ord(letter) % 10) if characters[place].isdigit() else letter
     return "".join(characters)
+
+
+def _letters(number: int) -> str:
+    letters = ""
+    for _ in range(_VARIED):
+        number, rest = divmod(number, len(ascii_lowercase))
+        letters += ascii_lowercase[rest]
+    return letters
+
+
+def _texts(body: Json, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    if isinstance(body, str):
+        yield path, body
+    if isinstance(body, dict):
+        for key, value in body.items():
+            yield from _texts(value, (*path, key))
+
+
+def _with_text(body: Json, path: tuple[str, ...], text: str) -> Json:
+    return {**body, path[0]: _with_text(body[path[0]], path[1:], text)} if path else text
 
 
 def _choose(key: str, item: Json, fresh: Json, keep: tuple[str, ...]) -> Json:

@@ -39,7 +39,7 @@ from schemathesis.specs.openapi import checks as engine_checks
 from pymacaron_testing.declared import keep_declared
 from pymacaron_testing.drawing import draw_values, quiet_hypothesis
 from pymacaron_testing.exchange import Case, Exchange
-from pymacaron_testing.freshen import freshen
+from pymacaron_testing.freshen import freshen, make_distinct
 
 if TYPE_CHECKING:
     from schemathesis.generation.case import Case as EngineCase
@@ -248,14 +248,16 @@ class Generator:
         setattr(generated, container, part)
         return replace(case, generated=generated)
 
-    def with_fresh_values(self, case: Case, fresh: Case) -> Case:
-        """Return *case* with the values of *fresh* wherever its body is not what it is about.
+    def with_fresh_values(self, case: Case, fresh: Case, number: int) -> Case:
+        """Return *case* with values of *fresh* wherever its body is not what it is about. number: makes texts unique.
 
         Returns *case* itself where that would make an invalid request valid.
         """
+        source: GeneratedCase = fresh.generated
+        values = make_distinct(source.body, number, lambda body: _fits(source, body))
         generated: GeneratedCase = case.generated
         keep = tuple(case.subject.split(".")) if case.subject and case.location == "body" else ()
-        body = freshen(generated.body, fresh.generated.body, keep)
+        body = freshen(generated.body, values, keep)
         breaks_body = not case.is_valid and case.location in {"body", ""}
         if body == generated.body or (breaks_body and _fits(generated, body)):
             return case

@@ -61,8 +61,8 @@ class Resources:
 
     def learn_location(self, path: str, location: str, template: str) -> None:
         """Remember the thing that a ``Location`` header names, if it fits *template*; *path* created it."""
-        pattern = _PARAMETER.sub(r"([^/]+)", re.sub(r"[.+?^$()|\[\]\\]", r"\\\g<0>", template))
-        match = re.search(pattern + r"/?(?:\?.*)?$", location)
+        pattern = _PARAMETER.sub(r"([^/?#]+)", re.sub(r"[.+?^$()|\[\]\\]", r"\\\g<0>", template))
+        match = re.search(pattern + r"/?(?:[?#].*)?$", location)
         if match and template.startswith(path):
             names = _PARAMETER.findall(template)
             values = {name: unquote(text) for name, text in zip(names, match.groups(), strict=True)}

@@ -52,6 +52,7 @@ class Run:
     report: Report = field(default_factory=Report)
     count: RequestCount = field(default_factory=RequestCount)
     resources: Resources = field(default_factory=Resources)
+    documents: list[Document] = field(default_factory=list)
     identity: Identity = field(init=False)
     _service: ServiceProcess | None = None
     _target: Target | None = None
@@ -135,7 +136,15 @@ class Run:
             line = self.config.hook.pytest_pymacaron_auth(config=self.config, target=self.target(), http=http)
         if line:
             return self._read_line(str(line))
-        return mint_credentials() if can_mint() else None
+        return mint_credentials(self._scopes()) if can_mint() else None
+
+    def _scopes(self) -> tuple[str, ...]:
+        """Return every scope that any operation asks for."""
+        operations = [operation for document in self.documents for operation in document.api.operations]
+        needs = [
+            need for operation in operations for alternative in operation.security for need in alternative.values()
+        ]
+        return tuple(dict.fromkeys(scope for scopes in needs for scope in scopes))
 
     def _read_line(self, line: str) -> Credentials:
         origin = "It is what pytest_pymacaron_auth in conftest.py returns"
@@ -158,6 +167,7 @@ class Run:
         if isinstance(source, Path) and source.is_relative_to(self.config.rootpath):
             shown = source.relative_to(self.config.rootpath).as_posix()
         document = Document(load_spec(source), shown)
+        self.documents.append(document)
         self.report.documents.append(describe_document(document.api, shown))
         return document
 

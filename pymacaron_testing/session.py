@@ -64,9 +64,10 @@ class _CountingAdapter(HTTPAdapter):
 class TargetSession(requests.Session):
     """A requests.Session whose relative URLs start at the target: ``http.get("/pets")``."""
 
-    def __init__(self, base_url: str, count: RequestCount | None = None) -> None:
-        """Bind to *base_url*; *count* is shared by all sessions of a run."""
+    def __init__(self, base_url: str, count: RequestCount | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
+        """Bind to *base_url*; *count* is shared by all sessions of a run. timeout_s: for `exchange`."""
         super().__init__()
+        self.timeout_s = timeout_s
         self.base_url = base_url.rstrip("/")
         self.headers["User-Agent"] = USER_AGENT
         adapter = _CountingAdapter(count or RequestCount())
@@ -78,8 +79,8 @@ class TargetSession(requests.Session):
         request.url = join_url(self.base_url, str(request.url))
         return super().prepare_request(request)
 
-    def exchange(self, request: requests.PreparedRequest, *, timeout_s: float = TIMEOUT_S) -> requests.Response:
-        """Send exactly *request*, following no redirect, and read the answer's body within *timeout_s*.
+    def exchange(self, request: requests.PreparedRequest) -> requests.Response:
+        """Send exactly *request*, following no redirect, and read the answer's body, both within the time limit.
 
         A body that is still coming then, or is larger than MAX_BODY_BYTES, is cut; such an answer has the
         attribute ``is_cut``. A connection that the target closed while it idled is opened anew, once.
@@ -87,16 +88,16 @@ class TargetSession(requests.Session):
         Raises: requests.RequestException: no answer came.
         """
         try:
-            response = self._send_once(request, timeout_s)
+            response = self._send_once(request)
         except requests.ConnectionError as error:
             if isinstance(error, requests.Timeout) or "refused" in str(error):
                 raise
-            response = self._send_once(request, timeout_s)
-        return _read(response, timeout_s)
+            response = self._send_once(request)
+        return _read(response, self.timeout_s)
 
-    def _send_once(self, request: requests.PreparedRequest, timeout_s: float) -> requests.Response:
+    def _send_once(self, request: requests.PreparedRequest) -> requests.Response:
         settings = self.merge_environment_settings(request.url or "", {}, stream=True, verify=None, cert=None)
-        return self.send(request.copy(), timeout=timeout_s, allow_redirects=False, **settings)
+        return self.send(request.copy(), timeout=self.timeout_s, allow_redirects=False, **settings)
 
 
 def join_url(base_url: str, url: str) -> str:

@@ -48,6 +48,7 @@ class Suite:
     _running: set[str] = field(default_factory=set)
     _stock: dict[str, list[Case]] = field(default_factory=dict)
     _draws: int = 0
+    _freshness: int = 0
 
     def exercise(self, operation: Operation) -> list[Exchange]:
         """Send every case of *operation* and return the exchanges; the second call returns the same ones.
@@ -69,8 +70,10 @@ class Suite:
         is_clashing, tries = False, 0
         for case in self._cases(operation):
             exchanges += self.send_valid(self._freshen(case) if is_clashing else case)
-            if not is_clashing and tries < _MAX_CLASHES and _may_clash(exchanges[-1]):
+            while not is_clashing and tries < _MAX_CLASHES and _may_clash(exchanges[-1]):
                 tries += 1
+                # The first time the same values in each run; if the target knows those too, other ones.
+                self._freshness += self.run_salt if tries > 1 else 0
                 exchanges += self.send_valid(self._freshen(case))
                 is_clashing = exchanges[-1].is_success
             if sum(exchange.response is None for exchange in exchanges) >= _MAX_SILENCES:
@@ -81,10 +84,13 @@ class Suite:
 
     def _freshen(self, case: Case) -> Case:
         """Return *case* with new values in those parts of its body that it is not about."""
+        if case.is_probe or not isinstance(case.generated.body, dict):
+            return case
         stock = self._stock.setdefault(case.operation.operation_id, [])
         if not stock:
             stock += self.draw(case.operation, _STOCK)
-        return self.generator.with_fresh_values(case, stock.pop()) if stock and not case.is_probe else case
+        self._freshness += 1
+        return self.generator.with_fresh_values(case, stock.pop(), self._freshness) if stock else case
 
     def send_valid(self, case: Case, headers: Mapping[str, str] | None = None) -> Iterator[Exchange]:
         """Send *case* to an existing thing where its path names one; again to another one where that is gone.
@@ -105,6 +111,20 @@ class Suite:
         exchange = self.wire.send(case, self.choose_path_values(case), headers=headers)
         self._learn(exchange)
         return exchange
+
+    def repeat(self, exchange: Exchange) -> Exchange:
+        """Send the same bytes again."""
+        return self.wire.repeat(exchange)
+
+    def send_anew(self, case: Case, headers: Mapping[str, str] | None = None) -> Exchange:
+        """Send *case* with new values and to a new thing, where it is not about those.
+
+        headers: instead of the user's credentials.
+        """
+        if case.operation.method.upper() == "DELETE":
+            self.create_for(case.operation)
+        *_, last = self.send_valid(self._freshen(case), headers)
+        return last
 
     def draw(self, operation: Operation, count: int) -> list[Case]:
         """Return random valid cases, other ones each time and in each run."""

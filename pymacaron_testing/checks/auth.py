@@ -30,21 +30,21 @@ def check_auth(suite: Suite, operation: Operation) -> Outcome:
     if example is None:
         return Outcome(not_run="no valid request could be generated")
     if not requires_credentials(operation):
-        return confirm(_ask_optional(suite, example), suite.wire)
+        return confirm(_ask_optional(suite, example), suite)
     failures: list[Failure] = []
     flaky: list[str] = []
     is_refused_everywhere = True
     for words, headers in _wrong(suite, operation):
-        asked = _ask(suite, example, headers)
+        asked = suite.send_anew(example, headers)
         is_refused_everywhere &= asked.status in _REFUSALS
         if not _is_let_in(asked):
             continue
         failure = _describe(suite, asked, words)
-        if _is_let_in(_ask(suite, example, headers)):
+        if _is_let_in(suite.send_anew(example, headers)):
             failures.append(failure.times(2))
         else:
             flaky.append(f"a caller with {words} was let in once and not again")
-    if not failures and not is_refused_everywhere and not _ask(suite, example, None).is_success:
+    if not failures and not is_refused_everywhere and not suite.send_anew(example).is_success:
         return Outcome(flaky=tuple(flaky), not_run="neither right nor wrong credentials were let in")
     return Outcome(tuple(failures), tuple(flaky))
 
@@ -67,17 +67,6 @@ def _wrong(suite: Suite, operation: Operation) -> Iterator[tuple[str, Mapping[st
         yield "garbage instead of a token", {"Authorization": "Bearer pymacaron-garbage"}
 
 
-def _ask(suite: Suite, example: Case, headers: Mapping[str, str] | None) -> Exchange:
-    """Send a valid request with *headers*, None for the right ones: new values, and something left to act on."""
-    operation = example.operation
-    method = operation.method.upper()
-    case = next(iter(suite.draw(operation, 1)), example) if method in {"POST", "PUT", "PATCH"} else example
-    if method == "DELETE":
-        suite.create_for(operation)
-    *_, last = suite.send_valid(case, headers)
-    return last
-
-
 def _describe(suite: Suite, exchange: Exchange, words: str) -> Failure:
     operation = exchange.case.operation
     schemes = " or ".join(dict.fromkeys(name for need in operation.security for name in need)) or "a token"
@@ -96,7 +85,7 @@ def _is_let_in(exchange: Exchange) -> bool:
 
 
 def _ask_optional(suite: Suite, case: Case) -> Iterator[Suspicion]:
-    exchange = _ask(suite, case, {})
+    exchange = suite.send_anew(case, {})
     if exchange.status == _UNAUTHORISED:
         failure = suite.build_failure(
             exchange,

@@ -39,7 +39,7 @@ def check_methods(suite: Suite, operation: Operation) -> Outcome:
         failure = _judge(suite, declared, exchange)
         if failure:
             suspicions.append(Suspicion(exchange, failure, partial(_shows, suite, declared)))
-    return confirm(suspicions, suite.wire)
+    return confirm(suspicions, suite)
 
 
 def _covers(template: str, path: str) -> bool:

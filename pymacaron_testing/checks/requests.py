@@ -42,7 +42,7 @@ def check_requests(suite: Suite, operation: Operation) -> Outcome:
     exchanges = suite.exercise(operation)
     if not exchanges:
         return Outcome(not_run="no request could be generated")
-    accepted = confirm(merge_causes(_prefer_simple(list(_suspect_accepted(suite, exchanges)))), suite.wire)
+    accepted = confirm(merge_causes(_prefer_simple(list(_suspect_accepted(suite, exchanges)))), suite)
     refused = tuple(_find_refused(suite, operation, exchanges))
     return Outcome((*accepted.failures, *refused), accepted.flaky)
 

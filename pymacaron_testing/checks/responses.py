@@ -30,7 +30,7 @@ def check_responses(suite: Suite, operation: Operation) -> Outcome:
     """Judge every answer of *operation*, and whether it ever succeeded."""
     exchanges = suite.exercise(operation)
     suspicions = [suspicion for exchange in exchanges for suspicion in _suspect(suite, exchange)]
-    outcome = confirm(merge_causes(suspicions), suite.wire)
+    outcome = confirm(merge_causes(suspicions), suite)
     never = None if outcome.failures else _find_missing_success(suite, operation, exchanges)
     return Outcome((never,), outcome.flaky) if never else outcome
 

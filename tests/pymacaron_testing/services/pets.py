@@ -1,11 +1,12 @@
 """A service in plain Flask that keeps pets.yaml, but for the one fault that it is told to have.
 
-Usage: python pets.py PORT [FAULT]. Names of pets are unique. The one good token is ``good-token``.
+Names of pets are unique. The one good token is ``good-token``.
 """
+
+# ruff: noqa: D102 - the public methods are what pets.yaml describes
 
 from __future__ import annotations
 
-import sys
 import time
 from functools import cache
 from pathlib import Path
@@ -16,38 +17,20 @@ import yaml
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-PORT = int(sys.argv[1])
-FAULT = sys.argv[2] if len(sys.argv) > 2 else ""
-TEXT = (Path(__file__).parent / "pets.yaml").read_text(encoding="utf-8")
+DOCUMENT_PATH = Path(__file__).parent / "pets.yaml"
+TEXT = DOCUMENT_PATH.read_text(encoding="utf-8")
 DOCUMENT = yaml.safe_load(TEXT)
 TOKEN = "good-token"
 MAX_ID = 1_000_000
-
-app = Flask(__name__)
-app.json.sort_keys = False  # type: ignore[attr-defined]
-pets: dict[int, dict[str, Any]] = {}
-toys: dict[int, list[dict[str, Any]]] = {}
-requests_seen = 0
 
 
 class RefusedError(Exception):
     """An answer of 4xx."""
 
-    def __init__(self, status: int, error: str) -> None:  # noqa: D107
+    def __init__(self, status: int, error: str) -> None:
+        """Take status and error."""
         super().__init__(error)
         self.status = status
-
-
-@app.errorhandler(RefusedError)
-def refuse(error: RefusedError) -> tuple[Response, int]:
-    return jsonify(error=str(error)), error.status
-
-
-@app.errorhandler(HTTPException)
-def answer_http_error(error: HTTPException) -> tuple[Response, int, dict[str, str]]:
-    allow = error.get_response().headers.get("Allow")
-    headers = {"Allow": allow} if allow and FAULT != "no allow header" else {}
-    return jsonify(error=error.name), error.code or 500, headers
 
 
 @cache
@@ -55,166 +38,173 @@ def find_validator(name: str) -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(DOCUMENT["components"]["schemas"][name])
 
 
-def read_body(name: str) -> dict[str, Any]:
-    body = request.get_json(force=True, silent=True)
-    if not find_validator(name).is_valid(body):
-        is_let_in = (
-            (FAULT == "accepts long names" and isinstance(body, dict) and len(str(body.get("name"))) > 40)
-            or (FAULT == "accepts anything" and isinstance(body, dict))
-            or (FAULT == "accepts unknown keys" and find_validator(name).is_valid(without_unknown(body)))
-        )
-        if not is_let_in or name == "Toy":
-            raise RefusedError(400, "the body does not fit its schema")
-    assert isinstance(body, dict)
-    return body
-
-
-def without_unknown(body: Any) -> Any:
+def drop_unknown(body: Any) -> Any:
     known = DOCUMENT["components"]["schemas"]["NewPet"]["properties"]
     return {key: body[key] for key in body if key in known} if isinstance(body, dict) else body
 
 
-def require_token(*, optional: bool = False) -> None:
-    given = request.headers.get("Authorization")
-    if given is None and optional and FAULT != "optional auth is demanded":
-        return
-    if FAULT == "auth is ignored":
-        return
-    if FAULT == "any token will do" and given:
-        return
-    if given != f"Bearer {TOKEN}":
-        raise RefusedError(401, "who are you?")
+class Pets:
+    """The pets, and how requests are read. fault: what is wrong here; "" is nothing."""
 
+    def __init__(self, fault: str) -> None:
+        """Keep no pets yet."""
+        self.fault = fault
+        self.pets: dict[int, dict[str, Any]] = {}
+        self.toys: dict[int, list[dict[str, Any]]] = {}
+        self.last_id = 0
+        self.requests = 0
+        self.has_failed = False
 
-def read_id(text: str) -> int:
-    is_number = text.isascii() and text.removeprefix("-").isdigit() and text != "-"
-    if is_number and FAULT == "accepts negative ids" and -10_000_000 < int(text) < 1:
-        return next(iter(pets), 0)
-    if not is_number or not 1 <= int(text) <= MAX_ID:
-        raise RefusedError(400, "this is no id")
-    return int(text)
+    def read_body(self, name: str) -> dict[str, Any]:
+        body: Any = request.get_json(force=True, silent=True)
+        if not find_validator(name).is_valid(body) and not (name == "NewPet" and self._lets_in(body)):
+            raise RefusedError(400, "the body does not fit its schema")
+        assert isinstance(body, dict)
+        return body
 
+    def _lets_in(self, body: Any) -> bool:
+        if not isinstance(body, dict):
+            return False
+        is_long = isinstance(body.get("name"), str) and len(body["name"]) > 40
+        return (
+            (self.fault == "accepts long names" and is_long)
+            or self.fault == "accepts anything"
+            or (self.fault == "accepts unknown keys" and find_validator("NewPet").is_valid(drop_unknown(body)))
+        )
 
-def find_pet(text: str) -> dict[str, Any]:
-    number = read_id(text)
-    if number not in pets:
-        raise RefusedError(404, "no such pet")
-    return pets[number]
+    def require_token(self, *, optional: bool = False) -> None:
+        given = request.headers.get("Authorization")
+        if given is None and optional and self.fault != "optional auth is demanded":
+            return
+        is_lax = self.fault == "auth is ignored" or (self.fault == "any token will do" and given)
+        if given != f"Bearer {TOKEN}" and not is_lax:
+            raise RefusedError(401, "who are you?")
 
-
-def require_unique(name: str, number: int | None) -> None:
-    if any(pet.get("name") == name and pet["id"] != number for pet in pets.values()):
-        raise RefusedError(400 if FAULT == "conflicts are 400" else 409, "there is one of this name")
-
-
-def read_limit() -> int:
-    text = request.args.get("limit", "20")
-    is_number = text.isascii() and text.isdigit()
-    if FAULT == "accepts any limit" and is_number:
+    def read_id(self, text: str) -> int:
+        is_number = text.isascii() and text.removeprefix("-").isdigit()
+        if is_number and self.fault == "accepts negative ids" and int(text) < 1:
+            return next(iter(self.pets), 0)
+        if not is_number or not 1 <= int(text) <= MAX_ID:
+            raise RefusedError(400, "this is no id")
         return int(text)
-    if not is_number or not 1 <= int(text) <= 100:
-        raise RefusedError(400, "this is no limit")
-    if FAULT == "refuses limit 100" and int(text) == 100:
-        raise RefusedError(400, "this is no limit")
-    return int(text)
 
+    def find_pet(self, text: str) -> dict[str, Any]:
+        number = self.read_id(text)
+        if number not in self.pets:
+            raise RefusedError(404, "no such pet")
+        return self.pets[number]
 
-@app.get("/pets")
-def list_pets() -> Response:
-    limit, kind = read_limit(), request.args.get("kind")
-    if kind not in {None, "cat", "dog"}:
-        raise RefusedError(400, "this is no kind")
-    found = [pet for pet in pets.values() if kind in {None, pet["kind"]}]
-    response = jsonify(found[:limit])
-    if FAULT != "header is missing":
-        response.headers["X-Total"] = "many" if FAULT == "header is wrong" else str(len(found))
-    return response
+    def require_unique(self, name: object, number: int | None) -> None:
+        if any(pet.get("name") == name and pet["id"] != number for pet in self.pets.values()):
+            raise RefusedError(400 if self.fault == "conflicts are 400" else 409, "there is one of this name")
 
+    def read_limit(self) -> int:
+        text = request.args.get("limit", "20")
+        is_number = text.isascii() and text.isdigit()
+        if self.fault == "accepts any limit" and is_number:
+            return int(text)
+        most = 99 if self.fault == "refuses limit 100" else 100
+        if not is_number or not 1 <= int(text) <= most:
+            raise RefusedError(400, "this is no limit")
+        return int(text)
 
-@app.post("/pets")
-def create_pet() -> tuple[Response, int]:
-    require_token()
-    body = read_body("NewPet")
-    if FAULT == "refuses long names" and len(body["name"]) == 40:
-        raise RefusedError(400, "too long")
-    if FAULT == "refuses tags" and body.get("tags"):
-        raise RefusedError(422, "no tags")
-    if FAULT == "never creates":
-        raise RefusedError(409, "not today")
-    require_unique(str(body.get("name")), None)
-    number = len(pets) + len(toys) + 1
-    while number in pets:
-        number += 1
-    pets[number] = {"id": number, **body}
-    if FAULT == "id is text":
-        return jsonify({**pets[number], "id": str(number)}), 201
-    if FAULT == "undeclared status":
-        return jsonify(pets[number]), 202
-    return jsonify(pets[number]), 201
+    # --- operations ------------------------------------------------------------------------------------------------
 
+    def list_pets(self) -> Response:
+        limit, kind = self.read_limit(), request.args.get("kind")
+        if kind not in {None, "cat", "dog"}:
+            raise RefusedError(400, "this is no kind")
+        found = [pet for pet in list(self.pets.values()) if kind in {None, pet.get("kind")}]
+        response = jsonify(found[:limit])
+        if self.fault != "header is missing":
+            response.headers["X-Total"] = "many" if self.fault == "header is wrong" else str(len(found))
+        return response
 
-@app.get("/pets/<pet_id>")
-def get_pet(pet_id: str) -> Response:
-    pet = find_pet(pet_id)
-    if FAULT == "fails":
-        raise RuntimeError("planted")
-    if FAULT == "fails on dogs" and pet["kind"] == "dog":
-        raise RuntimeError("planted")
-    if FAULT == "loses kind":
-        return jsonify({key: value for key, value in pet.items() if key != "kind"})
-    if FAULT == "wrong media type":
-        return Response(jsonify(pet).data, content_type="text/plain")
-    if FAULT == "no json":
-        return Response(b"{oops", content_type="application/json")
-    if FAULT == "hangs":
-        time.sleep(60)
-    return jsonify(pet)
+    def create_pet(self) -> tuple[Response, int]:
+        self.require_token()
+        body = self.read_body("NewPet")
+        if self.fault == "refuses long names" and len(body["name"]) == 40:
+            raise RefusedError(400, "too long")
+        if self.fault == "refuses tags" and body.get("tags"):
+            raise RefusedError(400, "no tags")
+        if self.fault == "never creates":
+            raise RefusedError(409, "not today")
+        self.require_unique(body.get("name"), None)
+        if self.fault == "fails once" and not self.has_failed:
+            self.has_failed = True
+            raise RuntimeError("planted")
+        self.last_id += 1
+        pet = self.pets[self.last_id] = {"id": self.last_id, **body}
+        if self.fault == "id is text":
+            return jsonify({**pet, "id": str(self.last_id)}), 201
+        return jsonify(pet), 202 if self.fault == "undeclared status" else 201
 
+    def get_pet(self, pet_id: str) -> Response:
+        pet = self.find_pet(pet_id)
+        if self.fault == "fails" or (self.fault == "fails on dogs" and pet["kind"] == "dog"):
+            raise RuntimeError("planted")
+        if self.fault == "loses kind":
+            return jsonify({key: value for key, value in pet.items() if key != "kind"})
+        if self.fault == "wrong media type":
+            return Response(jsonify(pet).data, content_type="text/plain")
+        if self.fault == "no json":
+            return Response(b"{oops", content_type="application/json")
+        if self.fault == "hangs":
+            time.sleep(3)
+        return jsonify(pet)
 
-@app.put("/pets/<pet_id>")
-def put_pet(pet_id: str) -> Response:
-    require_token()
-    body = read_body("NewPet")
-    pet = find_pet(pet_id)
-    require_unique(str(body.get("name")), pet["id"])
-    pets[pet["id"]] = {"id": pet["id"], **body}
-    return jsonify(pets[pet["id"]])
+    def put_pet(self, pet_id: str) -> Response:
+        self.require_token()
+        body = self.read_body("NewPet")
+        pet = self.find_pet(pet_id)
+        self.require_unique(body.get("name"), pet["id"])
+        self.pets[pet["id"]] = {"id": pet["id"], **body}
+        return jsonify(self.pets[pet["id"]])
 
+    def delete_pet(self, pet_id: str) -> tuple[str, int]:
+        if self.fault != "anybody deletes":
+            self.require_token()
+        pet = self.find_pet(pet_id)
+        del self.pets[pet["id"]]
+        self.toys.pop(pet["id"], None)
+        if self.fault == "delete fails":
+            raise RuntimeError("planted")
+        return "", 204
 
-@app.delete("/pets/<pet_id>")
-def delete_pet(pet_id: str) -> tuple[str, int]:
-    if FAULT != "anybody deletes":
-        require_token()
-    pet = find_pet(pet_id)
-    del pets[pet["id"]]
-    toys.pop(pet["id"], None)
-    if FAULT == "delete fails":
-        raise RuntimeError("planted")
-    return "", 204
+    def create_toy(self, pet_id: str) -> tuple[Response, int]:
+        self.require_token()
+        body = self.read_body("Toy")
+        self.toys.setdefault(self.find_pet(pet_id)["id"], []).append(body)
+        return jsonify(body), 201
 
+    def list_toys(self, pet_id: str) -> Response:
+        self.require_token(optional=True)
+        return jsonify(self.toys.get(self.find_pet(pet_id)["id"], []))
 
-@app.post("/pets/<pet_id>/toys")
-def create_toy(pet_id: str) -> tuple[Response, int]:
-    require_token()
-    body = read_body("Toy")
-    toys.setdefault(find_pet(pet_id)["id"], []).append(body)
-    return jsonify(body), 201
+    # --- the app ---------------------------------------------------------------------------------------------------
 
+    def build_app(self) -> Flask:
+        app = Flask("pets")
+        app.before_request(self._count)
+        app.register_error_handler(RefusedError, lambda error: (jsonify(error=str(error)), error.status))
+        app.register_error_handler(HTTPException, self._answer_http_error)
+        routes = {"/pets": ("list", "create"), "/pets/<pet_id>/toys": ("list", "create")}
+        for rule, verbs in routes.items():
+            noun = "toy" if rule.endswith("toys") else "pet"
+            app.add_url_rule(rule, f"list_{noun}s", getattr(self, f"{verbs[0]}_{noun}s"), methods=["GET"])
+            app.add_url_rule(rule, f"create_{noun}", getattr(self, f"{verbs[1]}_{noun}"), methods=["POST"])
+        for verb in ("get", "put", "delete"):
+            app.add_url_rule("/pets/<pet_id>", f"{verb}_pet", getattr(self, f"{verb}_pet"), methods=[verb.upper()])
+        if self.fault == "undeclared method":
+            app.add_url_rule("/pets/<pet_id>", "patch_pet", self.get_pet, methods=["PATCH"])
+        app.add_url_rule("/openapi.yaml", "document", lambda: Response(TEXT, content_type="application/yaml"))
+        app.add_url_rule("/metrics", "metrics", lambda: Response(f"requests {self.requests}\n", mimetype="text/plain"))
+        return app
 
-@app.get("/pets/<pet_id>/toys")
-def list_toys(pet_id: str) -> Response:
-    require_token(optional=True)
-    return jsonify(toys.get(find_pet(pet_id)["id"], []))
+    def _count(self) -> None:
+        self.requests += request.path.startswith("/pets")
 
-
-if FAULT == "undeclared method":
-    app.add_url_rule("/pets/<pet_id>", "patch_pet", get_pet, methods=["PATCH"])
-
-
-@app.get("/openapi.yaml")
-def send_document() -> Response:
-    return Response(TEXT, content_type="application/yaml")
-
-
-if __name__ == "__main__":
-    app.run(port=PORT, threaded=True)
+    def _answer_http_error(self, error: HTTPException) -> tuple[Response, int, dict[str, str]]:
+        allow = error.get_response().headers.get("Allow")
+        headers = {"Allow": allow} if allow and self.fault != "no allow header" else {}
+        return jsonify(error=error.name), error.code or 500, headers
