@@ -100,7 +100,9 @@ def _parse_documents(tests: TestReport) -> Sequence[Api]:
 
 def _find_unfit(tests: TestReport, *, target: str | None, now: datetime | None, page: str | None) -> Iterator[Reason]:
     """Yield why the report says nothing about *target* as it is *now*."""
-    if target is not None and _normalize_url(target) != _normalize_url(tests.target):
+    if not tests.target:
+        yield Reason("undecided", "The report is of a run that could not test anything: run the tests again")
+    elif target is not None and _normalize_url(target) != _normalize_url(tests.target):
         yield Reason("undecided", f"The report is about {tests.target}, not about {target}: test the target")
     age_s = 0.0 if now is None else tests.get_age_s(now)
     if age_s > MAX_AGE_S:

@@ -319,6 +319,14 @@ def test_a_service_of_another_kind_is_matched_by_route(make_report: MakeReport, 
     assert verdict.outcome == "pass"
 
 
+def test_a_report_of_a_run_that_tested_nothing_decides_nothing(make_report: MakeReport) -> None:
+    """A run that found no target leaves a report without one."""
+    verdict = judge(make_report(target="", items=[], exit_code=2), target="http://127.0.0.1:8000")
+    assert [(reason.level, reason.text) for reason in verdict.reasons] == [
+        ("undecided", "The report is of a run that could not test anything: run the tests again")
+    ]
+
+
 @pytest.mark.parametrize(
     ("target", "is_fit"),
     [
