@@ -42,7 +42,7 @@ def test_the_wheel_works_outside_of_the_repository(tmp_path: Path) -> None:
     code = f"import pymacaron, sys; assert {str(site)!r} in pymacaron.__file__, pymacaron.__file__; {run}"
     clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     for arguments in (["--version"], ["new", "shop"]):
-        command = [python, "-c", code, *arguments]
+        command = [str(python), "-c", code, *arguments]
         done = subprocess.run(command, cwd=tmp_path, env=clean, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "shop" / "apis").is_dir()
