@@ -23,6 +23,7 @@ from schemathesis.checks import not_a_server_error as server_error_check
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core import NOT_SET
 from schemathesis.core.errors import SchemathesisError
+from schemathesis.core.failures import CustomFailure
 from schemathesis.core.failures import Failure as EngineFailure
 from schemathesis.core.jsonschema import make_validator
 from schemathesis.core.parameters import ParameterLocation
@@ -364,8 +365,9 @@ def _run(generated: GeneratedCase, response: Response, checks: list[Any]) -> lis
             on_failure=lambda _name, _seen, failure: failures.append(failure),
         )
     except (SchemathesisError, ValidationError, ValueError):
-        return failures
-    return failures
+        return []
+    # A custom failure is an assertion inside the engine: its own fault, not the target's.
+    return [failure for failure in failures if not isinstance(failure, CustomFailure)]
 
 
 def _read_failure(check: str, failure: EngineFailure, exchange: Exchange) -> Verdict:

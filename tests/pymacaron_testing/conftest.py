@@ -15,6 +15,7 @@ import pytest
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from pymacaron.spec import load_spec
+from pymacaron_testing.checks import GROUPS
 from pymacaron_testing.credentials import Credentials, Identity
 from pymacaron_testing.generation import Generator
 from pymacaron_testing.resources import Resources
@@ -73,18 +74,26 @@ def pets(serve: Serve, pets_module: ModuleType) -> Callable[..., str]:
     return lambda fault="": serve(pets_module.Pets(fault).build_app())
 
 
+@pytest.fixture(scope="session")
+def _loaded_engine(pets_module: ModuleType) -> None:
+    """Load all that the engine loads late: a run inside this process would load it a second time, as other classes."""
+    with _serving(pets_module.Pets("").build_app()) as url:
+        suite = make_suite(url)
+        for operation in suite.api.operations:
+            for group in GROUPS:
+                group.check(suite, operation)
+
+
+def make_suite(url: str, *, seed: int = 0, max_examples: int = 8, auth: str | None = "Bearer good-token") -> Suite:
+    """Return the suite of pets.yaml against the service at *url*."""
+    api = load_spec(SERVICES / "pets.yaml")
+    generator = Generator(api, url, seed=seed, max_examples=max_examples)
+    credentials = Credentials("Authorization", auth, "It is a constant") if auth else None
+    wire = Wire(generator, TargetSession(url, RequestCount(), timeout_s=1.5), Identity(lambda: credentials))
+    return Suite(api, generator, wire, Resources(), "pets.yaml", run_salt=7)
+
+
 @pytest.fixture
 def build_suite(pets: Callable[..., str]) -> Callable[..., Suite]:
-    """Give a function that returns the suite of pets.yaml against a service with a fault."""
-
-    def build(
-        fault: str = "", *, seed: int = 0, max_examples: int = 8, auth: str | None = "Bearer good-token"
-    ) -> Suite:
-        url = pets(fault)
-        api = load_spec(SERVICES / "pets.yaml")
-        generator = Generator(api, url, seed=seed, max_examples=max_examples)
-        credentials = Credentials("Authorization", auth, "It is a constant") if auth else None
-        wire = Wire(generator, TargetSession(url, RequestCount(), timeout_s=1.5), Identity(lambda: credentials))
-        return Suite(api, generator, wire, Resources(), "pets.yaml", run_salt=7)
-
-    return build
+    """Give a function that returns the suite of pets.yaml against a service with a fault; see `make_suite`."""
+    return lambda fault="", **options: make_suite(pets(fault), **options)
