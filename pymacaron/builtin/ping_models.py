@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
 from pymacaron.model import PymacaronBaseModel
 
 
@@ -25,7 +28,7 @@ class Version(PymacaronBaseModel):
 class Error(PymacaronBaseModel):
     """An error."""
 
-    status: int
+    status: Annotated[int, Field(ge=-2147483648, le=2147483647)]
     error: str
     error_description: str
     error_id: str | None = None

@@ -27,6 +27,8 @@ _BOUNDS = {
 }
 _COPIED = ("type", *_NUMBER, *_TEXT, *_ARRAY)
 _COMPOSED = ("allOf", "anyOf", "oneOf")
+# Source: OpenAPI format registry.
+_INTEGERS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 _NO_TEXT = frozenset({"DateTime", "Date", "Uuid"})
 _TYPES = (
     "str",
@@ -84,6 +86,16 @@ def _property_names(schema: Json) -> Iterator[str]:
         )
 
 
+def _bound_integer(schema: JsonObject, prepared: JsonObject) -> None:
+    """Add the bounds of an integer's format, where the schema's own are not narrower."""
+    limits = _INTEGERS.get(str(schema.get("format")))
+    if limits is None or "integer" not in schema.get("type", ()):
+        return
+    least, most = limits
+    prepared["minimum"] = max(prepared.get("minimum", least), least)
+    prepared["maximum"] = min(prepared.get("maximum", most), most)
+
+
 class _Preparer:
     """Prepares one named schema; *schemas* answers what its references mean."""
 
@@ -124,6 +136,7 @@ class _Preparer:
         self._prepare_values(schema, prepared)
         self._prepare_object(schema, prepared, is_part=is_part)
         self._prepare_format(schema, prepared)
+        _bound_integer(schema, prepared)
         return prepared
 
     def _is_tagged(self, schema: JsonObject) -> bool:

@@ -69,6 +69,24 @@ def test_integers_are_those_of_json_schema(make_service: MakeService, number: st
         assert isinstance(body_of(answer)["got"][0], int)
 
 
+@pytest.mark.parametrize(
+    ("schema", "number", "status"),
+    [
+        pytest.param("{type: integer, format: int32}", 2**31 - 1, 200, id="largest int32"),
+        pytest.param("{type: integer, format: int32}", 2**31, 400, id="beyond int32"),
+        pytest.param("{type: [integer, 'null'], format: int64}", -(2**63), 200, id="smallest int64"),
+        pytest.param("{type: [integer, 'null'], format: int64}", -(2**63) - 1, 400, id="beyond int64"),
+        pytest.param("{type: integer, format: int64, maximum: 5}", 6, 400, id="own bound"),
+    ],
+)
+def test_formats_of_integers_are_bounds(make_service: MakeService, schema: str, number: int, status: int) -> None:
+    """A number outside of its format is refused."""
+    document = FORMS.replace("{schema: {}}", f"{{schema: {{type: object, properties: {{n: {schema}}}}}}}", 1)
+    handlers = FORM_HANDLERS.replace('{"got": body}', '{"got": body.n}')
+    client = make_service(document=document, handlers=handlers).test_client()
+    assert client.post("/any", json={"n": number}).status_code == status
+
+
 def test_a_handler_that_returns_none_answers_204(make_service: MakeService) -> None:
     """No content means no content type either."""
     answer = make_service().test_client().delete("/pets/3")

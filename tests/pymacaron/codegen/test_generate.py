@@ -56,7 +56,7 @@ Kind = TypeAliasType("Kind", Literal["cat", "dog"])
 class Pet(PymacaronBaseModel):
     """Somebody's animal."""
 
-    id: Annotated[int, Field(ge=1)]
+    id: Annotated[int, Field(ge=1, le=9223372036854775807)]
     tag: Annotated[str | None, Field(max_length=3)] = None
     nick: Annotated[str | None, Field(json_schema_extra={"x-nullable": True})] = None
     kind: Kind | None = None
