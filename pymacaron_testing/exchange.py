@@ -47,6 +47,22 @@ class Case:
     keeps_path: bool = False
 
 
+def find_subject(parameter: str | None, location: str, text: str) -> str:
+    """Return what a case is about: a parameter, or a property of the body as ``user.email``; empty if that is all.
+
+    text: the generator's words about the case, with pointers such as ``/properties/user/properties/email/type``.
+    """
+    if location != "body":
+        return parameter or ""
+    names = re.findall(r"with valid '([^']+)' value", text)
+    if names:
+        return ".".join(names)
+    missing = re.search(r"Missing required property: (\S+)", text)
+    found = re.search(r"(?:/(?:properties|items)(?:/[^/\s]+)?)+", text)
+    names = re.findall(r"/properties/([^/\s]+)", found.group()) if found else []
+    return ".".join([*names, *([missing.group(1)] if missing else [])])
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Exchange:
     """A case that was sent. response None: no answer came, *error* says why. path_values: as sent, decoded."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -39,7 +38,7 @@ from schemathesis.specs.openapi import checks as engine_checks
 
 from pymacaron_testing.declared import keep_declared
 from pymacaron_testing.drawing import draw_values, quiet_hypothesis
-from pymacaron_testing.exchange import Case, Exchange
+from pymacaron_testing.exchange import Case, Exchange, find_subject
 from pymacaron_testing.freshen import freshen, make_distinct
 
 if TYPE_CHECKING:
@@ -152,18 +151,20 @@ class Generator:
             return Case(operation, generated, is_valid=True)
         data = meta.phase.data
         is_valid = meta.generation.mode.is_positive
+        is_sendable = True
         if is_valid:
             self._drop_undeclared(operation, generated)
+            is_sendable = _drop_unsendable(operation, generated)
         location = data.parameter_location.name.lower() if data.parameter_location is not None else ""
         return Case(
             operation,
             generated,
             is_valid=is_valid,
             location=location,
-            subject=_subject_of(data, location),
+            subject=find_subject(data.parameter, location, f"{data.location or ''} {data.description or ''}"),
             description=" ".join((data.description or "").split()),
             rule=(data.location or "") if isinstance(data, CoveragePhaseData) else "",
-            is_probe=engine_checks.is_unexpected_http_status_case(generated),
+            is_probe=not is_sendable or engine_checks.is_unexpected_http_status_case(generated),
             keeps_path=location == "path" or meta.is_negative_at(ParameterLocation.PATH),
         )
 
@@ -255,6 +256,8 @@ class Generator:
         Returns *case* itself where that would make an invalid request valid.
         """
         source: GeneratedCase = fresh.generated
+        if not isinstance(source.body, dict):
+            return case
         values = make_distinct(source.body, number, lambda body: _fits(source, body))
         generated: GeneratedCase = case.generated
         keep = tuple(case.subject.split(".")) if case.subject and case.location == "body" else ()
@@ -304,18 +307,19 @@ def _copy(generated: GeneratedCase) -> GeneratedCase:
     return copied
 
 
-def _subject_of(data: Any, location: str) -> str:
-    """Return the parameter that a case is about, or the property of the body, ``user.email``."""
-    if location != "body":
-        return data.parameter or ""
-    pointer = f"{data.location or ''} {data.description or ''}"
-    names = re.findall(r"with valid '([^']+)' value", pointer)
-    if names:
-        return ".".join(names)
-    missing = re.search(r"Missing required property: (\S+)", pointer)
-    found = re.search(r"(?:/(?:properties|items)(?:/[^/\s]+)?)+", pointer)
-    names = re.findall(r"/properties/([^/\s]+)", found.group()) if found else []
-    return ".".join([*names, *([missing.group(1)] if missing else [])])
+def _drop_unsendable(operation: Operation, generated: GeneratedCase) -> bool:
+    """Leave out parameters whose value has no text: null, and lists and objects without content.
+
+    Returns whether the request is still valid: False where such a parameter is required.
+    """
+    required = {parameter.name for parameter in operation.parameters if parameter.is_required}
+    dropped: set[str] = set()
+    for container in (generated.query, generated.headers, generated.cookies):
+        empty = [key for key, value in container.items() if value in (None, "null", [], {})]
+        dropped.update(empty)
+        for key in empty:
+            del container[key]
+    return not dropped & required
 
 
 def _examples(engine: Engine) -> Iterator[GeneratedCase]:

@@ -82,6 +82,11 @@ class Suite:
             exchanges += self._rescue(operation)
         return exchanges
 
+    def make_distinct(self, case: Case) -> Case:
+        """Return *case* with the texts of its body made unlike all others."""
+        self._freshness += 1
+        return self.generator.with_fresh_values(case, case, self._freshness)
+
     def _freshen(self, case: Case) -> Case:
         """Return *case* with new values in those parts of its body that it is not about."""
         if case.is_probe or not isinstance(case.generated.body, dict):

@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import random
 import re
-import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
 from pymacaron_testing.checks.responses import is_from_router
 from pymacaron_testing.confirm import Outcome, Suspicion, confirm, merge_causes
-from pymacaron_testing.freshen import vary
-from pymacaron_testing.generation import NOT_SENT
+from pymacaron_testing.experiment import CONTENT_REFUSALS, Path, find_special_values, try_value
 from pymacaron_testing.wire import name_of
 
 if TYPE_CHECKING:
-    from pymacaron.json_types import Json
     from pymacaron.spec import Operation
     from pymacaron_testing.exchange import Case, Exchange
     from pymacaron_testing.failure import Failure
     from pymacaron_testing.suite import Suite
 
-Path = tuple[str, ...]
-
 # Headers that HTTP clients set on their own, or that OpenAPI 3 says are no parameters.
 _CLIENT_HEADERS = {
     "accept", "accept-encoding", "authorization", "connection", "content-length", "content-type", "host", "user-agent",
 }  # fmt: skip
-# Refusals that speak of the content; others (401, 403, 404, 409, 412, 429 …) depend on who asks and what exists.
-_CONTENT_REFUSALS = {400, 406, 411, 415, 417, 422}
 _MAX_EXPERIMENTS = 5
-_MAX_PATHS = 3
-_TRIES = 3
-_KINDS = (string.digits, string.ascii_lowercase, string.ascii_uppercase)
 _SEGMENT = re.compile(r"\{[^{}]+\}")
 
 
@@ -123,111 +112,20 @@ def _find_refused(suite: Suite, operation: Operation, exchanges: list[Exchange])
     for exchange in exchanges:
         if not _is_refused(exchange):
             continue
-        for path, value in _special_values(suite, exchanges, exchange):
+        for path, value in find_special_values(suite, exchanges, exchange):
             if path in seen or experiments >= _MAX_EXPERIMENTS:
                 continue
             experiments += 1
-            refused = _try_value(suite, operation, path, value)
-            if refused is not None and not _is_taken(suite, operation, path, value):
+            refused = try_value(suite, operation, path, value)
+            if refused is not None:
                 seen.add(path)
                 yield _describe_refused(suite, refused, path)
 
 
 def _is_refused(exchange: Exchange) -> bool:
-    return exchange.case.is_valid and not exchange.case.is_probe and exchange.status in _CONTENT_REFUSALS
-
-
-def _special_values(suite: Suite, exchanges: list[Exchange], refused: Exchange) -> list[tuple[Path, Json]]:
-    """Return the values that set a refused request apart from the accepted one that is most like it."""
-    if is_from_router(refused):
-        return []
-    values = dict(_leaves((), suite.generator.values_of(refused.case)))
-    best: list[tuple[Path, Json]] | None = None
-    for exchange in exchanges:
-        if exchange.is_success and exchange.case.is_valid:
-            other = dict(_leaves((), suite.generator.values_of(exchange.case)))
-            paths = [
-                path
-                for path in {**values, **other}
-                if values.get(path, NOT_SENT) != other.get(path, NOT_SENT) and not _is_filled(path, values)
-            ]
-            differing = [
-                (path, values.get(path, NOT_SENT)) for path in paths if _is_transmissible(path, values.get(path))
-            ]
-            if best is None or len(differing) < len(best):
-                best = differing
-    return sorted(best or [], key=repr)[:_MAX_PATHS]
-
-
-def _is_filled(path: Path, values: Mapping[Path, Json]) -> bool:
-    """Tell whether *path* is an object with something in it: its parts are what sets the request apart."""
-    return any(len(other) > len(path) and other[: len(path)] == path for other in values)
-
-
-def _is_transmissible(path: Path, value: Json) -> bool:
-    """Tell whether a server sees the value as it was generated: header and cookie texts may be trimmed or recoded."""
-    if path and path[0] in {"header", "cookie"}:
-        text = str(value)
-        return text.isascii() and text.isprintable() and text == text.strip() and text != ""
-    return len(path) > 1
-
-
-def _try_value(suite: Suite, operation: Operation, path: Path, value: Json) -> Exchange | None:
-    """Put *value* into fresh valid requests; return one that was refused if all were, while untouched ones pass."""
-    refused: list[Exchange] = []
-    for case in suite.draw(operation, _TRIES):
-        try:
-            changed = suite.generator.with_value(case, path, value)
-        except (AttributeError, KeyError, TypeError):
-            continue
-        exchange = suite.send(changed)
-        if exchange.status not in _CONTENT_REFUSALS:
-            return None
-        refused.append(exchange)
-    if any(exchange.status not in _CONTENT_REFUSALS for exchange in _send_siblings(suite, refused, path, value)):
-        return None
-    controls = [suite.send(case) for case in suite.draw(operation, _TRIES)] if refused else []
-    return refused[0] if any(exchange.is_success for exchange in controls) else None
-
-
-def _is_taken(suite: Suite, operation: Operation, path: Path, value: Json) -> bool:
-    """Tell whether a refusal is about this very text, because it must be unique, and not about its form.
-
-    A text that differs in one letter or digit only is accepted then.
-    """
-    if not isinstance(value, str):
-        return False
-    neighbours = _neighbours(value, random.Random(suite.run_salt))  # noqa: S311 - no secret
-    cases = suite.draw(operation, len(neighbours)) if neighbours else []
-    for case, neighbour in zip(cases, neighbours, strict=False):
-        try:
-            changed = suite.generator.with_value(case, path, neighbour)
-        except (AttributeError, KeyError, TypeError):
-            continue
-        if suite.send(changed).is_success:
-            return True
-    return False
-
-
-def _neighbours(text: str, chance: random.Random) -> list[str]:
-    """Return a few texts that differ from *text* in one ASCII letter or digit, by another of its kind."""
-    places = [place for place, sign in enumerate(text) if sign.isascii() and sign.isalnum()]
-    changed = []
-    for place in chance.choices(places, k=_TRIES) if places else ():
-        kind = next(signs for signs in _KINDS if text[place] in signs)
-        other = chance.choice(kind.replace(text[place], ""))
-        changed.append(f"{text[:place]}{other}{text[place + 1 :]}")
-    return changed
-
-
-def _send_siblings(suite: Suite, refused: list[Exchange], path: Path, value: Json) -> Iterator[Exchange]:
-    """Send texts that are like *value* but cannot have been used before: it may only be taken."""
-    if path[0] != "body" or not isinstance(value, str):
-        return
-    for number, exchange in enumerate(refused):
-        changed = suite.generator.with_value(exchange.case, path, vary(value, suite.run_salt + number))
-        if suite.generator.fits_body(changed):
-            yield suite.send(changed)
+    case = exchange.case
+    is_fair = case.is_valid and not case.is_probe and not is_from_router(exchange)
+    return is_fair and exchange.status in CONTENT_REFUSALS
 
 
 def _describe_refused(suite: Suite, exchange: Exchange, path: Path) -> Failure:
@@ -244,12 +142,3 @@ def _describe_refused(suite: Suite, exchange: Exchange, path: Path) -> Failure:
         pointer=pointer,
         cause=path,
     )
-
-
-def _leaves(path: Path, value: Json) -> Iterator[tuple[Path, Json]]:
-    """Yield every value below *value* that is no object, with its path."""
-    if isinstance(value, dict) and value:
-        for key, item in value.items():
-            yield from _leaves((*path, str(key)), item)
-    else:
-        yield path, value

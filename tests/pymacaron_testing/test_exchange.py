@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from pymacaron_testing.credentials import Credentials, Identity, read_header_line, spoil
-from pymacaron_testing.exchange import Exchange, Redaction, describe_answer, describe_request, shorten
+from pymacaron_testing.exchange import Exchange, Redaction, describe_answer, describe_request, find_subject, shorten
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
 REDACTION = Redaction(("s3cret",), frozenset({"x-key"}))
@@ -151,3 +151,19 @@ def test_identity() -> None:
     assert identity.redaction == Redaction()
     assert identity.renew() == Credentials("A", "1", "")
     assert identity.redaction == Redaction(("1",), frozenset({"a"}))
+
+
+@pytest.mark.parametrize(
+    ("location", "text", "expected"),
+    [
+        pytest.param("query", "anything", "limit", id="parameter"),
+        pytest.param("body", "Object with valid 'name' value: Maximum length string", "name", id="valid property"),
+        pytest.param("body", "/properties/user/properties/email/type", "user.email", id="inner property"),
+        pytest.param("body", "- violates `type` at /properties/tags/items (was array)", "tags", id="items"),
+        pytest.param("body", "/properties/user/required Missing required property: name", "user.name", id="missing"),
+        pytest.param("body", "/additionalProperties Object with unexpected properties", "", id="the whole body"),
+    ],
+)
+def test_find_subject(location: str, text: str, expected: str) -> None:
+    """What a case is about is read from the generator's words."""
+    assert find_subject("limit", location, text) == expected
