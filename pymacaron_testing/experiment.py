@@ -28,11 +28,15 @@ def find_special_values(suite: Suite, exchanges: list[Exchange], refused: Exchan
 
     A value that the accepted request has and the refused one lacks is NOT_SENT. At most three, in a fixed order.
     """
-    values = dict(_leaves((), suite.generator.values_of(refused.case)))
+    parts = suite.generator.values_of(refused.case)
+    values = dict(_leaves((), parts))
     best: list[tuple[Path, Json]] | None = None
     for exchange in exchanges:
         if exchange.is_success and exchange.case.is_valid:
-            other = dict(_leaves((), suite.generator.values_of(exchange.case)))
+            other_parts = suite.generator.values_of(exchange.case)
+            if ("body" in parts) != ("body" in other_parts):
+                continue
+            other = dict(_leaves((), other_parts))
             differing = [
                 (path, values.get(path, NOT_SENT))
                 for path in {**values, **other}
@@ -71,11 +75,17 @@ def try_value(suite: Suite, operation: Operation, path: Path, value: Json) -> Ex
 
 
 def _change(suite: Suite, case: Case, path: Path, value: Json) -> Case | None:
-    """Return *case* with *value* at *path*; None where it has no place for it."""
+    """Return *case* with *value* at *path*; None where it has no place for it, or would break the document."""
+    required = {
+        (parameter.location, parameter.name) for parameter in case.operation.parameters if parameter.is_required
+    }
+    if value is NOT_SENT and path in required:
+        return None
     try:
-        return suite.generator.with_value(case, path, value)
+        changed = suite.generator.with_value(case, path, value)
     except (AttributeError, KeyError, TypeError):
         return None
+    return changed if path[0] != "body" or suite.generator.fits_body(changed) else None
 
 
 def _send_siblings(suite: Suite, refused: list[Exchange], path: Path, value: Json) -> Iterator[Exchange]:

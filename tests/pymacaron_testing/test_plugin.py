@@ -33,6 +33,9 @@ PETS_ITEMS = [
     "openapi.yaml::contract::GET /pets[responses]",
     "openapi.yaml::contract::GET /pets[requests]",
     "openapi.yaml::contract::GET /pets[methods]",
+    "openapi.yaml::contract::GET /search[responses]",
+    "openapi.yaml::contract::GET /search[requests]",
+    "openapi.yaml::contract::GET /search[methods]",
     "openapi.yaml::contract::GET /pets/{pet_id}/toys[responses]",
     "openapi.yaml::contract::GET /pets/{pet_id}/toys[requests]",
     "openapi.yaml::contract::GET /pets/{pet_id}/toys[auth]",
@@ -135,7 +138,7 @@ def test_target(pytester: pytest.Pytester, pets: Pets) -> None:
     assert "good-token" not in json.dumps(report)
     assert sorted(path.name for path in pytester.path.iterdir()) == ["pymacaron-report.json"]
     result.stdout.fnmatch_lines(
-        ["*collected 22 items*", f"{report['requests_sent']} requests to {url}, report in pymacaron-report.json"]
+        ["*collected 25 items*", f"{report['requests_sent']} requests to {url}, report in pymacaron-report.json"]
     )
 
 
@@ -144,7 +147,7 @@ def test_failures(pytester: pytest.Pytester, pets: Pets) -> None:
     options = ("-k", "GET and pet_id and not toys", "--junitxml=junit.xml", "--pymacaron-report=out/r.json")
     result = run(pytester, f"--pymacaron-target={pets('loses kind')}", AUTH, *options)
     assert result.ret == 1
-    result.assert_outcomes(failed=1, passed=2, deselected=19)
+    result.assert_outcomes(failed=1, passed=2, deselected=22)
     result.stdout.fnmatch_lines(
         [
             "schema (seen * times)",
@@ -205,8 +208,8 @@ def test_own_documents(pytester: pytest.Pytester, pets: Pets) -> None:
         "def test_error(bad): pass\n"
     )
     target = f"--pymacaron-target={pets()}"
-    result = run(pytester, target, AUTH, "-k", "testaccept or (GET and not pet_id)")
-    result.assert_outcomes(passed=5, failed=1, skipped=1, errors=1, deselected=19)
+    result = run(pytester, target, AUTH, "-k", "testaccept or (GET and not pet_id and not search)")
+    result.assert_outcomes(passed=5, failed=1, skipped=1, errors=1, deselected=22)
     report = read_report(pytester)
     items = {item["nodeid"].rpartition("::")[2]: item for item in report["items"]}
     assert [(items[name]["outcome"], items[name]["requests"]) for name in ("test_list", "test_signed")] == [
@@ -240,9 +243,9 @@ def test_own_documents(pytester: pytest.Pytester, pets: Pets) -> None:
 def test_last_failed(pytester: pytest.Pytester, pets: Pets) -> None:
     """--lf runs again what failed, and only that."""
     target = f"--pymacaron-target={pets('header is wrong')}"
-    options = ("--pymacaron-max-examples=4", "-k", "GET and not pet_id")
-    pytester.runpytest_inprocess(target, *options).assert_outcomes(passed=2, failed=1, deselected=19)
-    pytester.runpytest_inprocess(target, *options, "--lf").assert_outcomes(failed=1, deselected=21)
+    options = ("--pymacaron-max-examples=4", "-k", "GET and not pet_id and not search")
+    pytester.runpytest_inprocess(target, *options).assert_outcomes(passed=2, failed=1, deselected=22)
+    pytester.runpytest_inprocess(target, *options, "--lf").assert_outcomes(failed=1, deselected=24)
 
 
 def test_spec_option(pytester: pytest.Pytester) -> None:
@@ -273,7 +276,7 @@ def test_conftest_says_who_asks(pytester: pytest.Pytester, pets: Pets) -> None:
         "    parser.addini('line', '', default='Authorization: Bearer good-token')\n"
     )
     options = (f"--pymacaron-target={pets()}", "-k", "POST and auth and not toys")
-    run(pytester, *options).assert_outcomes(passed=1, deselected=21)
+    run(pytester, *options).assert_outcomes(passed=1, deselected=24)
     result = run(pytester, *options, "-o", "line=nothing")
     assert result.ret == 2
     message = "pytest_pymacaron_auth: it is no header line 'Name: value'. Return 'Authorization: Token …' from it."

@@ -7,6 +7,7 @@ Names of pets are unique. The one good token is ``good-token``.
 
 from __future__ import annotations
 
+import re
 import time
 from functools import cache
 from pathlib import Path
@@ -153,6 +154,15 @@ class Pets:
             time.sleep(3)
         return jsonify(pet)
 
+    def search_pets(self) -> Response:
+        ids = request.args.getlist("ids")
+        numbers = [*ids, *request.args.getlist("after")[:1], *request.headers.getlist("X-Trace")]
+        if not ids or len(ids) > 20 or not all(re.fullmatch(r"-?\d+(\.0)?", text, re.ASCII) for text in numbers):
+            raise RefusedError(400, "these are no numbers")
+        if request.headers.get("X-Trace", "0").startswith("-"):
+            raise RefusedError(400, "this is no trace")
+        return jsonify([pet for pet in list(self.pets.values()) if str(pet["id"]) in ids])
+
     def put_pet(self, pet_id: str) -> Response:
         self.require_token()
         body = self.read_body("NewPet")
@@ -195,6 +205,7 @@ class Pets:
             app.add_url_rule(rule, f"create_{noun}", getattr(self, f"{verbs[1]}_{noun}"), methods=["POST"])
         for verb in ("get", "put", "delete"):
             app.add_url_rule("/pets/<pet_id>", f"{verb}_pet", getattr(self, f"{verb}_pet"), methods=[verb.upper()])
+        app.add_url_rule("/search", "search_pets", self.search_pets)
         if self.fault == "undeclared method":
             app.add_url_rule("/pets/<pet_id>", "patch_pet", self.get_pet, methods=["PATCH"])
         app.add_url_rule("/openapi.yaml", "document", lambda: Response(TEXT, content_type="application/yaml"))
@@ -202,7 +213,7 @@ class Pets:
         return app
 
     def _count(self) -> None:
-        self.requests += request.path.startswith("/pets")
+        self.requests += request.path.startswith(("/pets", "/search"))
 
     def _answer_http_error(self, error: HTTPException) -> tuple[Response, int, dict[str, str]]:
         allow = error.get_response().headers.get("Allow")
