@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pymacaron_testing.session import TargetSession
     from pymacaron_testing.target import Target
 
+_EXTRA = {"schemathesis", "hypothesis"}
 _RUN: pytest.StashKey[Run] = pytest.StashKey()
 
 
@@ -65,7 +66,12 @@ def pytest_configure(config: pytest.Config) -> None:
     named = ("pymacaron", "pymacaron_target", "pymacaron_spec")
     if not any(config.getoption(name) for name in named) and not config.getini("pymacaron"):
         return
-    from pymacaron_testing.active import ActiveRun  # noqa: PLC0415 - see the module's docstring
+    try:
+        from pymacaron_testing.active import ActiveRun  # noqa: PLC0415 - see the module's docstring
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRA:
+            raise
+        pytest.exit(f"The tests need {error.name}. Run: pip install 'pymacaron[testing]'", returncode=2)
 
     config.pluginmanager.register(ActiveRun(_start_run(config)), "pymacaron-active")
 

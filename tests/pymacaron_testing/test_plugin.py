@@ -335,6 +335,14 @@ def test_bad_input(pytester: pytest.Pytester, options: list[str], message: str) 
     assert not any("Traceback" in line for line in lines)
 
 
+def test_missing_extra(pytester: pytest.Pytester) -> None:
+    """Without the packages of the extra it is said which one to install."""
+    pytester.makeconftest("import sys\nsys.modules['schemathesis'] = None\n")
+    result = pytester.runpytest_subprocess("-p", "no:schemathesis", "--pymacaron")
+    assert result.ret == 2
+    result.stderr.fnmatch_lines(["Exit: The tests need schemathesis. Run: pip install 'pymacaron[[]testing]'"])
+
+
 def test_broken_document(pytester: pytest.Pytester, pets: Pets) -> None:
     """A broken document in apis/ is a collection error with its findings, exit code 2."""
     pytester.mkdir("apis").joinpath("pets.yaml").write_text("openapi: 3.1.0\npaths: {}\n")
