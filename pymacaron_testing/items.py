@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pymacaron.exceptions import StartupError
-from pymacaron.spec.lines import find_line
+from pymacaron.spec import find_line
 from pymacaron_testing.checks import GROUPS, Group
 from pymacaron_testing.run import CouldNotTest, Document, Run
 from pymacaron_testing.suite import Suite, build_suite, order_operations

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pymacaron.spec.lines import describe_place
+from pymacaron.spec import describe_place
 from pymacaron_testing.documents import choose_prefix
 from pymacaron_testing.exchange import Case, Exchange, describe_answer, describe_request
 from pymacaron_testing.failure import Failure
