@@ -92,12 +92,14 @@ class RequestReader:
         self._attributes = _attributes(self._model) if self._model else {}
         self._check = SchemaCheck.build(api.schemas.get(operation.parameters_model or ""), api.schemas)
         self._optional = optional
-        self._body = operation.body
+        self._form = _by_essence(operation.form) if operation.form else None
         self._body_reader = BodyReader(api, operation.body, models) if operation.body else None
 
     def read(self) -> tuple[Json, dict[str, object]]:
         """Return body and keywords of the current request. Raises InvalidParameterError with every reason."""
         faults: list[str] = []
+        if self._form is not None and request.mimetype and request.mimetype not in self._form:
+            raise _unsupported(request.mimetype, self._form)
         keywords = self._read_parameters(faults)
         body: Json = None
         if self._body_reader is not None:
@@ -166,7 +168,7 @@ class BodyReader:
     def __init__(self, api: Api, body: Body, models: Mapping[str, type]) -> None:
         """Take the declared *body*."""
         self._is_required = body.is_required
-        self._media = {media.media_type.split(";")[0].strip().lower(): media for media in body.media}
+        self._media = _by_essence(body)
         self._models = models
         self._schemas = api.schemas
         checks = {media.model_name: SchemaCheck.build(media.schema, api.schemas) for media in body.media}
@@ -203,8 +205,7 @@ class BodyReader:
         for candidate in (essence, f"{essence.partition('/')[0]}/*", "*/*"):
             if candidate in self._media:
                 return self._media[candidate]
-        declared = ", ".join(self._media)
-        raise UnsupportedMediaTypeError(f"The body is {essence or 'of no media type'}, this operation takes {declared}")
+        raise _unsupported(essence, self._media)
 
     def _read_json(self, data: bytes, model: type | None, faults: list[str]) -> Json:
         try:
@@ -239,6 +240,16 @@ class BodyReader:
             values = [parse_scalar(text, types) for text in texts]
             fields[name] = values if is_array else values[-1]
         return self._read_json(json.dumps(fields).encode(), model, faults)
+
+
+def _by_essence(body: Body) -> dict[str, Media]:
+    """Return the media of *body* by type and subtype, without parameters."""
+    return {media.media_type.split(";")[0].strip().lower(): media for media in body.media}
+
+
+def _unsupported(essence: str, declared: Mapping[str, Media]) -> UnsupportedMediaTypeError:
+    what = f"The body is {essence or 'of no media type'}"
+    return UnsupportedMediaTypeError(f"{what}, this operation takes {', '.join(declared)}")
 
 
 def _attributes(model: type) -> dict[str, str]:

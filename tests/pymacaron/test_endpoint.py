@@ -402,8 +402,13 @@ def test_other_bodies(make_service: MakeService) -> None:
     client = make_service(document=FORMS, handlers=FORM_HANDLERS).test_client()
     uploaded = client.post("/upload", data={"count": "2", "file": (io.BytesIO(b"abc"), "a.txt")})
     assert body_of(uploaded) == 5
-    assert body_of(client.post("/upload", data={"count": "x"}))["error_description"] == (
-        "form file: a file is required; form count: Input should be a valid integer"
+    assert body_of(client.post("/upload", data={"count": "x"}, content_type="multipart/form-data"))[
+        "error_description"
+    ] == ("form file: a file is required; form count: Input should be a valid integer")
+    wrong = client.post("/upload", json={"count": 2})
+    assert (wrong.status_code, body_of(wrong)["error_description"]) == (
+        415,
+        "The body is application/json, this operation takes multipart/form-data",
     )
     several = {"docs": [(io.BytesIO(b"abc"), "a.txt"), (io.BytesIO(b"de"), "b.txt")]}
     assert body_of(client.post("/files", data=several)) == 5
