@@ -16,6 +16,7 @@ from pymacaron.crash import report_error
 from pymacaron.exceptions import InvalidParameterError, PyMacaronException, UnsupportedMediaTypeError
 from pymacaron.model import unwrap
 from pymacaron.parameters import ParameterReader, parse_scalar, read_shape
+from pymacaron.spec.media_types import essence_of, is_form_type
 from pymacaron.validation import SchemaCheck, describe, validate_json
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ class BodyReader:
         model = self._models.get(media.model_name) if media.model_name else None
         if media.is_json:
             return self._read_json(data, model, faults)
-        if request.mimetype in {"application/x-www-form-urlencoded", "multipart/form-data"}:
+        if is_form_type(request.mimetype):
             return self._read_form(media, model, faults)
         if request.mimetype.startswith("text/"):
             return data.decode(request.mimetype_params.get("charset", "utf-8"), "replace")
@@ -244,7 +245,7 @@ class BodyReader:
 
 def _by_essence(body: Body) -> dict[str, Media]:
     """Return the media of *body* by type and subtype, without parameters."""
-    return {media.media_type.split(";")[0].strip().lower(): media for media in body.media}
+    return {essence_of(media.media_type): media for media in body.media}
 
 
 def _unsupported(essence: str, declared: Mapping[str, Media]) -> UnsupportedMediaTypeError:

@@ -307,6 +307,16 @@ def test_events_of_a_request(make_service: MakeService) -> None:
     assert (nothing.route, nothing.operation_id, nothing.status) == (None, None, 404)
 
 
+def test_watching_changes_nothing(make_service: MakeService) -> None:
+    """Requests to /metrics emit no events, or each scrape would count itself."""
+    app = make_service()
+    events: list[object] = []
+    service_of(app).bus.subscribe(RequestStarted, events.append)
+    service_of(app).bus.subscribe(RequestFinished, events.append)
+    assert app.test_client().get("/metrics").status_code == 200
+    assert events == []
+
+
 def test_auth_version_refuses_everyone_where_there_are_no_keys(make_service: MakeService) -> None:
     """A service without tokens still has /auth/version."""
     client = make_service(config="name: x\n").test_client()
