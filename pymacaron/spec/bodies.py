@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pymacaron.json_types import Json, JsonObject
+from pymacaron.spec.media_types import is_form_type, is_json_type
 from pymacaron.spec.model import Body, Media, Response
 from pymacaron.spec.naming import class_name, unique_name
 from pymacaron.spec.operations import WrittenOperation, dereference
@@ -90,9 +91,17 @@ class BodyReader:
         for media_type, node in holder.get("content", {}).items():
             place = join_pointer(pointer, "content", media_type)
             schema = schema_object(adapt(node["schema"])) if "schema" in node else None
-            media = Media(media_type, schema, None, self.locate(place))
-            name = self._model_name(schema, place, wanted) if wanted and (media.is_json or media.is_form) else None
-            yield Media(media_type, schema, name, media.pointer)
+            items = schema_object(adapt(node["itemSchema"])) if "itemSchema" in node else None
+            is_typed = wanted and (is_json_type(media_type) or is_form_type(media_type))
+            yield Media(
+                media_type=media_type,
+                schema=schema,
+                model_name=self._model_name(schema, place, wanted) if wanted and is_typed else None,
+                pointer=self.locate(place),
+                item_schema=items,
+                item_model_name=self._model_name(items, f"{place}/itemSchema", f"{wanted}Item") if wanted else None,
+                encoding=self._read_encoding(node.get("encoding", {})),
+            )
 
     def _model_name(self, schema: JsonObject | None, place: str, wanted: str) -> str | None:
         if schema is None or not [key for key in schema if key not in _ANNOTATIONS and not key.startswith("x-")]:
@@ -100,8 +109,19 @@ class BodyReader:
         name = referred_name(schema["$ref"]) if "$ref" in schema else None
         return name or self.names.add(wanted, schema, place)
 
-    def _read_headers(self, response: JsonObject) -> Mapping[str, JsonObject]:
-        return {name: dereference(self.document, node, "").node for name, node in response.get("headers", {}).items()}
+    def _read_encoding(self, encoding: JsonObject) -> Mapping[str, JsonObject]:
+        return {
+            name: {key: value for key, value in node.items() if not key.startswith("x-")}
+            | ({"headers": self._read_headers(node)} if "headers" in node else {})
+            for name, node in encoding.items()
+        }
+
+    def _read_headers(self, holder: JsonObject) -> Mapping[str, JsonObject]:
+        return {
+            name: dereference(self.document, node, "").node
+            for name, node in holder.get("headers", {}).items()
+            if name.lower() != "content-type"
+        }
 
 
 def _wanted_name(operation: WrittenOperation, pointer: str, written: str, suffix: str) -> str:

@@ -46,13 +46,18 @@ class Media:
     """One representation of a body: its media type, its schema (None: any content) and the name of its model.
 
     model_name: class in the generated ``X_models.py`` that stands for the schema; None where a schema says nothing
-    (``{}``), or where the content is neither JSON nor a form.
+    (``{}``), or where the content is neither JSON nor a form. item_schema, item_model_name: the same for each item of
+    a stream (OpenAPI 3.2's ``itemSchema``), whatever the media type. encoding: property -> what the document writes of
+    ``{contentType, headers, style, explode, allowReserved, encoding}``; headers as in `Response`.
     """
 
     media_type: str
     schema: JsonObject | None
     model_name: str | None
     pointer: str
+    item_schema: JsonObject | None = None
+    item_model_name: str | None = None
+    encoding: Mapping[str, JsonObject] = field(default_factory=dict)
 
     @property
     def is_json(self) -> bool:
@@ -82,8 +87,9 @@ class Body:
 class Response:
     """One declared answer.
 
-    status: ``"200"``, ``"4XX"`` or ``"default"``. media empty: no body. headers: name -> Header Object of OpenAPI,
-    ``{schema, required?, description?}``.
+    status: ``"200"``, ``"4XX"`` or ``"default"``. media empty: no body. headers: name -> Header Object of OpenAPI, its
+    reference followed: ``{schema or content, required?, explode?, description?}``; never ``Content-Type``, which
+    OpenAPI says to ignore.
     """
 
     status: str
