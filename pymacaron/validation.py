@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 from jsonschema_rs import Draft202012Validator
 from pydantic import ValidationError
@@ -12,6 +12,7 @@ from pydantic_core import from_json, to_json
 
 from pymacaron.json_types import Json, JsonObject
 
+Direction = Literal["request", "response"]
 _NOT_INTEGER = frozenset({"int_type", "int_from_float"})
 _MOST = 20
 _REF = "#/components/schemas/"
@@ -20,6 +21,8 @@ _BEYOND_MODELS = frozenset({
     "contains", "dependentRequired", "dependentSchemas", "if", "maxProperties", "minProperties", "not", "oneOf",
     "patternProperties", "prefixItems", "propertyNames", "unevaluatedItems", "unevaluatedProperties", "uniqueItems",
 })  # fmt: skip
+# Source: OpenAPI 3.1, "Schema Object", readOnly and writeOnly: `required` takes effect in the other direction only.
+_FOREIGN: Mapping[Direction, str] = {"request": "readOnly", "response": "writeOnly"}
 _BY_NAME = frozenset({"properties", "patternProperties", "dependentSchemas", "$defs"})
 _NO_SCHEMA = frozenset({"default", "example", "examples", "enum", "const"})
 
@@ -27,15 +30,25 @@ _NO_SCHEMA = frozenset({"default", "example", "examples", "enum", "const"})
 class SchemaCheck:
     """Holds JSON values to a schema with keywords that models do not express."""
 
-    def __init__(self, schema: JsonObject, schemas: Mapping[str, JsonObject]) -> None:
+    def __init__(
+        self, schema: JsonObject, schemas: Mapping[str, JsonObject], *, direction: Direction = "request"
+    ) -> None:
         """Take the *schema*; its references lead into *schemas*."""
         document = {"allOf": [schema], "components": {"schemas": dict(schemas)}}
+        document = _without_foreign(document, _FOREIGN[direction])
         self._validator = Draft202012Validator(document, validate_formats=False)
 
     @classmethod
-    def build(cls, schema: JsonObject | None, schemas: Mapping[str, JsonObject]) -> SchemaCheck | None:
-        """Return the check of *schema*, None where its model says everything."""
-        return cls(schema, schemas) if schema and _is_beyond_models(schema, schemas) else None
+    def build(
+        cls, schema: JsonObject | None, schemas: Mapping[str, JsonObject], *, direction: Direction = "request"
+    ) -> SchemaCheck | None:
+        """Return the check of *schema*, None where its model says everything.
+
+        direction: a request need not have the read-only properties that the schema requires, an answer not the
+        write-only ones.
+        """
+        is_needed = schema and _is_beyond_models(schema, schemas)
+        return cls(schema, schemas, direction=direction) if schema and is_needed else None
 
     def find_faults(self, value: Json) -> list[str]:
         """Return what is wrong with *value*, as ``/items: breaks uniqueItems``. Values never appear."""
@@ -44,6 +57,20 @@ class SchemaCheck:
             pointer = "".join(f"/{part}" for part in error.instance_path) or "/"
             faults.append(f"{pointer}: breaks {error.schema_path[-1]}")
         return list(dict.fromkeys(faults))
+
+
+def _without_foreign(schema: Json, mark: str) -> Json:
+    """Return *schema*, none of whose objects requires a property with the *mark* of the other direction."""
+    if isinstance(schema, list):
+        return [_without_foreign(part, mark) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    adapted = {key: inner if key in _NO_SCHEMA else _without_foreign(inner, mark) for key, inner in schema.items()}
+    required, properties = adapted.get("required"), adapted.get("properties")
+    if isinstance(required, list) and isinstance(properties, dict):
+        foreign = {name for name, inner in properties.items() if isinstance(inner, dict) and inner.get(mark) is True}
+        adapted["required"] = [name for name in required if name not in foreign]
+    return adapted
 
 
 def _is_beyond_models(schema: JsonObject, schemas: Mapping[str, JsonObject]) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from pymacaron.json_types import JsonObject
-from pymacaron.validation import SchemaCheck
+from pymacaron.validation import Direction, SchemaCheck
 
 SCHEMAS: dict[str, JsonObject] = {
     "Node": {"type": "object", "properties": {"next": {"$ref": "#/components/schemas/Node"}}},
@@ -59,6 +59,27 @@ def test_models_say_everything(schema: dict[str, Any] | None) -> None:
 def test_faults(schema: dict[str, Any], value: object, faults: list[str]) -> None:
     """A fault is told by its place and the keyword that it breaks."""
     check = SchemaCheck.build(schema, SCHEMAS)
+    assert check is not None
+    assert check.find_faults(value) == faults
+
+
+@pytest.mark.parametrize(
+    ("direction", "value", "faults"),
+    [
+        pytest.param("request", {"secret": "x"}, [], id="read-only in a request"),
+        pytest.param("response", {"id": 1}, [], id="write-only in an answer"),
+        pytest.param("request", {"id": 1}, ["/: breaks required"], id="write-only in a request"),
+        pytest.param("response", {"secret": "x"}, ["/: breaks required"], id="read-only in an answer"),
+    ],
+)
+def test_directions(direction: Direction, value: object, faults: list[str]) -> None:
+    """Read-only properties are not demanded in requests, write-only ones not in answers."""
+    schema = {
+        "minProperties": 1,
+        "required": ["id", "secret"],
+        "properties": {"id": {"readOnly": True}, "secret": {"writeOnly": True}},
+    }
+    check = SchemaCheck.build(schema, {}, direction=direction)
     assert check is not None
     assert check.find_faults(value) == faults
 
