@@ -4,6 +4,7 @@ Write ``apis/pets.yaml`` and one function per operation; ``create_app(__name__, 
 """
 
 from pymacaron.app import API, create_app, letsgo
+from pymacaron.client import Client
 from pymacaron.config import PymConfig, get_config
 from pymacaron.crash import report_error, report_warning
 from pymacaron.exceptions import (
@@ -12,13 +13,20 @@ from pymacaron.exceptions import (
     AuthMissingHeaderError,
     AuthTokenExpiredError,
     BadResponseException,
+    CallArgumentsError,
+    CallConnectionError,
+    CallError,
+    CallTimeoutError,
     ConfigError,
     HandlerError,
     InvalidParameterError,
+    NotImplementedYetError,
     PyMacaronException,
+    RemoteError,
     SpecError,
     StartupError,
     TargetError,
+    UnexpectedAnswerError,
     add_error,
     is_error,
 )
@@ -34,15 +42,23 @@ __all__ = [
     "AuthMissingHeaderError",
     "AuthTokenExpiredError",
     "BadResponseException",
+    "CallArgumentsError",
+    "CallConnectionError",
+    "CallError",
+    "CallTimeoutError",
+    "Client",
     "ConfigError",
     "HandlerError",
     "InvalidParameterError",
+    "NotImplementedYetError",
     "PyMacaronException",
     "PymConfig",
+    "RemoteError",
     "Service",
     "SpecError",
     "StartupError",
     "TargetError",
+    "UnexpectedAnswerError",
     "add_error",
     "apipool",
     "create_app",

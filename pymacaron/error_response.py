@@ -14,7 +14,15 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from pymacaron.events import ErrorReported
-from pymacaron.exceptions import HttpError, PyMacaronException, UnhandledServerError
+from pymacaron.exceptions import (
+    BadGatewayError,
+    CallError,
+    CallTimeoutError,
+    GatewayTimeoutError,
+    HttpError,
+    PyMacaronException,
+    UnhandledServerError,
+)
 from pymacaron.log import request_id_var, user_id_var
 from pymacaron.redaction import redact
 from pymacaron.request_events import current_record
@@ -54,7 +62,15 @@ def to_answer(error: Exception, *, is_debug: bool) -> PyMacaronException:
         skipped = {"content-type", "content-length"}
         headers = {name: value for name, value in error.get_headers() if name.lower() not in skipped}
         return HttpError(status, code, error.description or error.name, headers=headers)
-    answer = UnhandledServerError("The server failed in an unexpected way. The error_id finds the details in its logs")
+    answer: PyMacaronException
+    if isinstance(error, CallError):
+        # What the other service said is not for this one's callers: it may be about somebody else's data.
+        kind = GatewayTimeoutError if isinstance(error, CallTimeoutError) else BadGatewayError
+        answer = kind("A service that this one depends on failed. The error_id finds the details in the logs")
+    else:
+        answer = UnhandledServerError(
+            "The server failed in an unexpected way. The error_id finds the details in its logs"
+        )
     answer.__cause__ = error
     return answer.caught(error) if is_debug else answer
 

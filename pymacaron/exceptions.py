@@ -6,6 +6,12 @@ Exception
 │   ├── ConfigError           pym-config.yaml or the environment
 │   ├── HandlerError          a handler is missing or does not fit its operation
 │   └── TargetError           a server that should answer does not
+├── CallError                 a call of another service failed; a service that does not catch it answers 502
+│   ├── RemoteError           it answered with an error: status, code, message, body, headers
+│   ├── UnexpectedAnswerError it answered with what its document does not say
+│   ├── CallConnectionError   it could not be reached, or hung up
+│   └── CallTimeoutError      it did not answer in time; a service that does not catch it answers 504
+├── CallArgumentsError        a call does not fit its operation; nothing was sent. Also a TypeError
 └── PyMacaronException        an answer: HTTP status, code, message
     ├── InvalidParameterError         400  INVALID_PARAMETER
     ├── AuthError
@@ -17,17 +23,22 @@ Exception
     ├── UnsupportedMediaTypeError     415  UNSUPPORTED_MEDIA_TYPE
     ├── BadResponseException          500  BAD_RESPONSE
     ├── InternalValidationError       500  INTERNAL_VALIDATION_ERROR
-    └── InternalServerError           500  SERVER_ERROR
-        └── UnhandledServerError
+    ├── InternalServerError           500  SERVER_ERROR
+    │   └── UnhandledServerError
+    ├── NotImplementedYetError        501  NOT_IMPLEMENTED
+    ├── BadGatewayError               502  BAD_GATEWAY
+    └── GatewayTimeoutError           504  GATEWAY_TIMEOUT
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pymacaron.json_types import JsonObject
+
+_PASSED_ON = frozenset({"retry-after", "www-authenticate"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +209,114 @@ class InternalServerError(PyMacaronException):
 
 class UnhandledServerError(InternalServerError):
     """An exception that nobody caught."""
+
+
+class NotImplementedYetError(PyMacaronException):
+    """The handler of an operation is still to be written; what generated stubs raise."""
+
+    code = "NOT_IMPLEMENTED"
+    status = 501
+
+
+class BadGatewayError(PyMacaronException):
+    """A service that this one called failed; what callers get for a CallError that nobody caught."""
+
+    code = "BAD_GATEWAY"
+    status = 502
+
+
+class GatewayTimeoutError(PyMacaronException):
+    """A service that this one called did not answer in time."""
+
+    code = "GATEWAY_TIMEOUT"
+    status = 504
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Which call failed. api: name of the document. url: without the values of parameters, and without secrets."""
+
+    api: str
+    operation_id: str
+    method: str
+    url: str
+
+    def __str__(self) -> str:
+        """Return the call as ``pets.getPet (GET https://pets.test/pets/{petId})``."""
+        return f"{self.api}.{self.operation_id} ({self.method} {self.url})"
+
+
+class CallError(Exception):
+    """A call of another service failed; ``call`` says which.
+
+    The text never holds what was sent, or what came back: it goes to logs and reports.
+    """
+
+    def __init__(self, call: Call, found: str, fix: str) -> None:
+        """Take what was *found*, and what to do: *fix*, one imperative sentence."""
+        super().__init__(f"{call}: {found}. {fix}.")
+        self.call = call
+
+
+class CallConnectionError(CallError):
+    """The service could not be reached, or hung up before its answer was complete."""
+
+
+class CallTimeoutError(CallError):
+    """The service did not answer in time."""
+
+
+class UnexpectedAnswerError(CallError):
+    """An answer is not what the document says, or cannot be read."""
+
+
+class RemoteError(CallError):
+    """The service answered with an error.
+
+    status: HTTP status of the answer. code, message: what its body says in ``error`` and ``error_description``, or in
+    problem+json's ``code`` and ``detail``, "" where it does not. body: instance of the declared model where there is
+    one and the body fits it, else parsed JSON, text or bytes, None where it is empty. headers: case does not matter.
+    is_declared: the document declares the status for this operation.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        status: int,
+        *,
+        code: str,
+        message: str,
+        body: Any,
+        headers: Mapping[str, str],
+        is_declared: bool,
+    ) -> None:
+        """Take the parts of the answer; see the class."""
+        undeclared = "" if is_declared else ", which its document does not declare"
+        super().__init__(call, f"it answered {status}{undeclared}", "Read message and body of this exception")
+        self.status = status
+        self.code = code
+        self.message = message
+        self.body = body
+        self.headers = headers
+        self.is_declared = is_declared
+
+    def as_answer(self) -> PyMacaronException:
+        """Return the same error as an answer of this service: ``raise error.as_answer() from error``.
+
+        It has the status, code and message of the other one, and its Retry-After and WWW-Authenticate.
+        """
+        headers = {name: value for name, value in self.headers.items() if name.lower() in _PASSED_ON}
+        return HttpError(self.status, self.code or "REMOTE_ERROR", self.message, headers=headers)
+
+
+class CallArgumentsError(TypeError):
+    """The arguments of a call do not fit its operation: nothing was sent. ``faults`` has one text for each reason."""
+
+    def __init__(self, operation_id: str, faults: Sequence[str]) -> None:
+        """Take the *faults*, at least one."""
+        super().__init__(f"{operation_id}: {'; '.join(faults)}")
+        self.operation_id = operation_id
+        self.faults = tuple(faults)
 
 
 def add_error(name: str, code: str, status: int) -> type[PyMacaronException]:

@@ -2,5 +2,6 @@
 
 from pymacaron.codegen.generate import generate_models, write_models
 from pymacaron.codegen.load import load_models
+from pymacaron.codegen.methods import name_methods
 
-__all__ = ["generate_models", "load_models", "write_models"]
+__all__ = ["generate_models", "load_models", "name_methods", "write_models"]

@@ -1,0 +1,19 @@
+"""Calls services by their documents: ``Client("apis/pets.yaml", "https://pets.example.com").get_pet(pet_id=3)``."""
+
+from pymacaron.client.answers import Answer
+from pymacaron.client.caller import Client, ClientOptions, TypedClient
+from pymacaron.client.streams import ServerSentEvent, Stream
+from pymacaron.client.wire import HttpRequest, HttpResponse, Patience, Transport
+
+__all__ = [
+    "Answer",
+    "Client",
+    "ClientOptions",
+    "HttpRequest",
+    "HttpResponse",
+    "Patience",
+    "ServerSentEvent",
+    "Stream",
+    "Transport",
+    "TypedClient",
+]

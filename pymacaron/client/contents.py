@@ -1,0 +1,197 @@
+"""Request bodies: what a caller gives becomes bytes of a media type that the operation takes."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import IOBase
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, cast
+from urllib.parse import urlencode
+
+from pydantic import BaseModel, RootModel, ValidationError
+from pydantic_core import from_json, to_json
+from urllib3.fields import RequestField
+from urllib3.filepost import encode_multipart_formdata
+
+from pymacaron.client.expansion import to_json_value, to_text
+from pymacaron.json_types import Json, JsonObject
+from pymacaron.spec.media_types import essence_of
+from pymacaron.validation import SchemaCheck, describe, validate_json
+
+if TYPE_CHECKING:
+    from pymacaron.client.wire import Content
+    from pymacaron.spec import Body, Media, Parameter
+
+_ANY_CONTENT = "application/octet-stream"
+_URLENCODED = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A body as it is sent; content_type None where there is none."""
+
+    content: Content = None
+    content_type: str | None = None
+
+
+class BodyWriter:
+    """Writes the bodies of one operation."""
+
+    def __init__(self, body: Body, models: Mapping[str, type], schemas: Mapping[str, JsonObject]) -> None:
+        """Take the declared *body* and *models*, class name -> class."""
+        self._body = body
+        self._models = models
+        self._schemas = schemas
+        self._checks: dict[str, SchemaCheck | None] = {}
+
+    def write(self, value: object, faults: list[str]) -> Encoded:
+        """Return *value* as bytes: a model, dict or list, a text, bytes or an open file; None is no body."""
+        if value is None:
+            if self._body.is_required:
+                faults.append("body: it is missing; give it first, without a keyword")
+            return Encoded()
+        media = self._choose_media(value)
+        if media is None:
+            taken = ", ".join(media.media_type for media in self._body.media)
+            faults.append(f"body: a {type(value).__name__} is neither text, bytes nor a file, and it takes {taken}")
+            return Encoded()
+        content_type = _concrete_type(media.media_type, value)
+        if isinstance(value, bytes) or _is_file(value):
+            return Encoded(cast("Content", value), content_type)
+        if isinstance(value, str) and not media.is_json:
+            return Encoded(value.encode(), content_type)
+        if not media.is_form:
+            return Encoded(self._write_json(media, value, faults), content_type)
+        fields = from_json(self._write_json(media, value, faults))
+        pairs = [Field(name, text) for name, content in fields.items() for text in _texts(content)]
+        return write_form(pairs, content_type)
+
+    def _choose_media(self, value: object) -> Media | None:
+        """Return the first media type that suits the Python type of *value*."""
+        is_raw = isinstance(value, (bytes, str)) or _is_file(value)
+
+        def is_plain(media: Media) -> bool:
+            return not media.is_json and not media.is_form
+
+        def is_structured(media: Media) -> bool:
+            return not is_plain(media) or media.media_type == "*/*"
+
+        def is_json(media: Media) -> bool:
+            return media.is_json
+
+        wanted: list[Callable[[Media], bool]] = [is_plain, is_structured] if is_raw else [is_json, is_structured]
+        return next((media for suits in wanted for media in self._body.media if suits(media)), None)
+
+    def _write_json(self, media: Media, value: object, faults: list[str]) -> bytes:
+        model = self._models.get(media.model_name) if media.model_name else None
+        try:
+            content = to_json_value(to_plain(value))
+            data = to_json(content)
+            if model is not None and not isinstance(value, model):
+                validate_json(model, data)
+        except ValidationError as error:
+            faults.append(describe(error, "body "))
+            return b"{}"
+        except ValueError as error:
+            faults.append(f"body: {error}")
+            return b"{}"
+        check = self._find_check(media)
+        if check is not None:
+            faults += [f"body {fault}" for fault in check.find_faults(content)]
+        return data
+
+    def _find_check(self, media: Media) -> SchemaCheck | None:
+        if media.media_type not in self._checks:
+            self._checks[media.media_type] = SchemaCheck.build(media.schema, self._schemas, direction="request")
+        return self._checks[media.media_type]
+
+
+def to_plain(value: object) -> object:
+    """Return *value* with each model in it, also inside lists and dicts, as a dict of what was set in it."""
+    if isinstance(value, RootModel):
+        return to_plain(value.root)
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    if isinstance(value, (list, tuple)):
+        return [to_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: to_plain(item) for key, item in value.items()}
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a form. file_name: only of files. content_type: of its own, None where it is plain text."""
+
+    name: str
+    content: str | bytes
+    file_name: str | None = None
+    content_type: str | None = None
+
+
+def write_form(fields: Sequence[Field], content_type: str) -> Encoded:
+    """Return *fields* as a form of either kind."""
+    if essence_of(content_type) == _URLENCODED:
+        return Encoded(urlencode([(field.name, field.content) for field in fields]).encode(), content_type)
+    parts = []
+    for field in fields:
+        part = RequestField(field.name, field.content, filename=field.file_name)
+        part.make_multipart(content_type=field.content_type)
+        parts.append(part)
+    content, written_type = encode_multipart_formdata(parts)
+    return Encoded(content, written_type)
+
+
+def read_fields(parameter: Parameter, value: object, content_type: str | None) -> Iterator[Field]:
+    """Yield the form fields that *value* becomes; content_type: what the document says of each, if it does.
+
+    A file is bytes, an open file, or (name, content) or (name, content, content type).
+    Raises: ValueError: it cannot be written, or is no file where one is due.
+    """
+    if parameter.is_file:
+        for file in value if isinstance(value, list) else [value]:
+            yield _read_file(parameter.name, file, content_type)
+        return
+    plain = to_json_value(to_plain(value))
+    for text in _texts(plain):
+        yield Field(parameter.name, text, content_type=content_type)
+
+
+def _read_file(name: str, file: object, content_type: str | None) -> Field:
+    file_name = None
+    if isinstance(file, tuple):
+        file_name, file, *rest = file
+        content_type = str(rest[0]) if rest else content_type
+    if _is_file(file):
+        file_name = file_name or Path(str(getattr(file, "name", name))).name
+        file = cast("IO[bytes]", file).read()
+    if not isinstance(file, (bytes, str)):
+        raise ValueError("give a file: bytes, a file opened with open(…, 'rb'), or a tuple of its name and content")  # noqa: TRY004 - collected with the other faults
+    file_name = file_name or name
+    guessed = mimetypes.guess_type(file_name)[0] or _ANY_CONTENT
+    return Field(name, file, file_name, content_type if content_type and "*" not in content_type else guessed)
+
+
+def _texts(value: Json) -> list[str]:
+    """Return a field's value as texts: one for each item of a list; what has a structure as JSON."""
+    items = value if isinstance(value, list) else [value]
+    return [to_json(item).decode() if isinstance(item, (list, dict)) else to_text(item) for item in items]
+
+
+def _concrete_type(media_type: str, value: object) -> str:
+    if "*" not in media_type:
+        return media_type
+    name = str(getattr(value, "name", ""))
+    guessed = mimetypes.guess_type(name)[0] if name else None
+    if guessed:
+        return guessed
+    if isinstance(value, str):
+        return "text/plain; charset=utf-8"
+    is_raw = isinstance(value, bytes) or _is_file(value)
+    return _ANY_CONTENT if is_raw else "application/json"
+
+
+def _is_file(value: object) -> bool:
+    return isinstance(value, IOBase) or (hasattr(value, "read") and not isinstance(value, BaseModel))
