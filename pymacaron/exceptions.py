@@ -3,6 +3,7 @@
 Exception
 ├── StartupError              the service, document or configuration is at fault: refused at start, exit code 2
 │   ├── SpecError             an OpenAPI document breaks a rule
+│   │   └── UnreadableSpecError   it cannot be read at all, or is neither YAML nor JSON
 │   ├── ConfigError           pym-config.yaml or the environment
 │   ├── HandlerError          a handler is missing or does not fit its operation
 │   └── TargetError           a server that should answer does not
@@ -46,12 +47,23 @@ class Finding:
     """One fault of a document, a configuration or a handler.
 
     where: file with line and JSON pointer, option name, or operation; ``pets.yaml:12#/paths/~1pets/get``.
-    found: what stands there. fix: what to do, one imperative sentence.
+    found: what stands there. fix: what to do, one imperative sentence. file, line (from 1), pointer: the parts of
+    *where*, if that is a place in a file; else empty and None.
     """
 
     where: str
     found: str
     fix: str
+    file: str = ""
+    line: int | None = None
+    pointer: str = ""
+
+    @classmethod
+    def at(cls, file: str, line: int | None, pointer: str | None, *, found: str, fix: str) -> Finding:
+        """Return the finding at a place: ``pets.yaml:12#/paths``; without the line or pointer that is None."""
+        where = file if line is None else f"{file}:{line}"
+        where = where if pointer is None else f"{where}#{pointer}"
+        return cls(where, found, fix, file, line, pointer or "")
 
     def __str__(self) -> str:
         """Return the finding as one line."""
@@ -69,6 +81,10 @@ class StartupError(Exception):
 
 class SpecError(StartupError):
     """An OpenAPI document is broken."""
+
+
+class UnreadableSpecError(SpecError):
+    """What should be an OpenAPI document cannot be read, or is neither YAML nor JSON."""
 
 
 class ConfigError(StartupError):

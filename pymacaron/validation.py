@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, Literal
 
-from jsonschema_rs import Draft202012Validator
+from jsonschema_rs import Draft202012Validator, Registry
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
 from pymacaron.json_types import Json, JsonObject
+from pymacaron.spec import RESOURCES_KEY, find_resources
 
 Direction = Literal["request", "response"]
 _NOT_INTEGER = frozenset({"int_type", "int_from_float"})
@@ -36,7 +37,8 @@ class SchemaCheck:
         """Take the *schema*; its references lead into *schemas*."""
         document = {"allOf": [schema], "components": {"schemas": dict(schemas)}}
         document = _without_foreign(document, _FOREIGN[direction])
-        self._validator = Draft202012Validator(document, validate_formats=False)
+        registry = Registry(list(find_resources(document).items()))
+        self._validator = Draft202012Validator(document, validate_formats=False, registry=registry, offline=True)
 
     @classmethod
     def build(
@@ -75,7 +77,7 @@ def _without_foreign(schema: Json, mark: str) -> Json:
 
 def _is_beyond_models(schema: JsonObject, schemas: Mapping[str, JsonObject]) -> bool:
     seen: set[str] = set()
-    return any(not _BEYOND_MODELS.isdisjoint(part) for part in _walk(schema, schemas, seen))
+    return any(RESOURCES_KEY in part or not _BEYOND_MODELS.isdisjoint(part) for part in _walk(schema, schemas, seen))
 
 
 def _walk(schema: Json, schemas: Mapping[str, JsonObject], seen: set[str]) -> Iterator[JsonObject]:

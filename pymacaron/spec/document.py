@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pymacaron.exceptions import Finding, SpecError
+from pymacaron.exceptions import Finding, SpecError, UnreadableSpecError
 from pymacaron.spec.build import build_api
 from pymacaron.spec.bundle import FILES_KEY, Bundle, Fault
+from pymacaron.spec.files import FileFinder
 from pymacaron.spec.gather import gather_parts
 from pymacaron.spec.grammar import PATH_ITEMS_KEY
 from pymacaron.spec.load import SourceText, is_url, parse_data, read_source
@@ -19,14 +21,16 @@ from pymacaron.spec.shape import check_shape
 from pymacaron.spec.upgrade import find_dialect, upgrade
 
 
-def load_spec(source: str | Path, *, name: str | None = None) -> Api:
+def load_spec(source: str | Path, *, name: str | None = None, remote_ref_hosts: Collection[str] = ()) -> Api:
     """Read an OpenAPI document (Swagger 2.0, OpenAPI 3.0 to 3.2) from a file or an http(s) URL, YAML or JSON.
 
     name: what the Api is called; by default the file's name without its ending. A document in a file may refer to
-    other files by relative path. Raises SpecError with every finding: ``file:line#/pointer``.
+    files in its folder and in the one above, with all that is in them; a document from a URL to others of its host.
+    remote_ref_hosts: further hosts that references may lead to, ``example.com`` or ``example.com:8080``.
+    Raises SpecError with every finding: ``file:line#/pointer``; UnreadableSpecError if there is nothing to judge.
     """
-    folder = None if is_url(source) else Path(source).parent
-    return _read_api(read_source(source), name or _stem(str(source)), folder)
+    finder = FileFinder(str(source), frozenset(remote_ref_hosts))
+    return _read_api(read_source(source), name or _stem(str(source)), finder)
 
 
 def parse_spec(text: str, *, source: str = "document", name: str | None = None) -> Api:
@@ -34,28 +38,22 @@ def parse_spec(text: str, *, source: str = "document", name: str | None = None) 
 
     Raises SpecError with every finding. References to other files are refused.
     """
-    return _read_api(SourceText(source, text), name or _stem(source), None)
+    return _read_api(SourceText(source, text), name or _stem(source), FileFinder())
 
 
-def _read_api(text: SourceText, name: str, folder: Path | None) -> Api:
-    data, faults = parse_data(text)
-    findings = [
-        Finding(f"{text.source}:{fault.line}" if fault.line else text.source, fault.found, fault.fix)
-        for fault in faults
-    ]
-    if not isinstance(data, dict):
-        what = "it is empty" if data is None else "it holds no object"
-        raise SpecError(findings or Finding(text.source, what, "Write an OpenAPI document"))
-    for key in (FILES_KEY, PATH_ITEMS_KEY):
-        data.pop(key, None)
-    bundle = Bundle(text, data, folder)
-    dialect = find_dialect(data)
+def _read_api(text: SourceText, name: str, finder: FileFinder) -> Api:
+    bundle = _read_bundle(text, finder)
+    dialect = find_dialect(bundle.root)
     if isinstance(dialect, Fault):
-        raise SpecError([*findings, bundle.finding(dialect)])
+        raise SpecError([*bundle.findings, bundle.finding(dialect)])
+    if dialect.has_addresses:
+        bundle.open_addresses()
     shape = check_shape(bundle, dialect.rules, dialect.folders)
+    shape.wholes.copy_files()
     # Faults are placed before the tree changes under them.
-    findings += [bundle.finding(fault) for fault in shape.faults]
+    findings = [bundle.finding(fault) for fault in (*shape.faults, *shape.wholes.check())]
     findings += [bundle.finding(fault) for fault in gather_parts(bundle, shape.references, dialect.folders)]
+    shape.wholes.put_stubs()
     upgraded = upgrade(bundle.root, dialect)
     findings += [bundle.finding(fault) for fault in upgraded.faults]
     bundle.moves.append(upgraded.moves)
@@ -68,13 +66,25 @@ def _read_api(text: SourceText, name: str, folder: Path | None) -> Api:
     return build_api(bundle, document, name, model_names=model_names, is_closed=dialect.is_closed)
 
 
+def _read_bundle(text: SourceText, finder: FileFinder) -> Bundle:
+    data, faults = parse_data(text)
+    findings = [Finding.at(text.source, fault.line, None, found=fault.found, fix=fault.fix) for fault in faults]
+    if data is None:
+        empty = Finding(text.source, "it is empty", "Write an OpenAPI document", file=text.source)
+        raise UnreadableSpecError(findings or empty)
+    if not isinstance(data, dict):
+        findings.append(Finding(text.source, "it holds no object", "Write an OpenAPI document", file=text.source))
+        raise SpecError(findings)
+    for key in (FILES_KEY, PATH_ITEMS_KEY):
+        data.pop(key, None)
+    return Bundle(text, data, finder, findings=findings)
+
+
 def _sort(findings: list[Finding]) -> list[Finding]:
     """Return *findings* once each, in the order of the text."""
 
     def order(finding: Finding) -> tuple[str, int, str]:
-        file, _, _ = finding.where.partition("#")
-        stem, _, line = file.rpartition(":")
-        return (stem, int(line), finding.where) if line.isdecimal() else (file, 0, finding.where)
+        return (finding.file or finding.where, finding.line or 0, finding.where)
 
     return sorted(dict.fromkeys(findings), key=order)
 

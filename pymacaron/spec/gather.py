@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from pymacaron.json_types import JsonObject
+from pymacaron.json_types import Json, JsonObject
 from pymacaron.spec.bundle import FILES_KEY, Bundle, Fault
 from pymacaron.spec.naming import unique_name
 from pymacaron.spec.pointers import MISSING, follow_pointer, join_pointer, split_pointer
@@ -42,7 +42,8 @@ def gather_parts(
         else:
             identity = (reference.kind, reference.target)
             if identity not in names:
-                names[identity] = _place_part(bundle, folder, reference.target, moves)
+                node = reference.stub or follow_pointer(bundle.root, reference.target)
+                names[identity] = _place_part(bundle, folder, (reference.target, node), moves)
             place = names[identity]
         reference.holder[reference.key] = _write_reference(place)
     _share_path_items(bundle, names)
@@ -51,13 +52,14 @@ def gather_parts(
     return faults
 
 
-def _place_part(bundle: Bundle, folder: tuple[str, ...], target: str, moves: dict[str, str]) -> str:
-    """Put the part at *target* into *folder* under a name made of its pointer; return its new pointer."""
+def _place_part(bundle: Bundle, folder: tuple[str, ...], part: tuple[str, Json], moves: dict[str, str]) -> str:
+    """Put *part*, which has a pointer, into *folder* under a name made of that; return its new pointer."""
+    target, node = part
     parent: JsonObject = bundle.root
     for token in folder:
         parent = parent.setdefault(token, {})
     name = unique_name(_describe_part(target), parent)
-    parent[name] = follow_pointer(bundle.root, target)
+    parent[name] = node
     pointer = join_pointer("", *folder, name)
     moves[pointer] = target
     return pointer
@@ -82,7 +84,9 @@ def _describe_part(target: str) -> str:
     if tokens[:1] == [FILES_KEY]:
         stem = re.sub(r"\.\w+$", "", tokens[1].rpartition("/")[2])
         tokens = tokens[2:] or [stem]
-    words = [re.sub(r"[^A-Za-z0-9]+", "_", token).strip("_") for token in tokens if token not in _NOISE]
+    words = [
+        re.sub(r"[^A-Za-z0-9]+", "_", token).strip("_") for token in tokens if [token] == tokens or token not in _NOISE
+    ]
     return "_".join(filter(None, words)) or "Part"
 
 

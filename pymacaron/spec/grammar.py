@@ -40,6 +40,7 @@ schema: type=type properties={schema} patternProperties={schema} additionalPrope
  minProperties=count maxProperties=count minContains=count maxContains=count uniqueItems=boolean nullable=boolean
  readOnly=boolean writeOnly=boolean deprecated=boolean discriminator=discriminator externalDocs=external-docs
  xml=any x-nullable=boolean x-mandatory=boolean contentMediaType=text contentEncoding=text
+ x-pymacaron-resources=reserved
 discriminator: propertyName!=text mapping={text} defaultMapping=text
 external-docs: url!=text description=text
 contact: name=text url=text email=text
@@ -172,12 +173,13 @@ def _is_type(node: Json) -> bool:
 # Leaf -> (test, what it must be).
 LEAVES: Final[Mapping[str, tuple[Callable[[Json], bool], str]]] = {
     "any": (lambda _node: True, "anything"),
+    "reserved": (lambda _node: False, "nothing (the name is pymacaron's own)"),
     "text": (lambda node: isinstance(node, str), "text"),
     "label": (lambda node: not isinstance(node, (dict, list)), "text"),
     "boolean": (lambda node: isinstance(node, bool), "true or false"),
     "number": (_is_number, "a number"),
     "number-or-boolean": (lambda node: isinstance(node, (bool, int, float)), "a number or a boolean"),
-    "count": (lambda node: isinstance(node, int) and not isinstance(node, bool) and node >= 0, "a count, 0 or more"),
+    "count": (lambda node: _is_number(node) and node >= 0 and node == int(node), "a count, 0 or more"),
     "type": (_is_type, f"one of {', '.join(SCHEMA_TYPES)}"),
     "type-or-file": (lambda node: node == "file" or _is_type(node), f"one of {', '.join(SCHEMA_TYPES)}, file"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -10,12 +11,15 @@ from urllib.parse import urlsplit
 
 import requests
 
-from pymacaron.exceptions import Finding, SpecError
+from pymacaron.exceptions import Finding, UnreadableSpecError
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.spec.yaml_text import MAX_DEPTH, TextFault, YamlError, YamlText, read_yaml, resolve_scalar
 
 _TIMEOUT_S = 30
 _HTTP_OK = 200
+_CHUNK_BYTES = 256 * 1024
+# No document needs more; Twilio's largest has 2 MiB.
+MAX_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +36,58 @@ def is_url(source: str | Path) -> bool:
 
 
 def read_source(source: str | Path) -> SourceText:
-    """Read a file or an http(s) URL, in UTF-8 or UTF-16. Raises SpecError if that fails."""
-    content = _download(str(source)) if is_url(source) else _read_file(Path(source))
+    """Read a file or an http(s) URL, in UTF-8 or UTF-16. Raises UnreadableSpecError if that fails."""
+    return download(str(source), most_bytes=MAX_BYTES) if is_url(source) else read_file(Path(source))
+
+
+def read_file(path: Path, *, most_bytes: int = MAX_BYTES) -> SourceText:
+    """Read a file of at most *most_bytes*. Raises UnreadableSpecError if that fails."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(most_bytes + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise _unreadable(
+            path, f"this file cannot be read ({reason})", "Give the path of an OpenAPI document"
+        ) from error
+    return _decode(str(path), content, most_bytes)
+
+
+def download(url: str, *, most_bytes: int, may_redirect: bool = True) -> SourceText:
+    """Read a URL within `_TIMEOUT_S` and *most_bytes*. Raises UnreadableSpecError if that fails."""
+    until = time.monotonic() + _TIMEOUT_S
+    content = b""
+    try:
+        with requests.get(url, timeout=_TIMEOUT_S, allow_redirects=may_redirect, stream=True) as response:
+            if response.status_code != _HTTP_OK:
+                found = f"the server answered {response.status_code}"
+                raise _unreadable(url, found, "Give the address of an OpenAPI document")
+            for chunk in response.iter_content(_CHUNK_BYTES):
+                content += chunk
+                if len(content) > most_bytes:
+                    break
+                if time.monotonic() > until:
+                    raise requests.Timeout
+    except requests.RequestException as error:
+        found = f"nothing could be fetched ({type(error).__name__})"
+        raise _unreadable(url, found, "Check the address and the server") from error
+    return _decode(url, content, most_bytes)
+
+
+def _decode(source: str, content: bytes, most_bytes: int) -> SourceText:
+    if len(content) > most_bytes:
+        raise _unreadable(source, f"it is larger than {most_bytes} bytes", "Split it into several documents")
     encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     try:
-        return SourceText(str(source), content.decode(encoding))
+        return SourceText(source, content.decode(encoding))
     except UnicodeDecodeError as error:
         name = encoding.removesuffix("-sig").upper()
-        raise SpecError(
-            Finding(str(source), f"byte {error.start} and what follows is no {name}", "Save the file as UTF-8")
-        ) from error
+        found = f"byte {error.start} and what follows is no {name}"
+        raise _unreadable(source, found, "Save the file as UTF-8") from error
+
+
+def _unreadable(source: str | Path, found: str, fix: str) -> UnreadableSpecError:
+    return UnreadableSpecError(Finding(str(source), found, fix, file=str(source)))
 
 
 def parse_data(source_text: SourceText) -> tuple[Json, list[TextFault]]:
@@ -55,30 +101,6 @@ def parse_data(source_text: SourceText) -> tuple[Json, list[TextFault]]:
         fault = TextFault(None, "", f"nesting is deeper than {MAX_DEPTH} levels", "Move inner parts to components")
         return None, [fault]
     return result.data, result.faults
-
-
-def _read_file(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SpecError(
-            Finding(str(path), f"this file cannot be read ({reason})", "Give the path of an OpenAPI document")
-        ) from error
-
-
-def _download(url: str) -> bytes:
-    try:
-        response = requests.get(url, timeout=_TIMEOUT_S)
-    except requests.RequestException as error:
-        raise SpecError(
-            Finding(url, f"nothing could be fetched ({type(error).__name__})", "Check the address and the server")
-        ) from error
-    if response.status_code != _HTTP_OK:
-        raise SpecError(
-            Finding(url, f"the server answered {response.status_code}", "Give the address of an OpenAPI document")
-        )
-    return response.content
 
 
 def _looks_like_json(source_text: SourceText) -> bool:

@@ -168,7 +168,8 @@ class Api:
     document: upgraded to OpenAPI 3.1's shape, all in one, its schemas under their class names; nobody may change it.
     model_names: name of a schema as written -> class name. schemas: every named schema by its class name, the
     document's own (``components/schemas``) and those that inline bodies and parameters got a name for; what the
-    generated models are made from. base_path: path of the first server, ``""`` or ``/v1``.
+    generated models are made from; `pymacaron.spec.resources` tells of stubs among them. base_path: path of the first
+    server, ``""`` or ``/v1``.
     """
 
     name: str

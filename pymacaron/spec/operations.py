@@ -37,7 +37,7 @@ class WrittenOperation:
 
 def dereference(document: JsonObject, node: Json, pointer: str) -> Located:
     """Return what *node* is or refers to."""
-    while isinstance(node, dict) and "$ref" in node:
+    while isinstance(node, dict) and str(node.get("$ref")).startswith("#"):
         pointer = pointer_of_fragment(node["$ref"][1:])
         node = follow_pointer(document, pointer)
     return Located(node, pointer)

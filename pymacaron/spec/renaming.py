@@ -29,8 +29,8 @@ def rename_schemas(document: JsonObject) -> tuple[JsonObject, dict[str, str], di
 
 def referred_name(ref: str) -> str | None:
     """Return the name in ``#/components/schemas/<name>``; None for references to something else."""
-    tokens = split_pointer(pointer_of_fragment(ref[1:]))
-    return tokens[2] if tokens[:2] == ["components", "schemas"] else None
+    tokens = split_pointer(pointer_of_fragment(ref.removeprefix("#")))
+    return tokens[2] if ref.startswith("#") and tokens[:2] == ["components", "schemas"] else None
 
 
 def _rename_references(names: Mapping[str, str], kind: str, node: JsonObject) -> Json:

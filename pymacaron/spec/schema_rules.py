@@ -23,7 +23,7 @@ def check_schema(schema: JsonObject, pointer: str) -> Iterator[Fault]:
     """Yield the faults of one schema; its inner schemas are not looked at."""
     for name in {name for name in schema.get("required", ()) if schema["required"].count(name) > 1}:
         yield Fault(join_pointer(pointer, "required"), f"{name} stands in required twice", "Remove one of them")
-    for keyword in ("enum", "allOf", "anyOf", "oneOf"):
+    for keyword in ("allOf", "anyOf", "oneOf"):
         if schema.get(keyword) == []:
             yield Fault(join_pointer(pointer, keyword), f"{keyword} is empty", "Add an entry or remove it")
     for lower, upper in _BOUNDS:

@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.spec.bundle import BadReferenceError, Bundle, Fault
 from pymacaron.spec.grammar import LEAVES, ObjectRule
 from pymacaron.spec.pointers import follow_pointer, join_pointer, split_pointer
+from pymacaron.spec.whole import WholeSchemas
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A resolved reference: ``holder[key]`` names the *kind* of object that stands at *target*."""
+    """A resolved reference: ``holder[key]`` names the *kind* of object that stands at *target*.
+
+    stub: stands for a target that is kept whole.
+    """
 
     holder: JsonObject
     key: str
     pointer: str
     kind: str
     target: str
+    stub: JsonObject | None = None
 
 
 @dataclass(slots=True)
 class Shape:
-    """What the check of a document found: its faults, and its references for the next step."""
+    """What the check of a document found: its faults, and for the next step its references and what is kept whole."""
 
+    wholes: WholeSchemas
     faults: list[Fault] = field(default_factory=list)
     references: list[Reference] = field(default_factory=list)
 
@@ -35,6 +41,7 @@ def check_shape(bundle: Bundle, rules: Mapping[str, ObjectRule], folders: Mappin
     """Check the whole tree; what is of the wrong type is taken out of it, so that later steps need not look again."""
     walk = _Walk(bundle, rules, folders)
     walk.run()
+    walk.shape.faults += walk.shape.wholes.faults
     return walk.shape
 
 
@@ -51,6 +58,10 @@ class _Step:
     def node(self) -> Json:
         return self.holder[self.key]  # type: ignore[index]  # key fits holder
 
+    def replace(self, node: Json) -> None:
+        """Put *node* in place of what stands there."""
+        self.holder[self.key] = node  # type: ignore[index]  # key fits holder
+
     def remove(self) -> None:
         """Take the node away; in lists something empty takes its place, so that the others keep theirs."""
         if isinstance(self.holder, dict):
@@ -63,7 +74,7 @@ class _Walk:
     """Visits nodes one after the other, without recursion, each once for every kind that it must be."""
 
     def __init__(self, bundle: Bundle, rules: Mapping[str, ObjectRule], folders: Mapping[str, tuple[str, ...]]) -> None:
-        self.shape = Shape()
+        self.shape = Shape(WholeSchemas(bundle))
         self._bundle = bundle
         self._rules = rules
         self._folders = folders
@@ -94,7 +105,9 @@ class _Walk:
         if not is_right(step.node):
             self._refuse(step, phrase)
         elif step.shape == "label" and not isinstance(step.node, str):
-            step.holder[step.key] = "" if step.node is None else str(step.node)  # type: ignore[index]  # key fits
+            step.replace("" if step.node is None else str(step.node))
+        elif step.shape == "count":
+            step.replace(int(step.node))
 
     def _visit_list(self, step: _Step) -> None:
         if not isinstance(step.node, list):
@@ -123,13 +136,12 @@ class _Walk:
         if (kind, step.pointer) in self._seen:
             return
         self._seen.add((kind, step.pointer))
+        if kind == "schema" and self.shape.wholes.is_needed(node):
+            self.shape.wholes.keep(step.holder, step.key, step.pointer)
+            return
         is_reference = "$ref" in node and kind in self._folders
-        if is_reference:
+        if "$ref" in node:
             self._visit_reference(kind, node, step.pointer)
-        elif "$ref" in node:
-            place = join_pointer(step.pointer, "$ref")
-            self._fault(place, f"no $ref can stand in {_with_article(kind)}", "Write out what it leads to")
-            del node["$ref"]
         rule = self._rules[kind]
         for key in rule.required:
             if key not in node and not is_reference:
@@ -144,20 +156,32 @@ class _Walk:
     def _visit_reference(self, kind: str, node: JsonObject, pointer: str) -> None:
         ref = node["$ref"]
         place = join_pointer(pointer, "$ref")
+        if kind not in self._folders:
+            self._fault(place, f"no $ref can stand in {_with_article(kind)}", "Write out what it leads to")
+            del node["$ref"]
+            return
         if not isinstance(ref, str):
             self._fault(place, f"{_describe(ref)} stands where the text of a $ref must stand", "Write text like '#/…'")
             del node["$ref"]
             return
         try:
-            target, target_node = self._bundle.resolve(ref, pointer)
+            target, target_node = self._bundle.resolve(ref, pointer, kind)
             self._check_target(kind, ref, target, target_node)
         except BadReferenceError as error:
             self._fault(place, error.found, self._suggest(kind, ref) or error.fix)
             del node["$ref"]
             return
-        self.shape.references.append(Reference(node, "$ref", place, kind, target))
-        if (kind, target) not in self._seen:
-            self._steps.append(_Step(kind, {"": target_node}, "", target))
+        self._add_reference(Reference(node, "$ref", place, kind, target), target_node)
+
+    def _add_reference(self, reference: Reference, node: Json) -> None:
+        """Remember *reference*, whose target is *node*, and look at that, unless it is kept whole."""
+        kind, target = reference.kind, reference.target
+        is_whole = self._bundle.split_place(target)[0] in self._bundle.standards
+        if kind == "schema" and (is_whole or self.shape.wholes.is_needed(node)):
+            reference = replace(reference, stub=self.shape.wholes.make_stub(target))
+        elif (kind, target) not in self._seen:
+            self._steps.append(_Step(kind, {"": node}, "", target))
+        self.shape.references.append(reference)
 
     def _check_target(self, kind: str, ref: str, target: str, node: Json) -> None:
         """Raise BadReferenceError if what *ref* leads to is visibly no *kind*."""
@@ -196,7 +220,7 @@ class _Walk:
         prefix = "#" + join_pointer("", *self._folders[kind])
         names = [join_pointer(prefix, name) for name in self._folder(kind)]
         close = difflib.get_close_matches(ref, names, n=1, cutoff=0.8)
-        return f"Define it, or write '{close[0]}' if you meant that" if close else None
+        return f"Define it, or write '{close[0]}' if you meant that" if close and close[0] != ref else None
 
     def _visit_mapped_names(self, node: JsonObject, pointer: str) -> None:
         """Values of a discriminator's mapping are references or names of schemas."""
@@ -215,8 +239,7 @@ class _Walk:
             except BadReferenceError:
                 self._fault(place, f"{name!r} names no schema", "Write the name of a schema or a $ref to it")
                 continue
-            self.shape.references.append(Reference(mapping, value, place, "schema", target))
-            self._steps.append(_Step("schema", {"": target_node}, "", target))
+            self._add_reference(Reference(mapping, value, place, "schema", target), target_node)
 
     def _refuse(self, step: _Step, phrase: str) -> None:
         """Report that the node is not what *phrase* says, and take it away."""

@@ -26,7 +26,13 @@ class Dialect:
         """Tell whether bodies with properties that the document does not name are refused: Swagger 2.0's way here."""
         return self.version == "2.0"
 
+    @property
+    def has_addresses(self) -> bool:
+        """Tell whether schemas may be named by ``$id`` and ``$anchor``."""
+        return self.version not in ("2.0", "3.0")
 
+
+_ADDRESSES = {"$id", "$anchor", "$schema", "$defs"}
 DIALECTS = {
     "2.0": Dialect("2.0", SWAGGER_2, FOLDERS_2),
     "3.0": Dialect("3.0", OPENAPI_3_0, FOLDERS_3),
@@ -69,7 +75,9 @@ def upgrade(root: JsonObject, dialect: Dialect) -> Upgraded:
 
 def _upgrade_object(kind: str, node: JsonObject, *, is_older: bool) -> Json:
     if kind == "schema":
-        return upgrade_schema(node, is_older=is_older)
+        schema = upgrade_schema(node, is_older=is_older)
+        # References lead to components by now; an $id would change what they are relative to.
+        return schema if is_older else {key: value for key, value in schema.items() if key not in _ADDRESSES}
     if kind == "parameter" and node.get("x-mandatory") is True:
         return node | {"required": True}
     return node

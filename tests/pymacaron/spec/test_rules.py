@@ -208,9 +208,9 @@ def test_good_document(parse: Callable[[str], Api]) -> None:
         ),
         pytest.param(
             'pattern: "^a"',
-            "enum: []",
-            "25#/components/schemas/Pet/properties/name/enum: enum is empty. Add an entry or remove it.",
-            id="empty enum",
+            "allOf: []",
+            "25#/components/schemas/Pet/properties/name/allOf: allOf is empty. Add an entry or remove it.",
+            id="empty allOf",
         ),
         pytest.param(
             'pattern: "^a"',

@@ -147,7 +147,7 @@ SCHEMA_PLACE = "api.yaml:13#/paths/~1pets/get/responses/200/content/application~
         ),
         pytest.param(
             "'#Pet'",
-            "$ref '#Pet' names an anchor. Refer to the part by a JSON pointer, #/….",
+            "$ref '#Pet' names an anchor that is nowhere. Define it, or refer to the part by a JSON pointer, #/….",
             id="anchor",
         ),
         pytest.param(
@@ -167,17 +167,20 @@ SCHEMA_PLACE = "api.yaml:13#/paths/~1pets/get/responses/200/content/application~
         ),
         pytest.param(
             "'https://example.com/pet.yaml'",
-            "$ref 'https://example.com/pet.yaml' leaves this folder. Copy the part into the document.",
+            "$ref 'https://example.com/pet.yaml' cannot be used: references to the host example.com are not allowed."
+            " Copy the part into the document, or allow the host: remote_ref_hosts: [example.com] in pym-config.yaml,"
+            " --allow-host example.com of pymacaron check.",
             id="another server",
         ),
         pytest.param(
             "'/etc/passwd#/x'",
-            "$ref '/etc/passwd#/x' leaves this folder. Copy the part into the document.",
+            "$ref '/etc/passwd#/x' cannot be used: it names another file, which only a document in a file can do."
+            " Copy the part into the document.",
             id="absolute path",
         ),
         pytest.param(
             "'pet.yaml'",
-            "$ref 'pet.yaml' names another file, which only a document in a file can do."
+            "$ref 'pet.yaml' cannot be used: it names another file, which only a document in a file can do."
             " Copy the part into the document.",
             id="file, document in memory",
         ),
