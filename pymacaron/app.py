@@ -25,7 +25,7 @@ from pymacaron.exceptions import ConfigError, Finding, HandlerError, SpecError, 
 from pymacaron.log import setup_logging
 from pymacaron.pool import apipool
 from pymacaron.request_events import watch_requests
-from pymacaron.routing import bind_api
+from pymacaron.routing import bind_api, keep_encoded_slashes
 from pymacaron.server import ServerOptions, find_port, run
 from pymacaron.service import ErrorCallback, ErrorReporter, SecurityResolver, Service
 from pymacaron.spec import load_spec
@@ -168,6 +168,7 @@ class API:
         self.app.secret_key = self.app.secret_key or secrets.token_bytes(24)
         if self.app.config["MAX_CONTENT_LENGTH"] is None:
             self.app.config["MAX_CONTENT_LENGTH"] = self.service.config.max_body_bytes
+        keep_encoded_slashes(self.app)
         watch_requests(self.service)
         answer_errors(self.service)
         findings: list[Finding] = []

@@ -75,6 +75,7 @@ class PymConfig(BaseModel):
     validation_status: Annotated[int, Field(ge=400, le=499)] = 400
     response_validation: Annotated[str, AfterValidator(_check_mode)] | None = None
     error_format: Literal["pymacaron", "problem"] = "pymacaron"
+    unknown_parameters: Literal["ignore", "refuse"] = "ignore"
     use_base_path: bool = False
     cors_origins: list[str] = []
     compress: bool = True

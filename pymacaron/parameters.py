@@ -1,181 +1,234 @@
-"""The text of a request (path, query, headers, cookies, form fields) becomes JSON values by the document's schemas.
+"""The parameters of a request (path, query, headers, cookies) become JSON values by the document's schemas.
 
-Source: OpenAPI 3.1, "Parameter Object", style values; RFC 8259 for what a number is.
+Source: OpenAPI 3.2, "Parameter Object", style values; RFC 6570 for what is percent-encoded.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, unquote_plus
 
 from pydantic_core import from_json
 
 from pymacaron.json_types import Json, JsonObject
+from pymacaron.raw_path import RawPath
+from pymacaron.shapes import Entry, assemble, parse_items, parse_scalar, read_shape
+from pymacaron.validation import SchemaCheck
 
 if TYPE_CHECKING:
     from flask import Request
 
     from pymacaron.spec import Parameter
 
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,4000})\Z")
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,400})(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,4})?\Z")
-_SEPARATORS = {"form": ",", "simple": ",", "label": ",", "matrix": ",", "spaceDelimited": " ", "pipeDelimited": "|"}
-_LITERALS = {"true": True, "false": False}
+Decode = Callable[[str], str]
+Pairs = list[tuple[str, str]]
+# In a query a separator that stands for itself may come percent-encoded where a URL has no other way to write it.
+_SEPARATORS = {"spaceDelimited": re.compile(r"%20|\+| "), "pipeDelimited": re.compile(r"%7[Cc]|\|")}
+_COMMA = re.compile(",")
+_ENCODED_COMMA = re.compile("%2[Cc]")
+_HEADER_COMMA = re.compile(r"[ \t]*,[ \t]*")
+_BRACKETS = re.compile(r"\[([^\]]*)\]")
+_EMPTY: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What a text may stand for: JSON types, the shape of array items, the shapes of object properties."""
-
-    types: frozenset[str]
-    items: Shape | None
-    properties: Mapping[str, Shape]
-
-
-_ANY_TEXT = Shape(frozenset({"string"}), None, {})
-
-
-def read_shape(schema: JsonObject, schemas: Mapping[str, JsonObject], depth: int = 0) -> Shape:
-    """Return the shape of *schema*; ``$ref`` is looked up in *schemas* by its last part.
-
-    A schema without any type (``{}``) stands for text.
-    """
-    if depth > 8:  # noqa: PLR2004 - a text has no more levels; also ends recursive schemas
-        return _ANY_TEXT
-    types: set[str] = set()
-    items: Shape | None = None
-    properties: dict[str, Shape] = {}
-    for part in _parts(schema, schemas):
-        declared = part.get("type", [])
-        types.update([declared] if isinstance(declared, str) else declared)
-        values = [*part.get("enum", []), *([part["const"]] if "const" in part else [])]
-        if not declared:
-            types.update(_json_type(value) for value in values)
-        if isinstance(part.get("items"), dict):
-            items = read_shape(part["items"], schemas, depth + 1)
-        for name, value in part.get("properties", {}).items():
-            properties[name] = read_shape(value, schemas, depth + 1)
-    return Shape(frozenset(types) or frozenset({"string"}), items, properties)
-
-
-def _parts(schema: JsonObject, schemas: Mapping[str, JsonObject], seen: tuple[str, ...] = ()) -> list[JsonObject]:
-    """Return *schema* and everything that it is composed of."""
-    parts = [schema]
-    reference = schema.get("$ref")
-    if isinstance(reference, str) and reference not in seen:
-        target = schemas.get(reference.rsplit("/", 1)[-1])
-        if target is not None:
-            parts += _parts(target, schemas, (*seen, reference))
-    for keyword in ("allOf", "anyOf", "oneOf"):
-        for inner in schema.get(keyword, []):
-            if isinstance(inner, dict):
-                parts += _parts(inner, schemas, seen)
-    return parts
-
-
-def _json_type(value: Json) -> str:
-    names = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null"}
-    return names.get(type(value), "string")
-
-
-def parse_scalar(text: str, types: frozenset[str]) -> Json:
-    """Return *text* as the first of *types* that it spells: integer, number, boolean, null, string.
-
-    Text that spells none of them is returned as it is; the schema then refuses it.
-    """
-    if "integer" in types and _INTEGER.match(text):
-        return int(text)
-    if "number" in types and _NUMBER.match(text):
-        number = float(text)
-        if math.isfinite(number):
-            return int(text) if _INTEGER.match(text) else number
-    if "boolean" in types and text in _LITERALS:
-        return _LITERALS[text]
-    if "null" in types and (text == "null" or (not text and "string" not in types)):
-        return None
+def _keep(text: str) -> str:
     return text
 
 
 class ParameterReader:
     """Reads one parameter of each request."""
 
-    def __init__(self, parameter: Parameter, schemas: Mapping[str, JsonObject], path_name: str = "") -> None:
-        """Take *path_name*, the route's variable, for a path parameter."""
+    def __init__(
+        self,
+        parameter: Parameter,
+        schemas: Mapping[str, JsonObject],
+        path: RawPath | None = None,
+        *,
+        others: frozenset[str] = _EMPTY,
+    ) -> None:
+        """Take the *path* of the operation for a path parameter, and the names of all *others* in the same place."""
         self.parameter = parameter
         self.keyword = parameter.keyword
-        self._shape = read_shape(parameter.schema, schemas)
-        self._separator = _SEPARATORS.get(parameter.style, ",")
-        self._path_name = path_name
+        self.shape = read_shape(parameter.schema, schemas)
+        self._path = path
+        self._schemas = schemas
+        self._others = others - {parameter.name}
+        self._separator = self._find_separator()
+        self._decode: Decode = self._find_decode()
+        is_exploded = parameter.explode and parameter.location not in {"path", "header"}
+        self._scalars = self.shape.types - {"array", "object", "null"}
+        self._is_one_text = self.shape.types.isdisjoint({"array", "object"})
+        self._is_spread = self.shape.is_object and is_exploded and parameter.style in {"form", "cookie"}
+        self._is_repeated = self.shape.is_array and is_exploded
+        self._read: Callable[[Request], Json] = self._choose()
         self._fetch: Callable[[Request], list[str]] = getattr(self, f"_from_{parameter.location}")
 
     def read(self, request: Request) -> tuple[bool, Json]:
         """Return whether the parameter came, and its value.
 
-        Raises: ValueError: it came more often than once and is no array, or its text is no JSON where that is declared.
+        Raises: ValueError: it came more often than once and is no array, its text does not have the parts that its
+        style asks for, or is no JSON where that is declared.
         """
-        is_object = self._is_object and self.parameter.explode and self.parameter.style != "content"
-        if self.parameter.style == "deepObject" or is_object:
-            value = self._read_object(request)
-            return value is not None, value
-        texts = self._fetch(request)
-        if not texts:
-            return False, None
+        value = self._read(request)
+        return (False, None) if value is _ABSENT else (True, value)
+
+    def owns(self, name: str) -> bool:
+        """Tell whether a value of that *name* in the parameter's place belongs to it."""
+        if self.parameter.location == "querystring":
+            return True
+        if self.parameter.style == "deepObject":
+            return name.startswith(f"{self.parameter.name}[")
+        if self._is_spread and not (self._scalars and name == self.parameter.name):
+            return name in self.shape.properties or (self.shape.additional is not None and name not in self._others)
+        return name == self.parameter.name
+
+    def _choose(self) -> Callable[[Request], Json]:
         if self.parameter.style == "content":
-            return True, from_json(texts[0], allow_inf_nan=False)
-        if "array" in self._shape.types:
-            return True, self._read_array(texts)
+            return self._read_content
+        if self.parameter.style == "deepObject":
+            return self._read_deep
+        if self._is_spread:
+            return self._read_spread
+        return self._read_one if self._is_one_text else self._read_composed
+
+    def _find_separator(self) -> re.Pattern[str]:
+        if self.parameter.style == "label" and self.parameter.explode:
+            return re.compile(r"\.")
+        if self.parameter.style == "matrix" and self.parameter.explode:
+            return re.compile(";")
+        if self.parameter.location == "header":
+            return _HEADER_COMMA  # RFC 9110, section 5.6.1: lists may have blanks around their commas
+        return _SEPARATORS.get(self.parameter.style, _COMMA)
+
+    def _find_decode(self) -> Decode:
+        if self.parameter.location in {"query", "querystring"}:
+            return unquote_plus
+        is_encoded = self.parameter.location == "path" or (self.parameter.location, self.parameter.style) == (
+            "cookie",
+            "form",
+        )
+        return unquote if is_encoded else _keep
+
+    def _read_content(self, request: Request) -> Json:
+        texts = self._fetch(request)
+        return from_json(self._decode(texts[0]), allow_inf_nan=False) if texts else _ABSENT
+
+    def _read_one(self, request: Request) -> Json:
+        is_query = self.parameter.location == "query"  # Werkzeug has decoded that already
+        texts = request.args.getlist(self.parameter.name) if is_query else self._fetch(request)
+        if not texts:
+            return _ABSENT
         if len(texts) > 1:
             raise ValueError("given more than once")
-        if self._is_object:
-            return True, self._read_pairs(texts[0])
-        return True, parse_scalar(texts[0], self._shape.types)
+        text = texts[0] if is_query else self._decode(texts[0])
+        if not text and self.parameter.may_be_empty and "string" not in self.shape.types:
+            return _ABSENT  # OpenAPI 3.2: "some servers interpret [it] as the parameter being unused"
+        return parse_scalar(text, self.shape.types)
 
-    @property
-    def _is_object(self) -> bool:
-        return "object" in self._shape.types
+    def _read_composed(self, request: Request) -> Json:
+        """Read an array or an object out of one text, or an array out of one text for each item."""
+        if self._is_repeated:
+            texts = self._repeated(request)
+            return parse_items(texts, self.shape) if texts else _ABSENT
+        texts = self._fetch(request)
+        if not texts:
+            return _ABSENT
+        if not any(texts) and self.parameter.may_be_empty:
+            return _ABSENT
+        value = self._parse_composed(texts)
+        if _ENCODED_COMMA.search("".join(texts)) and self._decode is not _keep and self._check.find_faults(value):
+            # Many clients encode the separators too. Where the document refuses what the rules make of that, so be it.
+            plain = self._parse_composed([_ENCODED_COMMA.sub(",", text) for text in texts])
+            return value if self._check.find_faults(plain) else plain
+        return value
 
-    def _read_array(self, texts: list[str]) -> list[Json]:
-        is_one_text = not self.parameter.explode or self.parameter.location in {"path", "header"}
-        if is_one_text:
-            texts = texts[0].split(self._separator) if texts[0] else []
-        types = (self._shape.items or _ANY_TEXT).types
-        return [parse_scalar(text, types) for text in texts]
+    @cached_property
+    def _check(self) -> SchemaCheck:
+        return SchemaCheck(self.parameter.schema, self._schemas)
 
-    def _read_pairs(self, text: str) -> JsonObject:
-        parts = text.split(self._separator)
+    def _parse_composed(self, texts: list[str]) -> Json:
+        parts = [part for text in texts if text for part in self._separator.split(text)]
+        if self.shape.is_array:
+            return parse_items([self._decode(self._strip_name(part)) for part in parts], self.shape)
+        return self._parse_pairs(parts)
+
+    def _repeated(self, request: Request) -> list[str]:
+        if self.parameter.location == "cookie":
+            return [text for name, text in self._cookie_pairs(request) if name == self.parameter.name]
+        return request.args.getlist(self.parameter.name)
+
+    def _strip_name(self, part: str) -> str:
+        is_named = self.parameter.style == "matrix" and self.parameter.explode
+        return part.removeprefix(f"{self.parameter.name}=") if is_named else part
+
+    def _parse_pairs(self, parts: list[str]) -> Json:
         if self.parameter.explode:
             pairs = [part.partition("=")[::2] for part in parts]
+            is_whole = all("=" in part for part in parts)
         else:
             pairs = list(zip(parts[::2], parts[1::2], strict=False))
-        return {key: self._read_property(key, value) for key, value in pairs}
+            is_whole = len(parts) % 2 == 0
+        if not is_whole and self._scalars:
+            return parse_scalar(",".join(map(self._decode, parts)), self._scalars)
+        if not is_whole:
+            raise ValueError("a name in it has no value")
+        return assemble(self.shape, [((self._decode(name),), self._decode(text)) for name, text in pairs])
 
-    def _read_object(self, request: Request) -> JsonObject | None:
-        if self.parameter.location in {"path", "header"}:
-            texts = self._fetch(request)
-            return self._read_pairs(texts[0]) if texts else None
-        values = request.args if self.parameter.location == "query" else request.form
-        if self.parameter.style == "deepObject":
-            start = f"{self.parameter.name}["
-            found = {
-                key[len(start) : -1]: text for key, text in values.items() if key.startswith(start) and key[-1] == "]"
-            }
-        else:
-            found = {key: values[key] for key in self._shape.properties if key in values}
-        return {key: self._read_property(key, text) for key, text in found.items()} or None
+    def _read_spread(self, request: Request) -> Json:
+        """Read an object whose properties stand beside the other parameters."""
+        entries: list[Entry] = []
+        for name, text in self._pairs(request):
+            start, *rest = _split_name(name)
+            is_whole = name in self.shape.properties
+            if is_whole or (self.owns(start) and not (self._scalars and start == self.parameter.name)):
+                entries.append(((name,), text) if is_whole else ((start, *rest), text))
+        if not entries and self._scalars:
+            return self._read_one(request)
+        return assemble(self.shape, entries) if entries else _ABSENT
 
-    def _read_property(self, key: str, text: str) -> Json:
-        return parse_scalar(text, self._shape.properties.get(key, _ANY_TEXT).types)
+    def _read_deep(self, request: Request) -> Json:
+        start = f"{self.parameter.name}["
+        entries: list[Entry] = [
+            (_split_name(name)[1:], text) for name, text in self._pairs(request) if name.startswith(start)
+        ]
+        return assemble(self.shape, entries) if entries else _ABSENT
+
+    def _pairs(self, request: Request) -> Pairs:
+        if self.parameter.location == "cookie":
+            return self._cookie_pairs(request)
+        return list(request.args.items(multi=True))
+
+    def _cookie_pairs(self, request: Request) -> Pairs:
+        pairs: Pairs = []
+        for name, text in request.cookies.items(multi=True):
+            # `color=blue&color=black` is what RFC 6570 makes of an exploded value: to a cookie it is one text.
+            joined = f"{name}={text}".split("&") if self.parameter.style == "form" else [f"{name}={text}"]
+            pairs += [(key, self._decode(value)) for key, _, value in (part.partition("=") for part in joined)]
+        return pairs
 
     def _from_path(self, request: Request) -> list[str]:
-        text = (request.view_args or {})[self._path_name]
-        prefix = {"label": ".", "matrix": f";{self.parameter.name}="}.get(self.parameter.style, "")
-        return [text.removeprefix(prefix)]
+        assert self._path is not None
+        text = self._path.find(request, self.parameter.name)
+        if text[:3].upper() == "%3B":  # a client that encodes everything
+            text = unquote(text).replace("%", "%25")
+        if self.parameter.style == "label":
+            return [text.removeprefix(".")]
+        if self.parameter.style == "matrix":
+            is_named = not (self.parameter.explode and not self._is_one_text)
+            return [text.removeprefix(f";{self.parameter.name}").removeprefix("=") if is_named else text[1:]]
+        return [text]
 
     def _from_query(self, request: Request) -> list[str]:
-        return request.args.getlist(self.parameter.name)
+        query = request.query_string.decode("latin-1")
+        pairs = [pair.partition("=") for pair in query.split("&") if pair]
+        return [text for name, _, text in pairs if unquote_plus(name) == self.parameter.name]
+
+    def _from_querystring(self, request: Request) -> list[str]:
+        query = request.query_string.decode("latin-1")
+        return [query] if query else []
 
     def _from_header(self, request: Request) -> list[str]:
         return request.headers.getlist(self.parameter.name)
@@ -183,5 +236,14 @@ class ParameterReader:
     def _from_cookie(self, request: Request) -> list[str]:
         return request.cookies.getlist(self.parameter.name)
 
-    def _from_form(self, request: Request) -> list[str]:
-        return request.form.getlist(self.parameter.name)
+
+_ABSENT: Json = object()
+"""What a reader returns for a parameter that did not come."""
+
+
+def _split_name(name: str) -> tuple[str, ...]:
+    """Return ``("a", "b", "")`` for ``a[b][]``; a name without such an end stays whole."""
+    start, bracket, rest = name.partition("[")
+    tokens = _BRACKETS.findall(bracket + rest)
+    is_whole = bool(start) and sum(len(token) + 2 for token in tokens) == len(bracket + rest)
+    return (start, *tokens) if is_whole else (name,)

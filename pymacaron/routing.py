@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from pymacaron.answer import Answerer, ResponseCheck
-from pymacaron.endpoint import Endpoint, RequestReader
+from pymacaron.endpoint import Endpoint
 from pymacaron.exceptions import Finding, StartupError
 from pymacaron.guards import build_guard
 from pymacaron.handlers import HandlerFinder
+from pymacaron.raw_path import EncodedSlashes, RawPath
+from pymacaron.request_reader import RequestReader
 
 if TYPE_CHECKING:
+    from flask import Flask
+
     from pymacaron.service import Service
     from pymacaron.spec import Api, Operation
 
@@ -27,9 +32,10 @@ def bind_api(service: Service, api: Api, models: Mapping[str, type], modules: tu
     """
     finder = HandlerFinder(api, modules, _body_models(api, models))
     findings: list[Finding] = []
+    prefix = api.base_path if service.config.use_base_path else ""
     endpoints: list[tuple[str, Endpoint]] = []
     for operation in sorted(api.operations, key=lambda operation: _IMPLICIT.get(operation.method, 1)):
-        rule, path_names = to_rule(operation.path)
+        rule, path_names = to_rule(f"{prefix}{operation.path}")
         handler = finder.bind(operation)
         check = _response_check(service, api, operation, findings)
         try:
@@ -39,15 +45,19 @@ def bind_api(service: Service, api: Api, models: Mapping[str, type], modules: tu
             continue
         if handler is None:
             continue
+        path = RawPath(f"{prefix}{operation.path}", path_names)
         reader = RequestReader(
             api,
             operation,
             models=models,
-            path_names=path_names,
+            path=path,
             optional=handler.optional,
+            refuses_unknown=service.config.unknown_parameters == "refuse",
         )
         answerer = Answerer(service, operation, models, check)
-        endpoint = Endpoint(service, operation, handler=handler, guard=guard, reader=reader, answerer=answerer)
+        endpoint = Endpoint(
+            service, operation, handler=handler, guard=guard, reader=reader, answerer=answerer, path=path
+        )
         endpoints.append((rule, endpoint))
     findings += finder.findings
     if not findings:
@@ -56,13 +66,12 @@ def bind_api(service: Service, api: Api, models: Mapping[str, type], modules: tu
 
 
 def _add_routes(service: Service, api: Api, endpoints: list[tuple[str, Endpoint]]) -> None:
-    prefix = api.base_path if service.config.use_base_path else ""
     has_options = {rule for rule, endpoint in endpoints if endpoint.operation.method == "OPTIONS"}
     for rule, endpoint in endpoints:
         operation = endpoint.operation
         service.operations[operation.operation_id] = operation
         service.app.add_url_rule(
-            f"{prefix}{rule}",
+            rule,
             endpoint=f"{api.name}:{operation.operation_id}",
             view_func=endpoint,
             methods=[operation.method],
@@ -70,14 +79,23 @@ def _add_routes(service: Service, api: Api, endpoints: list[tuple[str, Endpoint]
         )
 
 
+def keep_encoded_slashes(app: Flask) -> None:
+    """Let %2F in a path parameter of a document's operation be a part of its value."""
+
+    def find_paths() -> Iterator[RawPath]:
+        return (view.path for view in app.view_functions.values() if isinstance(view, Endpoint))
+
+    app.wsgi_app = EncodedSlashes(app.wsgi_app, find_paths)  # type: ignore[method-assign]
+
+
 def to_rule(path: str) -> tuple[str, dict[str, str]]:
     """Turn a path template into a rule of Werkzeug; return it and the map parameter name -> variable of the rule."""
     names: dict[str, str] = {}
 
-    def replace(match: re.Match[str]) -> str:
-        return f"<{names.setdefault(match[1], f'p{len(names)}')}>"
-
-    return _VARIABLE.sub(replace, path), names
+    parts = _VARIABLE.split(path)
+    for index, part in enumerate(parts):
+        parts[index] = f"<{names.setdefault(part, f'p{len(names)}')}>" if index % 2 else unquote(part)
+    return "".join(parts), names
 
 
 def _body_models(api: Api, models: Mapping[str, type]) -> dict[str, type]:

@@ -11,7 +11,7 @@ from pymacaron.json_types import Json, JsonObject
 from pymacaron.spec.lines import describe_place
 from pymacaron.spec.media_types import is_form_type, is_json_type
 
-Location = Literal["path", "query", "header", "cookie", "form"]
+Location = Literal["path", "query", "querystring", "header", "cookie", "form"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class Parameter:
 
     schema: JSON Schema 2020-12; a binary form field (a file) has ``format: binary``.
     style, explode: OpenAPI's serialization, always filled in; style ``content`` is a text that holds JSON.
+    may_be_empty: an empty text means that the parameter is not used (``allowEmptyValue``).
     pointer: its place in the document. keyword: name under which handlers get it, snake_case, unique in its operation.
     """
 
@@ -32,6 +33,7 @@ class Parameter:
     pointer: str
     keyword: str
     description: str = ""
+    may_be_empty: bool = False
 
     @property
     def is_file(self) -> bool:

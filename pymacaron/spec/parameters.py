@@ -15,7 +15,7 @@ from pymacaron.spec.schemas import schema_object
 
 # OpenAPI 3: "If in is header and name is Accept, Content-Type or Authorization, the definition SHALL be ignored."
 _IGNORED_HEADERS = {"accept", "content-type", "authorization"}
-_DEFAULT_STYLES = {"path": "simple", "query": "form", "header": "simple", "cookie": "form"}
+_DEFAULT_STYLES = {"path": "simple", "query": "form", "querystring": "form", "header": "simple", "cookie": "form"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +51,18 @@ class ParameterReader:
         style = node.get("style", _DEFAULT_STYLES[location])
         schema = node.get("schema", {})
         if "content" in node:
-            style, schema = _read_content(node["content"])
+            style, schema = _read_content(node["content"], is_whole_query=location == "querystring")
         return Parameter(
             name=node["name"],
             location=location,
             schema=schema_object(schema),
             is_required=location == "path" or node.get("required") is True,
             style=style,
-            explode=node.get("explode", style in ("form", "deepObject")),
+            explode=node.get("explode", style in ("form", "cookie", "deepObject")),
             pointer=self.locate(pointer),
             keyword="",
             description=node.get("description", ""),
+            may_be_empty=node.get("allowEmptyValue") is True,
         )
 
     def _read_form(self, operation: WrittenOperation) -> Iterator[Parameter]:
@@ -124,11 +125,13 @@ def parameters_schema(parameters: Sequence[Parameter]) -> JsonObject | None:
     return schema | ({"required": required} if required else {})
 
 
-def _read_content(content: JsonObject) -> tuple[str, Json]:
-    """Return style and schema of a parameter with content: JSON in a text, or any other text as it is."""
+def _read_content(content: JsonObject, *, is_whole_query: bool) -> tuple[str, Json]:
+    """Return style and schema of a parameter with content: JSON in a text, a form, or any other text as it is."""
     media_type, media = next(iter(content.items()))
     if is_json_type(media_type):
         return "content", media.get("schema", {})
+    if is_whole_query and is_form_type(media_type):
+        return "form", media.get("schema", {"type": "object"})
     return "simple", {"type": "string"}
 
 

@@ -15,10 +15,11 @@ from pymacaron.spec.schema_rules import check_schema
 
 _STATUS = re.compile(r"[1-5]([0-9]{2}|XX|xx)|default")
 _TEMPLATE_NAME = re.compile(r"\{([^{}]*)\}")
-_LOCATIONS = ("path", "query", "header", "cookie")
+_LOCATIONS = ("path", "query", "querystring", "header", "cookie")
 _STYLES = {
     "path": ("simple", "label", "matrix"),
     "query": ("form", "spaceDelimited", "pipeDelimited", "deepObject"),
+    "querystring": ("form",),
     "header": ("simple",),
     "cookie": ("form", "cookie"),
 }
@@ -160,6 +161,8 @@ def _check_parameter(parameter: JsonObject, pointer: str) -> Iterator[Fault]:
     if ("schema" in parameter) == ("content" in parameter):
         found = "both schema and content stand" if "schema" in parameter else "neither schema nor content stands"
         yield Fault(pointer, f"{found} in the parameter {parameter.get('name', '')}", "Write one of them, schema")
+    elif location == "querystring" and "content" not in parameter:
+        yield Fault(pointer, "a parameter in: querystring has a schema of its own", "Write it under content")
     elif len(parameter.get("content", {"one": {}})) != 1:
         yield Fault(join_pointer(pointer, "content"), "a parameter has exactly one media type", "Keep one")
 

@@ -1,0 +1,56 @@
+"""Compressed request bodies are unpacked, no further than the size limit of the app.
+
+Source: RFC 9110, section 8.4; RFC 1950 to 1952; RFC 7694 for the answer to a coding that is not supported.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from typing import TYPE_CHECKING
+
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from pymacaron.exceptions import InvalidParameterError, UnsupportedMediaTypeError
+
+if TYPE_CHECKING:
+    from flask import Request
+
+_SUPPORTED = "gzip, deflate, identity"
+_WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # zlib's numbers for the two formats
+
+
+def unpack_body(request: Request) -> None:
+    """Let *request* have its body without its Content-Encoding.
+
+    Raises: UnsupportedMediaTypeError: the coding is not gzip or deflate, or there are several. RequestEntityTooLarge:
+    unpacked it is larger than MAX_CONTENT_LENGTH. InvalidParameterError: it is not what it says.
+    """
+    coding = request.headers.get("Content-Encoding", "").strip().lower()
+    if coding in ("", "identity"):
+        return
+    if coding not in _WINDOW_BITS:
+        raise UnsupportedMediaTypeError(
+            f"The body has Content-Encoding {coding[:40]}, this service takes {_SUPPORTED}",
+            headers={"Accept-Encoding": _SUPPORTED},
+        )
+    data = _unpack(request.get_data(cache=False), _WINDOW_BITS[coding], request.max_content_length)
+    request.stream = io.BytesIO(data)
+
+
+def _unpack(data: bytes, window_bits: int, most_bytes: int | None) -> bytes:
+    if not data:
+        return data
+    if window_bits == _WINDOW_BITS["deflate"] and data[0] & 0x0F != zlib.DEFLATED:
+        window_bits = -window_bits  # without the header of zlib, as some clients understood RFC 2616
+    unpacker = zlib.decompressobj(window_bits)
+    try:
+        unpacked = unpacker.decompress(data, 0 if most_bytes is None else most_bytes + 1)
+        if most_bytes is not None and len(unpacked) > most_bytes:
+            raise RequestEntityTooLarge
+        unpacked += unpacker.flush()
+    except zlib.error as error:
+        raise InvalidParameterError(faults=["body: it is not compressed as its Content-Encoding says"]) from error
+    if not unpacker.eof:
+        raise InvalidParameterError(faults=["body: it ends too early for its Content-Encoding"])
+    return unpacked

@@ -1,0 +1,219 @@
+"""The body of a request: JSON and forms become the model, text a string, sequences a list, anything else bytes."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from flask import request
+from pydantic import RootModel, ValidationError
+from pydantic_core import from_json
+
+from pymacaron.exceptions import UnsupportedMediaTypeError
+from pymacaron.form_parts import Part, read_parts
+from pymacaron.forms import FormField, FormValues, group_parts
+from pymacaron.item_streams import is_sequential, split_items
+from pymacaron.media_table import MediaTable, split_media_type
+from pymacaron.shapes import parse_scalar, read_shape
+from pymacaron.spec.media_types import is_form_type, is_json_type
+from pymacaron.validation import SchemaCheck, describe, validate_json
+
+if TYPE_CHECKING:
+    from pymacaron.json_types import Json, JsonObject
+    from pymacaron.spec import Api, Body, Media
+
+_UTF_8 = frozenset({"utf-8", "utf_8", "ascii"})
+
+
+def refuse_media_type(table: MediaTable) -> UnsupportedMediaTypeError:
+    """Return the answer to a body whose media type is not in *table*.
+
+    Source: RFC 9110, section 15.5.16: Accept tells what would be taken.
+    """
+    given = request.mimetype
+    what = f"The body is {given}" if given else "The request has no Content-Type"
+    return UnsupportedMediaTypeError(f"{what}, this operation takes {table}", headers={"Accept": str(table)})
+
+
+class BodyReader:
+    """Reads the bodies of one operation's requests."""
+
+    def __init__(self, api: Api, body: Body, models: Mapping[str, type]) -> None:
+        """Take the declared *body*."""
+        self._is_required = body.is_required
+        self._table = MediaTable(body.media)
+        self._models = models
+        self._schemas = api.schemas
+        self._readers: dict[tuple[str, str], Callable[[list[str]], Json]] = {}
+        checks = {
+            name: SchemaCheck.build(schema, api.schemas)
+            for media in body.media
+            for name, schema in ((media.model_name, media.schema), (media.item_model_name, media.item_schema))
+        }
+        self._checks = {models.get(name or ""): check for name, check in checks.items() if check is not None}
+        self._absent_model = self._find_absent_model(body)
+
+    def _find_absent_model(self, body: Body) -> type | None:
+        """Return what is made of an absent body, if the document is of a kind where that is an empty object."""
+        names = [media.model_name for media in body.media if media.is_json and media.model_name]
+        model = self._models.get(names[0]) if names and body.is_object_if_absent and not body.is_required else None
+        return None if model is None or issubclass(model, RootModel) else model
+
+    def read(self, faults: list[str]) -> Json:
+        """Return the body of the current request, None if there is none and none is demanded.
+
+        Raises: UnsupportedMediaTypeError: its media type is not declared.
+        """
+        if is_form_type(request.mimetype):
+            media = self._table.find(request.mimetype)
+            if media is not None and (media.is_form or media.model_name):
+                return self._read_form(media, faults)
+        data = request.get_data(parse_form_data=False)
+        if not data:
+            if self._is_required:
+                faults.append("body: it is missing")
+            return self._read_json(b"{}", self._absent_model, faults) if self._absent_model else None
+        content_type = request.content_type or ""
+        media = self._table.find(content_type) if content_type else self._table.find("application/octet-stream")
+        if media is None:
+            raise refuse_media_type(self._table)
+        return self._read_data(data, media, faults)
+
+    def _read_data(self, data: bytes, media: Media, faults: list[str]) -> Json:
+        essence = request.mimetype
+        if media.is_json or (is_json_type(essence) and _is_json_wanted(media)):
+            data = self._to_utf_8(data)
+            if media.is_json:
+                return self._read_json(data, self._models.get(media.model_name or ""), faults)
+            return self._read_checked(data, media.schema, faults)
+        if is_sequential(essence) and (media.item_schema is not None or media.schema is not None):
+            return self._read_items(data, media, faults)
+        if essence.startswith("text/"):
+            return self._read_text(data, media, faults)
+        return data
+
+    def _read_json(self, data: bytes, model: type | None, faults: list[str]) -> Json:
+        try:
+            if (
+                model is None or b"NaN" in data or b"Infinity" in data
+            ):  # pydantic takes these for JSON where anything goes
+                content = from_json(data, allow_inf_nan=False)
+                if model is None:
+                    return content
+            value = validate_json(model, data)
+        except ValidationError as error:
+            faults.append(describe(error, "body "))
+        except ValueError as error:
+            faults.append(f"body: {error}")
+        else:
+            if model in self._checks:
+                faults += [f"body {fault}" for fault in self._checks[model].find_faults(from_json(data))]
+            return value.root if isinstance(value, RootModel) else value
+        return None
+
+    def _read_checked(self, data: bytes, schema: JsonObject | None, faults: list[str], place: str = "body") -> Json:
+        """Return JSON that has no model."""
+        try:
+            value = from_json(data, allow_inf_nan=False)
+        except ValueError as error:
+            faults.append(f"{place}: {error}")
+            return None
+        self._check_value(value, schema, faults, place)
+        return value
+
+    def _check_value(self, value: Json, schema: JsonObject | None, faults: list[str], place: str = "body") -> None:
+        if schema:
+            faults += [f"{place} {fault}" for fault in SchemaCheck(schema, self._schemas).find_faults(value)]
+
+    def _to_utf_8(self, data: bytes) -> bytes:
+        """Return JSON in the charset that RFC 8259 asks for; others are taken where the request names them."""
+        charset = request.mimetype_params.get("charset", "")
+        return data if not charset or charset.lower() in _UTF_8 else self._decode(data, charset).encode()
+
+    def _decode(self, data: bytes, charset: str) -> str:
+        try:
+            return codecs.lookup(charset).decode(data)[0]
+        except LookupError as error:
+            raise UnsupportedMediaTypeError(f"The body has the unknown charset {charset[:40]}, write utf-8") from error
+
+    def _read_text(self, data: bytes, media: Media, faults: list[str]) -> Json:
+        charset = request.mimetype_params.get("charset", "utf-8")
+        try:
+            text = self._decode(data, charset)
+        except UnicodeError:
+            faults.append(f"body: it is no {charset} text")
+            return None
+        if media.schema:
+            value = parse_scalar(text, read_shape(media.schema, self._schemas).types)
+            self._check_value(value, media.schema, faults)
+        return text
+
+    def _read_items(self, data: bytes, media: Media, faults: list[str]) -> Json:
+        model = self._models.get(media.item_model_name or "")
+        values: list[Json] = []
+        try:
+            items = split_items(data, request.mimetype, request.content_type or "")
+        except ValueError as error:
+            faults.append(f"body: {error}")
+            return None
+        for index, item in enumerate(items):
+            found: list[str] = []
+            text = item if isinstance(item, bytes) else json.dumps(item).encode()
+            value = self._read_json(text, model, found)
+            if model is None:
+                self._check_value(value, media.item_schema, found)
+            faults += [fault.replace("body", f"body item {index}", 1) for fault in found]
+            values.append(value)
+        if media.item_schema is None and not faults:
+            self._check_value(values, media.schema, faults)
+        return values
+
+    def _read_form(self, media: Media, faults: list[str]) -> Json:
+        try:
+            parts = group_parts(read_parts(request))
+        except ValueError as error:
+            faults.append(f"body: {error}")
+            return None
+        if not parts:
+            if self._is_required:
+                faults.append("body: it is missing")
+                return None
+            if self._absent_model is None:
+                return None
+        fields = self._read_fields(media, parts, faults)
+        if faults:
+            return None
+        return self._read_json(json.dumps(fields).encode(), self._models.get(media.model_name or ""), faults)
+
+    def _read_fields(self, media: Media, parts: Mapping[str, list[Part]], faults: list[str]) -> JsonObject:
+        """Return the form as a JSON object; a file in it is base64, as JSON would carry it."""
+        shape = read_shape(media.schema or {}, self._schemas)
+        values = FormValues(faults=faults)
+        readers = [
+            FormField(name, inner, media.encoding.get(name, {}), self._schemas)
+            for name, inner in shape.properties.items()
+        ]
+        for reader in readers:
+            reader.read({name: [_to_text(part) for part in own] for name, own in parts.items()}, values)
+        for name, own in parts.items():
+            if not any(reader.owns(name) for reader in readers):
+                FormField(name, shape.find_property(name), {}, self._schemas).read({name: own[-1:]}, values)
+        return values.texts
+
+
+def _to_text(part: Part) -> Part:
+    """Return *part* with base64 in place of a file that is no text."""
+    if part.file is None:
+        return part
+    data = part.read_data()
+    is_text = part.media_type.startswith("text/") or is_json_type(split_media_type(part.media_type)[0])
+    return Part(part.name, data if is_text else b64encode(data), headers=part.headers)
+
+
+def _is_json_wanted(media: Media) -> bool:
+    """Tell whether a range such as ``*/*`` describes JSON when JSON comes: a schema of text or none takes bytes."""
+    schema = media.schema or {}
+    return bool(schema) and schema.get("type") != "string"
