@@ -111,7 +111,7 @@ def test_good_document(parse: Callable[[str], Api]) -> None:
             "in: query, style: form",
             "in: body",
             "10#/paths/~1pets~1{id}/get/parameters/0/in: no parameter can be in: body."
-            " Write path, query, header, cookie.",
+            " Write path, query, querystring, header, cookie.",
             id="bad in",
         ),
         pytest.param(
