@@ -12,6 +12,7 @@ import click
 from pymacaron.codegen import write_models
 from pymacaron.config import load_config
 from pymacaron.demo import demo
+from pymacaron.diff import diff
 from pymacaron.exceptions import Finding, SpecError, StartupError
 from pymacaron.scaffold import new
 from pymacaron.server import ServerOptions, find_port, run
@@ -144,6 +145,7 @@ def generate(files: tuple[Path, ...]) -> None:
 
 main.add_command(new)
 main.add_command(demo)
+main.add_command(diff)
 
 if __name__ == "__main__":
     main(prog_name="pymacaron")

@@ -14,6 +14,7 @@ from pymacaron.spec.model import Api, Operation, SecurityScheme
 from pymacaron.spec.naming import class_name
 from pymacaron.spec.operations import WrittenOperation, dereference, iterate_operations
 from pymacaron.spec.parameters import ParameterReader, parameters_schema
+from pymacaron.spec.pointers import join_pointer
 
 
 def build_api(
@@ -51,6 +52,9 @@ def build_api(
         extensions=_extensions(document),
         model_names=model_names,
         files={key: source.text for key, source in bundle.files.items()},
+        schema_pointers={
+            key: bundle.original_pointer(join_pointer("/components/schemas", key)) for key in model_names.values()
+        },
     )
 
 

@@ -171,7 +171,8 @@ class Api:
     model_names: name of a schema as written -> class name. schemas: every named schema by its class name, the
     document's own (``components/schemas``) and those that inline bodies and parameters got a name for; what the
     generated models are made from; `pymacaron.spec.resources` tells of stubs among them. base_path: path of the first
-    server, ``""`` or ``/v1``.
+    server, ``""`` or ``/v1``. schema_pointers: class name of one of the document's own schemas -> where that stands as
+    written.
     """
 
     name: str
@@ -188,6 +189,7 @@ class Api:
     extensions: Mapping[str, Json] = field(default_factory=dict)
     model_names: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    schema_pointers: Mapping[str, str] = field(default_factory=dict)
 
     def place_of(self, pointer: str) -> str:
         """Return ``apis/pets.yaml:12#/paths/~1pets`` for the ``pointer`` of an operation, a parameter, a body …."""
