@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from flask import request
-from pydantic import RootModel, ValidationError
+from pydantic import RootModel
 from pydantic_core import from_json
 
 from pymacaron.exceptions import UnsupportedMediaTypeError
@@ -19,7 +19,7 @@ from pymacaron.item_streams import is_sequential, split_items
 from pymacaron.media_table import MediaTable, split_media_type
 from pymacaron.shapes import parse_scalar, read_shape
 from pymacaron.spec.media_types import is_form_type, is_json_type
-from pymacaron.validation import SchemaCheck, describe, validate_json
+from pymacaron.validation import JsonReader, SchemaCheck
 
 if TYPE_CHECKING:
     from pymacaron.json_types import Json, JsonObject
@@ -53,7 +53,9 @@ class BodyReader:
             for media in body.media
             for name, schema in ((media.model_name, media.schema), (media.item_model_name, media.item_schema))
         }
-        self._checks = {models.get(name or ""): check for name, check in checks.items() if check is not None}
+        self._json_readers = {
+            models[name]: JsonReader(models[name], check) for name, check in checks.items() if name in models
+        }
         self._absent_model = self._find_absent_model(body)
 
     def _find_absent_model(self, body: Body) -> type | None:
@@ -96,23 +98,8 @@ class BodyReader:
         return data
 
     def _read_json(self, data: bytes, model: type | None, faults: list[str]) -> Json:
-        try:
-            if (
-                model is None or b"NaN" in data or b"Infinity" in data
-            ):  # pydantic takes these for JSON where anything goes
-                content = from_json(data, allow_inf_nan=False)
-                if model is None:
-                    return content
-            value = validate_json(model, data)
-        except ValidationError as error:
-            faults.append(describe(error, "body "))
-        except ValueError as error:
-            faults.append(f"body: {error}")
-        else:
-            if model in self._checks:
-                faults += [f"body {fault}" for fault in self._checks[model].find_faults(from_json(data))]
-            return value.root if isinstance(value, RootModel) else value
-        return None
+        reader = self._json_readers.get(model) or JsonReader(model)
+        return reader.read(data, faults)
 
     def _read_checked(self, data: bytes, schema: JsonObject | None, faults: list[str], place: str = "body") -> Json:
         """Return JSON that has no model."""

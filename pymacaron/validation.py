@@ -2,101 +2,132 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from itertools import islice
-from typing import Any, Literal
+from math import isinf
+from typing import Any
 
-from jsonschema_rs import Draft202012Validator, Registry
-from pydantic import ValidationError
+from pydantic import RootModel, ValidationError
 from pydantic_core import from_json, to_json
 
+from pymacaron.exactness import exactness_of
 from pymacaron.json_types import Json, JsonObject
-from pymacaron.spec import RESOURCES_KEY, find_resources
+from pymacaron.judge import Direction, judge_of
+from pymacaron.spec.pointers import join_pointer
 
-Direction = Literal["request", "response"]
 _NOT_INTEGER = frozenset({"int_type", "int_from_float"})
 _MOST = 20
-_REF = "#/components/schemas/"
-# Source: JSON Schema 2020-12. Generated models know nothing of these keywords, or less than they mean.
-_BEYOND_MODELS = frozenset({
-    "contains", "dependentRequired", "dependentSchemas", "if", "maxProperties", "minProperties", "not", "oneOf",
-    "patternProperties", "prefixItems", "propertyNames", "unevaluatedItems", "unevaluatedProperties", "uniqueItems",
-})  # fmt: skip
-# Source: OpenAPI 3.1, "Schema Object", readOnly and writeOnly: `required` takes effect in the other direction only.
-_FOREIGN: Mapping[Direction, str] = {"request": "readOnly", "response": "writeOnly"}
-_BY_NAME = frozenset({"properties", "patternProperties", "dependentSchemas", "$defs"})
-_NO_SCHEMA = frozenset({"default", "example", "examples", "enum", "const"})
+# Only such a text can be a number beyond what a double holds.
+_HUGE = re.compile(rb"[eE]\+?[0-9]{3}|[0-9]{300}")
 
 
 class SchemaCheck:
-    """Holds JSON values to a schema with keywords that models do not express."""
+    """Holds JSON values to a schema of which models say too little or too much."""
 
     def __init__(
         self, schema: JsonObject, schemas: Mapping[str, JsonObject], *, direction: Direction = "request"
     ) -> None:
         """Take the *schema*; its references lead into *schemas*."""
-        document = {"allOf": [schema], "components": {"schemas": dict(schemas)}}
-        document = _without_foreign(document, _FOREIGN[direction])
-        registry = Registry(list(find_resources(document).items()))
-        self._validator = Draft202012Validator(document, validate_formats=False, registry=registry, offline=True)
+        self._validator = judge_of(schemas).compile(schema, direction)
 
     @classmethod
     def build(
         cls, schema: JsonObject | None, schemas: Mapping[str, JsonObject], *, direction: Direction = "request"
     ) -> SchemaCheck | None:
-        """Return the check of *schema*, None where its model says everything.
+        """Return the check of *schema*, None where its model accepts exactly what the schema does.
 
         direction: a request need not have the read-only properties that the schema requires, an answer not the
         write-only ones.
         """
-        is_needed = schema and _is_beyond_models(schema, schemas)
-        return cls(schema, schemas, direction=direction) if schema and is_needed else None
+        if not schema or exactness_of(schemas, direction).is_exact(schema):
+            return None
+        return cls(schema, schemas, direction=direction)
 
     def find_faults(self, value: Json) -> list[str]:
         """Return what is wrong with *value*, as ``/items: breaks uniqueItems``. Values never appear."""
-        faults = []
-        for error in islice(self._validator.iter_errors(value), _MOST):
-            pointer = "".join(f"/{part}" for part in error.instance_path) or "/"
-            faults.append(f"{pointer}: breaks {error.schema_path[-1]}")
+        errors = islice(self._validator.iter_errors(value), _MOST)
+        faults = [
+            f"{join_pointer('', *error.instance_path) or '/'}: breaks {error.schema_path[-1]}" for error in errors
+        ]
         return list(dict.fromkeys(faults))
 
 
-def _without_foreign(schema: Json, mark: str) -> Json:
-    """Return *schema*, none of whose objects requires a property with the *mark* of the other direction."""
-    if isinstance(schema, list):
-        return [_without_foreign(part, mark) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    adapted = {key: inner if key in _NO_SCHEMA else _without_foreign(inner, mark) for key, inner in schema.items()}
-    required, properties = adapted.get("required"), adapted.get("properties")
-    if isinstance(required, list) and isinstance(properties, dict):
-        foreign = {name for name, inner in properties.items() if isinstance(inner, dict) and inner.get(mark) is True}
-        adapted["required"] = [name for name in required if name not in foreign]
-    return adapted
+class JsonReader:
+    """Reads JSON texts of one schema.
+
+    Where both are there, the check decides what is right, and the model gives the types. A value that is right and has
+    no place in the model stays plain JSON data: no class was made for a number where only properties were described.
+    """
+
+    def __init__(self, model: type | None, check: SchemaCheck | None = None) -> None:
+        """Take the generated *model*, None where anything goes, and the *check* beside it."""
+        self._model = model
+        self._check = check
+
+    def read(self, data: bytes, faults: list[str]) -> Json:
+        """Return the value that *data* is; what is wrong with it is added to *faults*, and None returned.
+
+        Objects are instances of their classes. Of several values under one name in an object the last one counts.
+        """
+        try:
+            value = self._validate(data)
+        except ValidationError as error:
+            faults.append(describe(error, "body "))
+        except InvalidValueError as error:
+            faults += [f"body {fault}" for fault in error.faults]
+        except ValueError as error:
+            faults.append(f"body: {error}")
+        else:
+            return value.root if isinstance(value, RootModel) else value
+        return None
+
+    def _validate(self, data: bytes) -> Json:
+        if self._check is None and self._model is not None:
+            # pydantic takes these for JSON where anything goes
+            if b"NaN" in data or b"Infinity" in data or _HUGE.search(data):
+                read_plain(data)
+            return validate_json(self._model, data)
+        value = read_plain(data)
+        faults = self._check.find_faults(value) if self._check else []
+        if self._model is None:
+            if faults:
+                raise InvalidValueError(faults)
+            return value
+        try:
+            typed = validate_json(self._model, data)
+        except ValidationError as error:
+            if faults:
+                raise InvalidValueError([describe(error, "")]) from error
+            return value
+        if faults:
+            raise InvalidValueError(faults)
+        return typed
 
 
-def _is_beyond_models(schema: JsonObject, schemas: Mapping[str, JsonObject]) -> bool:
-    seen: set[str] = set()
-    return any(RESOURCES_KEY in part or not _BEYOND_MODELS.isdisjoint(part) for part in _walk(schema, schemas, seen))
+class InvalidValueError(ValueError):
+    """A value breaks its schema; carries every fault."""
+
+    def __init__(self, faults: list[str]) -> None:
+        """Take the *faults*, each with its pointer."""
+        super().__init__("; ".join(faults))
+        self.faults = faults
 
 
-def _walk(schema: Json, schemas: Mapping[str, JsonObject], seen: set[str]) -> Iterator[JsonObject]:
-    """Yield *schema* and every schema inside it or behind its references, each referenced one once."""
-    if isinstance(schema, list):
-        for part in schema:
-            yield from _walk(part, schemas, seen)
-    if not isinstance(schema, dict):
-        return
-    yield schema
-    reference = schema.get("$ref")
-    if isinstance(reference, str) and reference.startswith(_REF) and reference not in seen:
-        seen.add(reference)
-        yield from _walk(schemas.get(reference.removeprefix(_REF)), schemas, seen)
-    for key, inner in schema.items():
-        if key in _BY_NAME and isinstance(inner, dict):
-            yield from _walk(list(inner.values()), schemas, seen)
-        elif key not in _NO_SCHEMA and not key.startswith("x-"):
-            yield from _walk(inner, schemas, seen)
+def read_plain(data: bytes) -> Json:
+    """Return the plain data that the JSON text *data* is. Raises ValueError: it is none, or a number is too large."""
+    value = from_json(data, allow_inf_nan=False)
+    if _HUGE.search(data) and _has_infinity(value):
+        raise ValueError("a number is too large")
+    return value
+
+
+def _has_infinity(value: Json) -> bool:
+    if isinstance(value, dict):
+        return any(map(_has_infinity, value.values()))
+    if isinstance(value, list):
+        return any(map(_has_infinity, value))
+    return isinstance(value, float) and isinf(value)
 
 
 def validate_json(model: type, data: bytes | str) -> Any:

@@ -20,7 +20,7 @@ from pymacaron.json_types import JsonObject
 if TYPE_CHECKING:
     from pymacaron.spec import Api
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 NAMES = "__pymacaron_names__"
 _REF = "#/components/schemas/"
 # The generator does not know that the types of pymacaron.formats need no permission.

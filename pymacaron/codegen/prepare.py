@@ -5,14 +5,12 @@ from __future__ import annotations
 import keyword
 import unicodedata
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-import jsonschema_rs
-
-from pymacaron.codegen.patterns import translate_pattern
-from pymacaron.formats import FORMATS
+from pymacaron.formats import FORMATS, INTEGER_FORMATS
 from pymacaron.json_types import Json, JsonObject
+from pymacaron.judge import judge_of
 from pymacaron.model import NULLABLE, PymacaronBaseModel
+from pymacaron.patterns import is_linear, translate_pattern
 
 _REF = "#/components/schemas/"
 _NUMBER = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
@@ -27,9 +25,7 @@ _BOUNDS = {
 }
 _COPIED = ("type", *_NUMBER, *_TEXT, *_ARRAY)
 _COMPOSED = ("allOf", "anyOf", "oneOf")
-# Source: OpenAPI format registry.
-_INTEGERS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
-_NO_TEXT = frozenset({"DateTime", "Date", "Uuid"})
+_NO_TEXT = frozenset({"DateTime", "Date", "Uuid", "DecimalText"})
 _TYPES = (
     "str",
     "int",
@@ -88,7 +84,7 @@ def _property_names(schema: Json) -> Iterator[str]:
 
 def _bound_integer(schema: JsonObject, prepared: JsonObject) -> None:
     """Add the bounds of an integer's format, where the schema's own are not narrower."""
-    limits = _INTEGERS.get(str(schema.get("format")))
+    limits = INTEGER_FORMATS.get(str(schema.get("format")))
     if limits is None or "integer" not in schema.get("type", ()):
         return
     least, most = limits
@@ -118,7 +114,7 @@ class _Preparer:
             return {}
         schema = _split_types(schema)
         prepared: JsonObject = {key: schema[key] for key in _COPIED if key in schema}
-        if isinstance(schema.get("pattern"), str):
+        if isinstance(schema.get("pattern"), str) and is_linear(schema["pattern"]):
             prepared["pattern"] = translate_pattern(schema["pattern"])
         reference = schema.get("$ref")
         if isinstance(reference, str) and reference.startswith(_REF):
@@ -208,9 +204,8 @@ class _Preparer:
             prepared["anyOf"] = [text, {"type": "null"}]
 
     def _is_valid(self, value: Json, schema: JsonObject) -> bool:
-        document = {**schema, "components": {"schemas": dict(self._schemas)}} if _has_reference(schema) else schema
         try:
-            return jsonschema_rs.validator_for(document, validate_formats=True).is_valid(value)
+            return judge_of(self._schemas).compile(schema).is_valid(value)
         except ValueError:
             return False
 
@@ -243,12 +238,6 @@ def _split_types(schema: JsonObject) -> JsonObject:
     rest = {key: value for key, value in schema.items() if key not in bounds and key != "type"}
     parts = [{"type": kind, **{key: schema[key] for key in _BOUNDS.get(kind, ()) if key in schema}} for kind in types]
     return {**rest, "anyOf": parts}
-
-
-def _has_reference(schema: Any) -> bool:
-    if isinstance(schema, list):
-        return any(map(_has_reference, schema))
-    return isinstance(schema, dict) and ("$ref" in schema or any(map(_has_reference, schema.values())))
 
 
 def _json_type(value: Json) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -41,6 +42,11 @@ def read(name: str, text: str) -> Any:
         pytest.param("email", "a@b.cd", "a@b.cd", id="email"),
         pytest.param("uri", "http://a", "http://a", id="uri keeps its spelling"),
         pytest.param("time", "12:00:00Z", "12:00:00Z", id="time"),
+        pytest.param("duration", "P1DT12H", "P1DT12H", id="duration"),
+        pytest.param("decimal", "-12.50", Decimal("-12.50"), id="decimal"),
+        pytest.param("decimal", "9" * 60, Decimal("9" * 60), id="decimal of any size"),
+        pytest.param("byte", "UGV0cw==", "UGV0cw==", id="byte stays base64"),
+        pytest.param("byte", "", "", id="no bytes"),
     ],
 )
 def test_values(name: str, text: str, expected: object) -> None:
@@ -64,6 +70,15 @@ def test_values(name: str, text: str, expected: object) -> None:
         pytest.param("date", "2026-02-30", id="no such date"),
         pytest.param("uuid", UUID_TEXT.replace("-", ""), id="uuid without hyphens"),
         pytest.param("uuid", f"{{{UUID_TEXT}}}", id="uuid in braces"),
+        pytest.param("decimal", "1e5", id="decimal with an exponent"),
+        pytest.param("decimal", "NaN", id="no number"),
+        pytest.param("decimal", "01", id="decimal with a leading zero"),
+        pytest.param("decimal", "\u0661", id="decimal of another script"),
+        pytest.param("decimal", "1\n", id="decimal with a newline"),
+        pytest.param("byte", "UGV0cw", id="base64 without padding"),
+        pytest.param("byte", "UGV0_w==", id="base64 for URLs"),
+        pytest.param("byte", "UGV0\ncw==", id="base64 in lines"),
+        pytest.param("byte", "\u00e9\u00e9==", id="base64 that is not ASCII"),
     ],
 )
 def test_refused(name: str, text: str) -> None:
@@ -72,7 +87,7 @@ def test_refused(name: str, text: str) -> None:
         read(name, text)
 
 
-@pytest.mark.parametrize("name", sorted(set(formats.FORMATS) - {"date-time", "datetime", "date", "uuid"}))
+@pytest.mark.parametrize("name", ["time", "duration", "email", "hostname", "ipv4", "ipv6", "uri"])
 @pytest.mark.parametrize(
     "text", ["", "a", "a@b.cd", "http://a/b?c#d", "::1", "1.2.3.4", "P1D", "12:00:00Z", "/a", "1/a", "(", "%"]
 )
@@ -93,6 +108,7 @@ def test_text_formats(name: str, text: str) -> None:
         pytest.param("date-time", NOON, id="datetime"),
         pytest.param("date", NOON.date(), id="date"),
         pytest.param("uuid", UUID(UUID_TEXT), id="uuid"),
+        pytest.param("decimal", Decimal("0.1"), id="decimal"),
     ],
 )
 def test_python_values(name: str, value: object) -> None:
@@ -112,6 +128,25 @@ def test_wrong_python_values(name: str, value: object) -> None:
     """A time needs its zone; other types than the format's are refused."""
     with pytest.raises(ValidationError):
         TypeAdapter(getattr(formats, formats.FORMATS[name])).validate_python(value)
+
+
+@pytest.mark.parametrize("text", ["0.0000001", "100", "-0", "1.50"])
+def test_decimals_are_written_as_they_came(text: str) -> None:
+    """A decimal is text in JSON too, without an exponent."""
+    adapter = TypeAdapter[Any](formats.DecimalText)
+    assert adapter.dump_json(adapter.validate_json(json.dumps(text))) == json.dumps(text).encode()
+
+
+@pytest.mark.parametrize("name", sorted(formats.FORMATS))
+@pytest.mark.parametrize("text", ["", "a", "2026-01-31", "2026-01-31T12:00:00Z", UUID_TEXT, "1.5", "1.2.3.4", "P1D"])
+def test_judge_and_type_agree(name: str, text: str) -> None:
+    """What the type of a format refuses is not of the format, and the other way round."""
+    try:
+        read(name, text)
+        is_accepted = True
+    except ValidationError:
+        is_accepted = False
+    assert formats.is_of_format(text, name=name) == is_accepted
 
 
 def test_all_types_are_there() -> None:

@@ -153,7 +153,6 @@ DATE_TIMES = ["2026-01-31T10:00:00Z", "2026-01-31t10:00:00.123456789+02:00", "20
         pytest.param({"type": "number", "multipleOf": 0.5}, [1, 1.5, 1.2, "1"], id="number"),
         pytest.param({"type": "string", "minLength": 1, "maxLength": 2}, ["", "a", "ab", "abc", "éé", 1], id="lengths"),
         pytest.param({"type": "string", "pattern": r"^\d{2}$"}, ["12", "1", "١٢", "12\n"], id="pattern"),
-        pytest.param({"type": "string", "pattern": "a(?=b)"}, ["xab", "xac"], id="look-around"),
         pytest.param({"type": "string", "format": "password"}, ["secret", 1], id="password"),
         pytest.param({"type": "string", "format": "byte"}, ["aGk=", 1], id="byte"),
         pytest.param({"type": "string", "format": "binary"}, ["x", 1], id="binary"),
