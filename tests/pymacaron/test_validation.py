@@ -9,7 +9,8 @@ import pytest
 from flask import Flask
 
 from pymacaron.json_types import JsonObject
-from pymacaron.validation import Direction, SchemaCheck
+from pymacaron.judge import Direction
+from pymacaron.validation import SchemaCheck
 
 SCHEMAS: dict[str, JsonObject] = {
     "Node": {"type": "object", "properties": {"next": {"$ref": "#/components/schemas/Node"}}},
