@@ -208,7 +208,11 @@ def _is_exact_enum(schema: JsonObject, keys: set[str]) -> bool:
     values = schema.get("enum", [schema.get("const")])
     types = {"null" if value is None else "string" for value in values}
     are_texts = all(value is None or isinstance(value, str) for value in values)
-    return are_texts and types <= (_types(schema) if "type" in schema else {"string", "null"}) <= {"string", "null"}
+    return (
+        bool(values)
+        and are_texts
+        and types <= (_types(schema) if "type" in schema else {"string", "null"}) <= {"string", "null"}
+    )
 
 
 def _is_exact_text(schema: JsonObject) -> bool:

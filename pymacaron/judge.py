@@ -18,6 +18,7 @@ from pymacaron.spec.schemas import rebuild
 Direction = Literal["request", "response"]
 REF = "#/components/schemas/"
 _HOME = "urn:pymacaron:schemas"
+_HOME_REF = f"{_HOME}#/$defs/"
 # Source: OpenAPI 3.1, "Schema Object", readOnly and writeOnly: `required` takes effect in the other direction only.
 FOREIGN: Mapping[Direction, str] = {"request": "readOnly", "response": "writeOnly"}
 # What jsonschema-rs would assert as well; whole resources are given to it as they are.
@@ -49,8 +50,7 @@ class Judge:
         if direction not in self._registries:
             adapted = {name: adapt_schema(named, self.schemas, direction) for name, named in self.schemas.items()}
             resources = find_resources([schema, dict(self.schemas)])
-            home = {"components": {"schemas": adapted}}
-            self._registries[direction] = Registry([(_HOME, home), *resources.items()])
+            self._registries[direction] = Registry([(_HOME, {"$defs": adapted}), *resources.items()])
         return Draft202012Validator(
             adapt_schema(schema, self.schemas, direction),
             registry=self._registries[direction],
@@ -99,7 +99,7 @@ def adapt_schema(schema: Json, schemas: Mapping[str, JsonObject], direction: Dir
             node["patternProperties"] = {translate_pattern(pattern): inner for pattern, inner in patterns}
         reference = node.get("$ref")
         if isinstance(reference, str) and reference.startswith(REF):
-            node["$ref"] = _HOME + reference
+            node["$ref"] = reference.replace(REF, _HOME_REF, 1)
         foreign = set(find_foreign(node, schemas, FOREIGN[direction]))
         return _without_required(node, foreign) if foreign else node
 
@@ -124,7 +124,7 @@ def _composition(schema: Json, schemas: Mapping[str, JsonObject], seen: tuple[st
     yield schema
     for part in schema.get("allOf", ()):
         yield from _composition(part, schemas, seen)
-    name = str(schema.get("$ref", "")).removeprefix(_HOME).removeprefix(REF)
+    name = str(schema.get("$ref", "")).removeprefix(_HOME_REF).removeprefix(REF)
     if name and name not in seen:
         yield from _composition(schemas.get(name), schemas, (*seen, name))
 
