@@ -53,9 +53,8 @@ class BodyReader:
             for media in body.media
             for name, schema in ((media.model_name, media.schema), (media.item_model_name, media.item_schema))
         }
-        self._json_readers = {
-            models[name]: JsonReader(models[name], check) for name, check in checks.items() if name in models
-        }
+        named = {models.get(name or ""): check for name, check in checks.items()}
+        self._json_readers = {model: JsonReader(model, check if model else None) for model, check in named.items()}
         self._absent_model = self._find_absent_model(body)
 
     def _find_absent_model(self, body: Body) -> type | None:
