@@ -1,0 +1,78 @@
+"""Instances of a schema: drawn at random, the same ones for the same seed, and judged by jsonschema-rs.
+
+Own code, since no library fits: jsf knows half of the keywords and leaves instances unjudged, polyfactory needs models,
+hypothesis-jsonschema needs hypothesis, is made for tests and ends at draft 7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random
+
+from jsonschema_rs import Draft202012Validator
+
+from pymacaron.json_types import Json, JsonObject
+from pymacaron.mock.drawing import Draw, Manner
+from pymacaron.mock.flattening import ImpossibleError
+from pymacaron.mock.heights import find_heights, reachable_schemas
+
+_ATTEMPTS = 60
+_MOST_FAULTS = 5
+
+
+class Sampler:
+    """Makes instances of one schema."""
+
+    def __init__(self, schema: Json, schemas: Mapping[str, JsonObject]) -> None:
+        """Take the *schema*; its references lead into *schemas*."""
+        self._schema = schema
+        self._schemas = reachable_schemas(schema, schemas)
+        self._heights = find_heights(self._schemas)
+        document = {"allOf": [schema], "components": {"schemas": self._schemas}}
+        self._validator = Draft202012Validator(document, validate_formats=True)
+
+    def is_valid(self, value: Json) -> bool:
+        """Tell whether *value* is an instance."""
+        return bool(self._validator.is_valid(value))
+
+    def sample(self, seed: str) -> Json:
+        """Return an instance; examples of the schema and of its parts come before drawn values.
+
+        Raises: ImpossibleError: none was found; what stood in the way of the last attempts.
+        """
+        banned: frozenset[tuple[str | int, ...]] = frozenset()
+        reason = ""
+        for attempt in range(_ATTEMPTS):
+            manner = _choose_manner(attempt, banned)
+            draw = Draw(self._schemas, self._heights, Random(f"{seed} {attempt}"), manner)  # noqa: S311 - no secret
+            try:
+                value = draw.value(self._schema)
+            except ImpossibleError as error:
+                reason = str(error)
+                continue
+            faults = list(self._find_faults(value))
+            if not faults:
+                return value
+            reason = faults[0][1]
+            banned |= {path for path in draw.examples for fault, _ in faults if fault[: len(path)] == path}
+        raise ImpossibleError(reason)
+
+    def _find_faults(self, value: Json) -> list[tuple[tuple[str | int, ...], str]]:
+        """Return where *value* breaks the schema, and the keyword that it breaks."""
+        if self._validator.is_valid(value):
+            return []
+        faults = []
+        for error in self._validator.iter_errors(value):
+            pointer = "".join(f"/{part}" for part in error.instance_path) or "/"
+            faults.append((tuple(error.instance_path), f"{pointer} breaks {error.schema_path[-1]}"))
+            if len(faults) == _MOST_FAULTS:
+                break
+        return faults
+
+
+def _choose_manner(attempt: int, banned: frozenset[tuple[str | int, ...]]) -> Manner:
+    """Return how attempt number *attempt* draws: rich at first, then with more and more left out."""
+    if attempt < 3:  # noqa: PLR2004 - faulty examples are known by then
+        return Manner(has_examples=True, banned=banned)
+    shares = (1.0, 0.0, 0.5, 0.0, 0.8)
+    return Manner(has_examples=attempt % 7 == 0, banned=banned, optional_share=shares[attempt % len(shares)])
