@@ -114,7 +114,7 @@ class Answerer:
         status = result.status or (self._default_empty_status if is_empty else self._default_status)
         declared = self._find(status)
         if declared is None:
-            self._violate(f"response {status}", f"the document declares no status {status} for this operation")
+            self._violate_undeclared(status)
         media = self._choose_media(declared, result.value)
         if status in _NO_BODY or (is_empty and (declared is None or not declared.media)):
             if not is_empty:
@@ -166,7 +166,7 @@ class Answerer:
         status = response.status_code
         declared = self._find(status)
         if declared is None:
-            self._violate(f"response {status}", f"the document declares no status {status} for this operation")
+            self._violate_undeclared(status)
         elif declared.media and not response.is_streamed and response.is_json and self._check.is_due():
             media = next((media for media in declared.media if media.is_json), None)
             model = self._models.get(media.model_name) if media and media.model_name else None
@@ -179,7 +179,7 @@ class Answerer:
 
     def note_error(self, status: int) -> None:
         """Report an error that the handler raised with a *status* that the document does not declare."""
-        if self._find(status) is None:
+        if self._find(status) is None and self._operation.responses:
             self._emit(f"response {status}", f"the handler raised status {status}, which the document does not declare")
 
     def _find(self, status: int) -> DeclaredResponse | None:
@@ -200,6 +200,11 @@ class Answerer:
         for name, value in headers.items():
             response.headers[name] = str(value)
         return response
+
+    def _violate_undeclared(self, status: int) -> None:
+        """Report a status that is not declared, unless the document says nothing of answers, as OpenAPI 3.1 may."""
+        if self._operation.responses:
+            self._violate(f"response {status}", f"the document declares no status {status} for this operation")
 
     def _violate(self, where: str, detail: str) -> None:
         if not self._check.is_enforced and not self._check.is_due():

@@ -22,10 +22,11 @@ from pymacaron.config import PymConfig, get_config, load_config, set_config
 from pymacaron.crash import fit_reporter
 from pymacaron.error_response import answer_errors
 from pymacaron.exceptions import ConfigError, Finding, HandlerError, SpecError, StartupError
+from pymacaron.handlers import HandlerFinder
 from pymacaron.log import setup_logging
 from pymacaron.pool import apipool
 from pymacaron.request_events import watch_requests
-from pymacaron.routing import bind_api, keep_encoded_slashes
+from pymacaron.routing import Handlers, bind_api, body_models, keep_encoded_slashes
 from pymacaron.server import ServerOptions, find_port, run
 from pymacaron.service import ErrorCallback, ErrorReporter, SecurityResolver, Service
 from pymacaron.spec import load_spec
@@ -70,7 +71,7 @@ class API:
         self.debug = debug
         self._folder = Path(app.root_path)
         self._modules = (handlers,) if isinstance(handlers, str) else tuple(handlers)
-        self._waiting: list[tuple[Api, dict[str, type], tuple[str, ...]]] = []
+        self._waiting: list[tuple[Api, Mapping[str, type], Handlers]] = []
         config = config or _find_config(self._folder)
         set_config(config)
         if default_user_id:
@@ -151,6 +152,14 @@ class API:
                 )
         return self
 
+    def add_api(self, api: Api, models: Mapping[str, type], handlers: Handlers | None) -> API:
+        """Add a document that is loaded already; without *handlers* only its models, class name -> class."""
+        apipool.add_api(api, models)
+        self.service.apis[api.name] = api
+        if handlers is not None:
+            self._waiting.append((api, models, handlers))
+        return self
+
     def publish_apis(self, path: str = "doc", toc: str | None = None) -> API:  # noqa: ARG002 - toc kept from pymacaron 2
         """Serve the API reference at ``/<path>`` and the documents below it; done for /doc at start if not before."""
         if "pymacaron-doc" not in self.app.extensions:
@@ -172,8 +181,8 @@ class API:
         watch_requests(self.service)
         answer_errors(self.service)
         findings: list[Finding] = []
-        for api, models, modules in self._waiting:
-            findings += bind_api(self.service, api, models, modules)
+        for api, models, handlers in self._waiting:
+            findings += bind_api(self.service, api, models, handlers)
         if findings:
             raise HandlerError(findings)
         self._waiting.clear()
@@ -196,10 +205,8 @@ class API:
         is_development = self.debug or self.service.config.env in _DEVELOPMENT
         may_write = is_development or not models_file.exists()
         models = load_models(api, models_file, may_write=may_write)
-        apipool.add_api(api, models)
-        self.service.apis[api.name] = api
-        if is_served:
-            self._waiting.append((api, models, modules or self._modules))
+        finder = HandlerFinder(api, modules or self._modules, body_models(api, models))
+        self.add_api(api, models, finder if is_served else None)
 
     def _resolve(self, path: str | Path) -> Path:
         """Return *path*, relative ones looked up in the working folder first, then beside the app."""

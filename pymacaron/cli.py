@@ -14,6 +14,7 @@ from pymacaron.config import load_config
 from pymacaron.demo import demo
 from pymacaron.diff import diff
 from pymacaron.exceptions import Finding, SpecError, StartupError
+from pymacaron.mock import mock
 from pymacaron.scaffold import new
 from pymacaron.server import ServerOptions, find_port, run
 from pymacaron.spec import load_spec
@@ -146,6 +147,7 @@ def generate(files: tuple[Path, ...]) -> None:
 main.add_command(new)
 main.add_command(demo)
 main.add_command(diff)
+main.add_command(mock)
 
 if __name__ == "__main__":
     main(prog_name="pymacaron")

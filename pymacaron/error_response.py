@@ -81,25 +81,26 @@ def build_error_response(service: Service, error: Exception) -> BaseResponse:
     answer.status = service.status_of(answer)
     if answer.status >= _FIRST_FATAL:
         _report(service, answer, error)
-    body, status, media_type = _build_body(service, answer)
-    response = Response(body, status=status, mimetype=media_type)
+    response = _build_body(service, answer)
     for name, value in answer.headers.items():
         response.headers[name] = value
     return response
 
 
-def _build_body(service: Service, answer: PyMacaronException) -> tuple[str, int, str]:
+def _build_body(service: Service, answer: PyMacaronException) -> BaseResponse:
     if service.error_callback:
         try:
             own = service.error_callback(answer)
+            if isinstance(own, BaseResponse):
+                return own
             body, status = own if isinstance(own, tuple) else (own, answer.status)
             to_json = getattr(body, "to_json", None)
-            return json.dumps(to_json() if to_json else body), status, "application/json"
+            return Response(json.dumps(to_json() if to_json else body), status=status, mimetype="application/json")
         except Exception:
             log.exception("error_callback failed; the answer has the default body")
     if service.config.error_format == "problem":
-        return json.dumps(_to_problem(answer)), answer.status, "application/problem+json"
-    return json.dumps(answer.to_dict()), answer.status, "application/json"
+        return Response(json.dumps(_to_problem(answer)), answer.status, mimetype="application/problem+json")
+    return Response(json.dumps(answer.to_dict()), status=answer.status, mimetype="application/json")
 
 
 def _to_problem(answer: PyMacaronException) -> JsonObject:

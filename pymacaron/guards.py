@@ -31,7 +31,7 @@ def build_guard(service: Service, api: Api, operation: Operation) -> Guard | Non
     where one of them is ``{}``, a request without credentials passes, one with wrong credentials does not.
     Raises: ConfigError: a scheme has no resolver, or jwt_* keys are missing or wrong.
     """
-    if _is_decorated(operation):
+    if is_decorated(operation):
         build_verifier(JwtSettings.of(service.config))
     findings: list[Finding] = []
     alternatives = []
@@ -47,7 +47,8 @@ def build_guard(service: Service, api: Api, operation: Operation) -> Guard | Non
     return functools.partial(_guard, required, is_optional=len(required) < len(alternatives))
 
 
-def _is_decorated(operation: Operation) -> bool:
+def is_decorated(operation: Operation) -> bool:
+    """Tell whether a decorator asks for a token, as documents of pymacaron 2 write it, instead of ``security``."""
     decorators = operation.extensions.get("x-decorate-server") or []
     return _REQUIRES_AUTH in ([decorators] if isinstance(decorators, str) else decorators)
 

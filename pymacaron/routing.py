@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote
 
 from pymacaron.answer import Answerer, ResponseCheck
 from pymacaron.endpoint import Endpoint
 from pymacaron.exceptions import Finding, StartupError
 from pymacaron.guards import build_guard
-from pymacaron.handlers import HandlerFinder
 from pymacaron.raw_path import EncodedSlashes, RawPath
 from pymacaron.request_reader import RequestReader
 
 if TYPE_CHECKING:
     from flask import Flask
 
+    from pymacaron.handlers import BoundHandler
     from pymacaron.service import Service
     from pymacaron.spec import Api, Operation
 
@@ -25,18 +25,27 @@ _VARIABLE = re.compile(r"\{([^{}]+)\}")
 _IMPLICIT = {"HEAD": 0, "OPTIONS": 0}
 
 
-def bind_api(service: Service, api: Api, models: Mapping[str, type], modules: tuple[str, ...]) -> list[Finding]:
+class Handlers(Protocol):
+    """Where the handlers of one api come from; *findings* holds why some do not come."""
+
+    findings: list[Finding]
+
+    def bind(self, operation: Operation) -> BoundHandler | None:
+        """Return the handler of *operation*, or None after noting why there is none."""
+        ...
+
+
+def bind_api(service: Service, api: Api, models: Mapping[str, type], handlers: Handlers) -> list[Finding]:
     """Add a route for each operation of *api* and return what stands in the way; with findings no route is added.
 
-    models: class name -> generated class. modules: where handlers without a module of their own are looked up.
+    models: class name -> generated class.
     """
-    finder = HandlerFinder(api, modules, _body_models(api, models))
     findings: list[Finding] = []
     prefix = api.base_path if service.config.use_base_path else ""
     endpoints: list[tuple[str, Endpoint]] = []
     for operation in sorted(api.operations, key=lambda operation: _IMPLICIT.get(operation.method, 1)):
         rule, path_names = to_rule(f"{prefix}{operation.path}")
-        handler = finder.bind(operation)
+        handler = handlers.bind(operation)
         check = _response_check(service, api, operation, findings)
         try:
             guard = build_guard(service, api, operation)
@@ -59,7 +68,7 @@ def bind_api(service: Service, api: Api, models: Mapping[str, type], modules: tu
             service, operation, handler=handler, guard=guard, reader=reader, answerer=answerer, path=path
         )
         endpoints.append((rule, endpoint))
-    findings += finder.findings
+    findings += handlers.findings
     if not findings:
         _add_routes(service, api, endpoints)
     return findings
@@ -98,8 +107,8 @@ def to_rule(path: str) -> tuple[str, dict[str, str]]:
     return "".join(parts), names
 
 
-def _body_models(api: Api, models: Mapping[str, type]) -> dict[str, type]:
-    """Map operation id -> class of the JSON request body."""
+def body_models(api: Api, models: Mapping[str, type]) -> dict[str, type]:
+    """Return operation id -> class of the JSON request body."""
     found: dict[str, type] = {}
     for operation in api.operations:
         for media in operation.body.media if operation.body else ():

@@ -44,7 +44,7 @@ def run(options: ServerOptions) -> int:
 
     Raises: StartupError: the app cannot start or the port is taken; nothing is left behind.
     """
-    port = _reserve_port(options.host, options.port)
+    port = reserve_port(options.host, options.port)
     os.chdir(options.folder)
     sys.path.insert(0, str(options.folder))
     if options.is_debug:
@@ -99,8 +99,8 @@ def load_app(target: str) -> Flask:
     return app
 
 
-def _reserve_port(host: str, port: int) -> int:
-    """Return *port*, or a free one for 0, if it can be listened on now."""
+def reserve_port(host: str, port: int) -> int:
+    """Return *port*, or a free one for 0, if it can be listened on now. Raises: ConfigError: it cannot."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
@@ -81,19 +81,26 @@ class Draw:
             return example[0]
         if "enum" in flat:
             return self.rng.choice(_fitting(flat))
-        chosen = self._choose_type(flat)
-        if chosen == "object":
-            return self._object(flat)
-        if chosen == "array":
-            return self._array(flat)
-        if chosen in {"integer", "number"}:
-            number = sample_number(flat, self.rng, is_integer=chosen == "integer")
-            if number is None:
-                raise ImpossibleError(f"{self._pointer()} has no number between its bounds")
-            return number
-        if chosen == "boolean":
-            return self.rng.random() < 0.5  # noqa: PLR2004 - a coin
-        return sample_text(flat, self.rng) if chosen == "string" else None
+        draw_kind: Callable[[JsonObject], Json] = getattr(self, f"_{self._choose_type(flat)}")
+        return draw_kind(flat)
+
+    def _null(self, _flat: JsonObject) -> None:
+        return None
+
+    def _boolean(self, _flat: JsonObject) -> bool:
+        return self.rng.random() < 0.5  # noqa: PLR2004 - a coin
+
+    def _string(self, flat: JsonObject) -> str:
+        return sample_text(flat, self.rng)
+
+    def _integer(self, flat: JsonObject) -> Json:
+        return self._number(flat, is_integer=True)
+
+    def _number(self, flat: JsonObject, *, is_integer: bool = False) -> Json:
+        number = sample_number(flat, self.rng, is_integer=is_integer)
+        if number is None:
+            raise ImpossibleError(f"{self._pointer()} has no number between its bounds")
+        return number
 
     def _pointer(self) -> str:
         return "".join(f"/{part}" for part in self._path) or "/"
@@ -109,7 +116,7 @@ class Draw:
 
     def _choose_type(self, flat: JsonObject) -> str:
         if "type" in flat:
-            types = [name for name in flat["type"] if name != "null"] or ["null"]
+            types: list[str] = [name for name in flat["type"] if name != "null"] or ["null"]
             return types[-1] if types[-2:] == ["integer", "number"] else self.rng.choice(types)
         for name, keywords in _KEYWORDS_OF.items():
             if not keywords.isdisjoint(flat):

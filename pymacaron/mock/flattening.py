@@ -1,8 +1,8 @@
 """A schema with everything that it refers to and is composed of, merged into one flat schema.
 
 Flat schemas are plain dicts in which ``$ref``, ``allOf``, ``anyOf``, ``oneOf``, ``if`` and ``const`` are gone, and that
-hold lists where several parts may speak: ``type``, ``enum``, ``patterns``, ``formats``, ``multiples``. What a merge cannot
-say (``not``, that only one alternative of ``oneOf`` fits) is left out: whoever makes an instance has it judged.
+hold lists where several parts may speak: ``type``, ``enum``, ``patterns``, ``formats``, ``multiples``. What a merge
+cannot say (``not``, that only one alternative of ``oneOf`` fits) is left out: whoever makes an instance has it judged.
 Source: JSON Schema 2020-12, core, sections 10 and 11.
 """
 

@@ -11,7 +11,7 @@ import re
 import string
 from collections.abc import Callable, Iterable, Sequence
 from random import Random
-from re import _parser  # type: ignore[attr-defined]  # no public name for it since 3.11
+from re import _parser  # no public name for it since 3.11
 from typing import Any
 
 from pymacaron.codegen.patterns import translate_pattern

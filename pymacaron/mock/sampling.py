@@ -18,17 +18,18 @@ from pymacaron.mock.heights import find_heights, reachable_schemas
 
 _ATTEMPTS = 60
 _MOST_FAULTS = 5
+_DATA = frozenset({"default", "example", "examples", "enum", "const"})
 
 
 class Sampler:
     """Makes instances of one schema."""
 
     def __init__(self, schema: Json, schemas: Mapping[str, JsonObject]) -> None:
-        """Take the *schema*; its references lead into *schemas*."""
-        self._schema = schema
-        self._schemas = reachable_schemas(schema, schemas)
+        """Take the *schema* of an answer; its references lead into *schemas*."""
+        self._schema = _hide_write_only(schema)
+        self._schemas = {name: _hide_write_only(inner) for name, inner in reachable_schemas(schema, schemas).items()}
         self._heights = find_heights(self._schemas)
-        document = {"allOf": [schema], "components": {"schemas": self._schemas}}
+        document = {"allOf": [self._schema], "components": {"schemas": self._schemas}}
         self._validator = Draft202012Validator(document, validate_formats=True)
 
     def is_valid(self, value: Json) -> bool:
@@ -76,3 +77,24 @@ def _choose_manner(attempt: int, banned: frozenset[tuple[str | int, ...]]) -> Ma
         return Manner(has_examples=True, banned=banned)
     shares = (1.0, 0.0, 0.5, 0.0, 0.8)
     return Manner(has_examples=attempt % 7 == 0, banned=banned, optional_share=shares[attempt % len(shares)])
+
+
+def _hide_write_only(schema: Json) -> Json:
+    """Return *schema* as it holds for answers: write-only properties are not required, and never there.
+
+    Source: OpenAPI 3.1, "Schema Object", writeOnly.
+    """
+    if isinstance(schema, list):
+        return [_hide_write_only(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    seen = {key: inner if key in _DATA else _hide_write_only(inner) for key, inner in schema.items()}
+    properties = seen.get("properties")
+    if isinstance(properties, dict):
+        hidden = {
+            name for name, inner in properties.items() if isinstance(inner, dict) and inner.get("writeOnly") is True
+        }
+        seen["properties"] = {name: False if name in hidden else inner for name, inner in properties.items()}
+        if hidden and isinstance(seen.get("required"), list):
+            seen["required"] = [name for name in seen["required"] if name not in hidden]
+    return seen

@@ -12,10 +12,11 @@ from pymacaron.json_types import JsonObject
 from pymacaron.mock.patterns import PatternError, sample_patterns
 
 _WORDS = (
-    "amber", "apple", "aspen", "birch", "bloom", "breeze", "brook", "cedar", "cliff", "clover", "coral", "dawn", "delta",
-    "ember", "fern", "field", "forest", "frost", "garden", "grove", "harbor", "hazel", "iris", "island", "ivory", "lake",
-    "linden", "maple", "meadow", "mint", "north", "ocean", "olive", "opal", "pearl", "pine", "plum", "rain", "reed",
-    "river", "robin", "sage", "shore", "silver", "spring", "stone", "summer", "valley", "willow", "winter",
+    "amber", "apple", "aspen", "birch", "bloom", "breeze", "brook", "cedar", "cliff", "clover", "coral",
+    "dawn", "delta", "ember", "fern", "field", "forest", "frost", "garden", "grove", "harbor", "hazel",
+    "iris", "island", "ivory", "lake", "linden", "maple", "meadow", "mint", "north", "ocean", "olive", "opal",
+    "pearl", "pine", "plum", "rain", "reed", "river", "robin", "sage", "shore", "silver", "spring", "stone",
+    "summer", "valley", "willow", "winter",
 )  # fmt: skip
 _FIRST_DAY = datetime(2024, 1, 1, tzinfo=UTC)
 _DAYS_S = 86_400 * 730

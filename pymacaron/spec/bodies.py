@@ -101,6 +101,7 @@ class BodyReader:
                 item_schema=items,
                 item_model_name=self._model_name(items, f"{place}/itemSchema", f"{wanted}Item") if wanted else None,
                 encoding=self._read_encoding(node.get("encoding", {})),
+                examples=dict(read_examples(self.document, node)),
             )
 
     def _model_name(self, schema: JsonObject | None, place: str, wanted: str) -> str | None:
@@ -122,6 +123,21 @@ class BodyReader:
             for name, node in holder.get("headers", {}).items()
             if name.lower() != "content-type"
         }
+
+
+def read_examples(document: JsonObject, holder: JsonObject) -> Iterator[tuple[str, Json]]:
+    """Yield name and value of the examples of a media type, a header or a parameter, the nameless one first.
+
+    Examples at other addresses (``externalValue``) are left out.
+    """
+    if "example" in holder:
+        yield "", holder["example"]
+    for name, written in holder.get("examples", {}).items():
+        node = dereference(document, written, "").node
+        for key in ("dataValue", "value", "serializedValue"):  # source: OpenAPI 3.2, "Example Object"
+            if key in node:
+                yield name, node[key]
+                break
 
 
 def _wanted_name(operation: WrittenOperation, pointer: str, written: str, suffix: str) -> str:

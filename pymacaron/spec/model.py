@@ -50,7 +50,8 @@ class Media:
     model_name: class in the generated ``X_models.py`` that stands for the schema; None where a schema says nothing
     (``{}``), or where the content is neither JSON nor a form. item_schema, item_model_name: the same for each item of
     a stream (OpenAPI 3.2's ``itemSchema``), whatever the media type. encoding: property -> what the document writes of
-    ``{contentType, headers, style, explode, allowReserved, encoding}``; headers as in `Response`.
+    ``{contentType, headers, style, explode, allowReserved, encoding}``; headers as in `Response`. examples: name ->
+    value, ``""`` being the name of the one that has none.
     """
 
     media_type: str
@@ -60,6 +61,7 @@ class Media:
     item_schema: JsonObject | None = None
     item_model_name: str | None = None
     encoding: Mapping[str, JsonObject] = field(default_factory=dict)
+    examples: Mapping[str, Json] = field(default_factory=dict)
 
     @property
     def is_json(self) -> bool:
