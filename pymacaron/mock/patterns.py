@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from random import Random
 from re import _parser  # no public name for it since 3.11
 from typing import Any
 
-from pymacaron.codegen.patterns import translate_pattern
+from jsonschema_rs import Draft202012Validator
 
 _LIKED = string.ascii_lowercase + string.digits + string.ascii_uppercase
 _ALPHABET = _LIKED + "".join(sorted(set(string.printable) - set(_LIKED) - set("\t\n\r\x0b\x0c")))
@@ -23,6 +24,7 @@ _CATEGORIES = {
     "CATEGORY_SPACE": " ",
     "CATEGORY_WORD": string.ascii_letters + string.digits + "_",
 }
+_TOKEN = re.compile(r"\\[pPu]\{[^}]*\}|\\k<[^>]*>|\\.|\(\?<(?![=!])|.", re.DOTALL)
 _FAR = 0x3000
 _TRIES = 30
 _REPEATS = (3, 0, 1, 8, 2, 20)
@@ -37,30 +39,50 @@ def sample_patterns(patterns: Sequence[str], rng: Random, fits: Callable[[str], 
 
     Raises: PatternError.
     """
-    compiled = [_compile(pattern) for pattern in patterns]
+    trees = [_parse(pattern) for pattern in patterns]
     for number in range(_TRIES * len(_REPEATS)):
-        pattern = compiled[number % len(compiled)].pattern
-        text = _Walk(rng, _REPEATS[number // len(compiled) % len(_REPEATS)]).write(pattern)
-        if fits(text) and all(expression.search(text) for expression in compiled):
+        repeats = _REPEATS[number // len(trees) % len(_REPEATS)]
+        text = _Walk(rng, repeats).write(trees[number % len(trees)])
+        if fits(text) and all(is_match(pattern, text) for pattern in patterns):
             return text
     return None
 
 
 def is_match(pattern: str, text: str) -> bool:
-    """Tell whether *pattern* matches *text*; no where it cannot be understood."""
-    try:
-        return _compile(pattern).search(text) is not None
-    except PatternError:
-        return False
+    """Tell whether *pattern* matches *text*, as JSON Schema has it."""
+    return _matcher(pattern).is_valid(text)
 
 
-def _compile(pattern: str) -> re.Pattern[str]:
-    written = re.sub(r"\(\?<(?![=!])", "(?P<", pattern)
-    written = re.sub(r"\\p\{[^}]*\}|\\p[A-Z]", "[A-Za-z]", written)
+@lru_cache(maxsize=512)
+def _matcher(pattern: str) -> Draft202012Validator:
+    return Draft202012Validator({"pattern": pattern})
+
+
+@lru_cache(maxsize=512)
+def _parse(pattern: str) -> Any:
     try:
-        return re.compile(translate_pattern(written))
+        return _parser.parse(_to_python(pattern), re.ASCII)
     except (re.error, OverflowError, RecursionError) as error:
         raise PatternError(f"{pattern!r}: {error}") from error
+
+
+def _to_python(pattern: str) -> str:
+    """Return *pattern* as Python writes it; not exact, for what comes out is matched with the pattern itself."""
+    written = []
+    is_inside = False
+    for token in _TOKEN.findall(pattern):
+        if token.startswith(("\\p{", "\\P{")):
+            written.append("A-Za-z" if is_inside else "[A-Za-z]")
+        elif token.startswith("\\u{"):
+            written.append(re.escape(chr(int(token[3:-1], 16))))
+        elif token.startswith("\\k<"):
+            written.append(f"(?P={token[3:-1]})")
+        elif token == "(?<":  # noqa: S105 - a sign of the pattern
+            written.append("(?P<")
+        else:
+            written.append("\\[" if is_inside and token == "[" else token)  # noqa: S105
+        is_inside = token == "[" or (is_inside and token != "]")  # noqa: S105
+    return "".join(written)
 
 
 class _Walk:
@@ -72,8 +94,8 @@ class _Walk:
         self._groups: dict[int, str] = {}
         self._ahead: list[str] = []
 
-    def write(self, pattern: str) -> str:
-        text = self._sequence(_parser.parse(pattern))
+    def write(self, tree: Any) -> str:
+        text = self._sequence(tree)
         return "".join(self._ahead) + text
 
     def _sequence(self, states: Iterable[tuple[Any, Any]]) -> str:
