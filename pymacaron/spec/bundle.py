@@ -10,7 +10,7 @@ from urllib.parse import urldefrag, urljoin
 from pymacaron.exceptions import Finding, SpecError, UnreadableSpecError
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.spec.files import FileFinder
-from pymacaron.spec.grammar import OPENAPI_3_1
+from pymacaron.spec.grammar import OPENAPI_3_2
 from pymacaron.spec.lines import find_line
 from pymacaron.spec.load import SourceText, parse_data
 from pymacaron.spec.pointers import MISSING, follow_pointer, join_pointer, pointer_of_fragment, split_pointer
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # The data of other files stand under this key of the root while the tree is checked, by relative path or URL.
 FILES_KEY = "x-pymacaron-files"
 _MARKS = ("$id", "$anchor", "$dynamic", "$recursive", "$schema")
-_SCHEMA_KEYWORDS = {key for key in OPENAPI_3_1["schema"].fields if not key.startswith("x-")} - {
+_SCHEMA_KEYWORDS = {key for key in OPENAPI_3_2["schema"].fields if not key.startswith("x-")} - {
     *("title", "description", "deprecated", "externalDocs", "required"),
 }
 # Where parts stood in Swagger 2.0, for references that were written as in OpenAPI 3.
@@ -217,8 +217,8 @@ def iterate_schemas(shape: str, node: Json, pointer: str) -> Iterator[tuple[str,
             steps += [(shape[1:-1], item, join_pointer(pointer, index)) for index, item in enumerate(node)]
         elif shape.startswith("{") and isinstance(node, dict):
             steps += [(shape[1:-1], item, join_pointer(pointer, key)) for key, item in node.items()]
-        elif shape in OPENAPI_3_1 and isinstance(node, dict):
-            rule = OPENAPI_3_1[shape]
+        elif shape in OPENAPI_3_2 and isinstance(node, dict):
+            rule = OPENAPI_3_2[shape]
             for key, value in node.items():
                 inner = rule.fields.get(key, None if key.startswith("x-") or key == "$ref" else rule.other)
                 if inner and isinstance(value, (dict, list)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pymacaron.json_types import Json, JsonObject
-from pymacaron.spec.grammar import OPENAPI_3_1
+from pymacaron.spec.grammar import OPENAPI_3_2
 from pymacaron.spec.operations import dereference, iterate_operations
 from pymacaron.spec.renaming import referred_name
 from pymacaron.spec.schemas import rebuild
@@ -50,7 +50,7 @@ def close_schema(schema: Json) -> Json:
             closed.add(id(node))
         return node
 
-    return rebuild(OPENAPI_3_1, "schema", schema, close)
+    return rebuild(OPENAPI_3_2, "schema", schema, close)
 
 
 def _referred_names(schema: Json, only_in: str | None = None) -> list[str]:
@@ -65,5 +65,5 @@ def _referred_names(schema: Json, only_in: str | None = None) -> list[str]:
                 names.append(name)
         return node
 
-    rebuild(OPENAPI_3_1, "schema", schema, collect)
+    rebuild(OPENAPI_3_2, "schema", schema, collect)
     return names

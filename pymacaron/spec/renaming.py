@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from pymacaron.json_types import Json, JsonObject
-from pymacaron.spec.grammar import OPENAPI_3_1
+from pymacaron.spec.grammar import OPENAPI_3_2
 from pymacaron.spec.naming import name_classes
 from pymacaron.spec.pointers import join_pointer, pointer_of_fragment, split_pointer
 from pymacaron.spec.schemas import rebuild, schema_object
@@ -18,7 +18,7 @@ def rename_schemas(document: JsonObject) -> tuple[JsonObject, dict[str, str], di
     """Return the document, its names (as written -> class name) and its moves (new pointer -> old pointer)."""
     written = document.get("components", {}).get("schemas", {})
     names = name_classes(written)
-    renamed = rebuild(OPENAPI_3_1, "document", document, partial(_rename_references, names))
+    renamed = rebuild(OPENAPI_3_2, "document", document, partial(_rename_references, names))
     if written:
         renamed["components"]["schemas"] = {
             names[name]: schema_object(schema) for name, schema in renamed["components"]["schemas"].items()
@@ -36,9 +36,12 @@ def referred_name(ref: str) -> str | None:
 def _rename_references(names: Mapping[str, str], kind: str, node: JsonObject) -> Json:
     if kind == "schema" and "$ref" in node:
         return node | {"$ref": _rename(names, node["$ref"])}
-    if kind == "discriminator" and "mapping" in node:
-        mapping = {value: _rename(names, ref) for value, ref in node["mapping"].items()}
-        return node | {"mapping": mapping}
+    if kind == "discriminator":
+        node = dict(node)
+        if "mapping" in node:
+            node["mapping"] = {value: _rename(names, ref) for value, ref in node["mapping"].items()}
+        if "defaultMapping" in node:
+            node["defaultMapping"] = _rename(names, node["defaultMapping"])
     return node
 
 

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.spec.bundle import Fault
-from pymacaron.spec.grammar import METHODS, OPENAPI_3_1
+from pymacaron.spec.grammar import METHODS, OPENAPI_3_2
+from pymacaron.spec.link_rules import check_callback, check_link, check_target
 from pymacaron.spec.operations import WrittenOperation, iterate_operations
+from pymacaron.spec.part_rules import (
+    check_example,
+    check_examples,
+    check_license,
+    check_server,
+    check_tags,
+    check_variable,
+)
 from pymacaron.spec.pointers import join_pointer
 from pymacaron.spec.schema_rules import check_schema
 
 _STATUS = re.compile(r"[1-5]([0-9]{2}|XX|xx)|default")
 _TEMPLATE_NAME = re.compile(r"\{([^{}]*)\}")
+# Source: RFC 9110, section 5.6.2.
+_METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LOCATIONS = ("path", "query", "querystring", "header", "cookie")
 _STYLES = {
     "path": ("simple", "label", "matrix"),
@@ -36,15 +47,21 @@ def check_document(document: JsonObject) -> list[Fault]:
     """Return every fault of the upgraded *document*, whose nodes have the right types."""
     operations = list(iterate_operations(document))
     faults = [*_check_root(document), *_check_paths(document), *_check_operation_ids(operations)]
+    faults += check_tags(document)
     for operation in operations:
         faults += [*_check_template(operation), *_check_duplicates(operation)]
         faults += _check_security(document, operation.node, operation.pointer)
     faults += _check_security(document, document, "")
+    operation_ids: set[str] = set()
+    links = []
     for kind, node, pointer in _iterate_objects(document):
-        check = _CHECKS.get(kind)
-        if check and "$ref" not in node:
+        for check in _CHECKS.get(kind, ()) if "$ref" not in node else ():
             faults += check(node, pointer)
-    return faults
+        if kind == "operation":
+            operation_ids.add(node.get("operationId", ""))
+        elif kind == "link":
+            links.append((node, pointer))
+    return faults + [fault for link, pointer in links for fault in check_target(link, pointer, operation_ids)]
 
 
 def _iterate_objects(document: JsonObject) -> Iterator[tuple[str, JsonObject, str]]:
@@ -56,9 +73,9 @@ def _iterate_objects(document: JsonObject) -> Iterator[tuple[str, JsonObject, st
             steps += [(shape[1:-1], item, join_pointer(pointer, index)) for index, item in enumerate(node)]
         elif shape.startswith("{") and isinstance(node, dict):
             steps += [(shape[1:-1], item, join_pointer(pointer, key)) for key, item in node.items()]
-        elif shape in OPENAPI_3_1 and isinstance(node, dict):
+        elif shape in OPENAPI_3_2 and isinstance(node, dict):
             yield shape, node, pointer
-            rule = OPENAPI_3_1[shape]
+            rule = OPENAPI_3_2[shape]
             for key, value in node.items():
                 inner = rule.fields.get(key, None if key.startswith("x-") else rule.other)
                 if inner and isinstance(value, (dict, list)):
@@ -72,7 +89,7 @@ def _check_root(document: JsonObject) -> Iterator[Fault]:
 
 def _check_paths(document: JsonObject) -> Iterator[Fault]:
     seen: dict[str, str] = {}
-    for path, item in document.get("paths", {}).items():
+    for path in document.get("paths", {}):
         if path.startswith("x-"):
             continue
         pointer = join_pointer("/paths", path)
@@ -87,9 +104,6 @@ def _check_paths(document: JsonObject) -> Iterator[Fault]:
                 yield Fault(pointer, f"{{{name}}} in the path is empty or stands there twice", "Name each part once")
         if set(_TEMPLATE_NAME.sub("", path)) & {"{", "}"}:
             yield Fault(pointer, "a brace of the path has no partner", "Write parameters as {name}")
-        for key in item:
-            if key.lower() in METHODS and key not in METHODS:
-                yield Fault(join_pointer(pointer, key), f"{key} is no method here", f"Write {key.lower()}")
 
 
 def _check_operation_ids(operations: list[WrittenOperation]) -> Iterator[Fault]:
@@ -151,6 +165,8 @@ def _check_parameter(parameter: JsonObject, pointer: str) -> Iterator[Fault]:
         place = join_pointer(pointer, "in")
         yield Fault(place, f"no parameter can be in: {location}", f"Write {', '.join(_LOCATIONS)}")
         return
+    if location == "path" and parameter.get("required") is not True:
+        yield Fault(pointer, "a parameter in: path must be required", "Write required: true")
     if parameter.get("style", _STYLES[location][0]) not in _STYLES[location]:
         styles = ", ".join(_STYLES[location])
         yield Fault(
@@ -202,11 +218,29 @@ def _check_scheme(scheme: JsonObject, pointer: str) -> Iterator[Fault]:
         yield Fault(join_pointer(pointer, "in"), f"no key can be in: {scheme['in']}", "Write header, query or cookie")
 
 
-_CHECKS = {
-    "operation": _check_operation,
-    "parameter": _check_parameter,
-    "request-body": _check_body,
-    "response": _check_content,
-    "schema": check_schema,
-    "security-scheme": _check_scheme,
+def _check_path_item(item: JsonObject, pointer: str) -> Iterator[Fault]:
+    for method in item.get("additionalOperations", {}):
+        place = join_pointer(pointer, "additionalOperations", method)
+        if method.lower() in METHODS:
+            yield Fault(place, f"{method} has a field of its own", f"Move it to {method.lower()}")
+        elif not _METHOD.fullmatch(method):
+            yield Fault(place, f"{method!r} is no method", "Write letters, digits and - only")
+
+
+_CHECKS: Mapping[str, tuple[Callable[[JsonObject, str], Iterator[Fault]], ...]] = {
+    "callback": (check_callback,),
+    "example": (check_example,),
+    "header": (check_examples,),
+    "license": (check_license,),
+    "link": (check_link,),
+    "media-type": (check_examples,),
+    "operation": (_check_operation,),
+    "parameter": (_check_parameter, check_examples),
+    "path-item": (_check_path_item,),
+    "request-body": (_check_body,),
+    "response": (_check_content,),
+    "schema": (check_schema,),
+    "security-scheme": (_check_scheme,),
+    "server": (check_server,),
+    "server-variable": (check_variable,),
 }

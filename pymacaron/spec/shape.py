@@ -80,6 +80,7 @@ class _Walk:
         self._folders = folders
         self._seen: set[tuple[str, str]] = set()
         self._steps: list[_Step] = []
+        self._strangers: dict[tuple[str, str], list[Fault]] = {}
 
     def run(self) -> None:
         self._steps.append(_Step("document", {"": self._bundle.root}, "", ""))
@@ -143,15 +144,33 @@ class _Walk:
         if "$ref" in node:
             self._visit_reference(kind, node, step.pointer)
         rule = self._rules[kind]
-        for key in rule.required:
-            if key not in node and not is_reference:
-                self._fault(step.pointer, f"{key} is missing", f"Add {key}")
+        if not is_reference:
+            self._check_fields(kind, node, step.pointer)
         if kind == "discriminator":
             self._visit_mapped_names(node, step.pointer)
         for key in node:
             inner = rule.fields.get(key, None if key.startswith("x-") or key == "$ref" else rule.other)
             if inner and inner != "any":
                 self._steps.append(_Step(inner, node, key, join_pointer(step.pointer, key)))
+
+    def _check_fields(self, kind: str, node: JsonObject, pointer: str) -> None:
+        """Tell fields that are missing, and those that the specification does not know, or not in this version."""
+        rule = self._rules[kind]
+        for key in rule.required:
+            if key not in node:
+                self._fault(pointer, f"{key} is missing", f"Add {key}")
+        for key in node if rule.is_closed or rule.later else ():
+            place = join_pointer(pointer, key)
+            if key in rule.fields or key.startswith("x-") or key == "$ref":
+                continue
+            if key in rule.later:
+                since = rule.later[key]
+                self._fault(place, f"{key} came with OpenAPI {since}", f"Write openapi: {since}.0, or remove it")
+            elif rule.is_closed:
+                close = difflib.get_close_matches(key.lower(), rule.fields, n=1, cutoff=0.8)
+                fix = f"Write {close[0]}" if close else f"Remove it, or call it x-{key}"
+                fault = Fault(place, f"{key} is no field of {_with_article(kind)}", fix)
+                self._strangers.setdefault((kind, pointer), []).append(fault)
 
     def _visit_reference(self, kind: str, node: JsonObject, pointer: str) -> None:
         ref = node["$ref"]
@@ -199,7 +218,7 @@ class _Walk:
                 )
 
     def _check_kinds(self) -> None:
-        """Refuse references to parts that are something else where they stand."""
+        """Refuse references to parts that are something else where they stand; tell unknown fields of the others."""
         kinds: dict[str, set[str]] = {}
         for kind, pointer in self._seen:
             kinds.setdefault(pointer, set()).add(kind)
@@ -210,6 +229,8 @@ class _Walk:
                 fix = f"Refer to {_with_article(reference.kind)}"
                 self._fault(reference.pointer, f"{found} where {_with_article(reference.kind)} must stand", fix)
                 del reference.holder[reference.key]
+                self._strangers.pop((reference.kind, reference.target), None)
+        self.shape.faults += [fault for faults in self._strangers.values() for fault in faults]
 
     def _folder(self, kind: str) -> JsonObject:
         """Return the part of the document where objects of *kind* have their names."""
@@ -223,14 +244,19 @@ class _Walk:
         return f"Define it, or write '{close[0]}' if you meant that" if close and close[0] != ref else None
 
     def _visit_mapped_names(self, node: JsonObject, pointer: str) -> None:
-        """Values of a discriminator's mapping are references or names of schemas."""
+        """Values of a discriminator's mapping are references or names of schemas, so is its default."""
         mapping = node.get("mapping")
-        if not isinstance(mapping, dict):
-            return
-        for value, name in list(mapping.items()):
+        holders = (
+            [(mapping, value, join_pointer(pointer, "mapping", value)) for value in mapping or ()]
+            if isinstance(mapping, dict)
+            else []
+        )
+        if "defaultMapping" in node:
+            holders.append((node, "defaultMapping", join_pointer(pointer, "defaultMapping")))
+        for holder, value, place in holders:
+            name = holder[value]
             if not isinstance(name, str):
                 continue
-            place = join_pointer(pointer, "mapping", value)
             is_reference = any(mark in name for mark in "#/.") and name not in self._folder("schema")
             ref = name if is_reference else "#" + join_pointer("", *self._folders["schema"], name)
             try:
@@ -239,7 +265,7 @@ class _Walk:
             except BadReferenceError:
                 self._fault(place, f"{name!r} names no schema", "Write the name of a schema or a $ref to it")
                 continue
-            self._add_reference(Reference(mapping, value, place, "schema", target), target_node)
+            self._add_reference(Reference(holder, value, place, "schema", target), target_node)
 
     def _refuse(self, step: _Step, phrase: str) -> None:
         """Report that the node is not what *phrase* says, and take it away."""

@@ -167,7 +167,7 @@ class _Swagger:
         self.moves[new + "/schema"] = old
         schema, own = self._split(node)
         parameter = {key: own[key] for key in own if key != "collectionFormat"} | {"schema": schema}
-        if own.get("x-mandatory") is True:
+        if own.get("x-mandatory") is True or own.get("in") == "path":
             parameter["required"] = True
         if schema.get("type") == "array":
             style = self._style(own, old)

@@ -8,7 +8,17 @@ from functools import partial
 
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.spec.bundle import Fault
-from pymacaron.spec.grammar import FOLDERS_2, FOLDERS_3, OPENAPI_3_0, OPENAPI_3_1, SWAGGER_2, TARGET_VERSION, ObjectRule
+from pymacaron.spec.grammar import (
+    FOLDERS_2,
+    FOLDERS_3,
+    FOLDERS_3_2,
+    OPENAPI_3_0,
+    OPENAPI_3_1,
+    OPENAPI_3_2,
+    SWAGGER_2,
+    TARGET_VERSION,
+    ObjectRule,
+)
 from pymacaron.spec.schemas import rebuild, upgrade_schema
 from pymacaron.spec.swagger import upgrade_swagger
 
@@ -37,7 +47,7 @@ DIALECTS = {
     "2.0": Dialect("2.0", SWAGGER_2, FOLDERS_2),
     "3.0": Dialect("3.0", OPENAPI_3_0, FOLDERS_3),
     "3.1": Dialect("3.1", OPENAPI_3_1, FOLDERS_3),
-    "3.2": Dialect("3.2", OPENAPI_3_1, FOLDERS_3),
+    "3.2": Dialect("3.2", OPENAPI_3_2, FOLDERS_3_2),
 }
 
 
@@ -80,4 +90,7 @@ def _upgrade_object(kind: str, node: JsonObject, *, is_older: bool) -> Json:
         return schema if is_older else {key: value for key, value in schema.items() if key not in _ADDRESSES}
     if kind == "parameter" and node.get("x-mandatory") is True:
         return node | {"required": True}
+    if kind == "server-variable" and is_older and "enum" in node:
+        # That there are values, the default among them, OpenAPI 3.0 says only with SHOULD.
+        return node | {"enum": [*node["enum"], node.get("default", "")]}
     return node

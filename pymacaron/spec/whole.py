@@ -12,7 +12,7 @@ import jsonschema_rs
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.spec.bundle import FILES_KEY, BadReferenceError, Bundle, Fault
 from pymacaron.spec.dialects import is_known_dialect, is_standard_dialect, means_something_else
-from pymacaron.spec.grammar import OPENAPI_3_1
+from pymacaron.spec.grammar import OPENAPI_3_2
 from pymacaron.spec.pointers import follow_pointer, join_pointer
 from pymacaron.spec.resources import RESOURCES_KEY
 
@@ -121,7 +121,7 @@ class WholeSchemas:
 def _iterate_parts(schema: Json) -> Iterator[JsonObject]:
     """Yield *schema* and the schemas inside of it."""
     steps: list[tuple[str, Json]] = [("schema", schema)]
-    fields = OPENAPI_3_1["schema"].fields
+    fields = OPENAPI_3_2["schema"].fields
     while steps:
         shape, node = steps.pop()
         if shape == "schema" and isinstance(node, dict):

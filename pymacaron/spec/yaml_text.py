@@ -107,11 +107,16 @@ def _line(event: yaml.Event) -> int:
 
 @dataclass(slots=True)
 class _Frame:
-    """A mapping or sequence that is being read. size: number of nodes in it, aliases expanded."""
+    """A mapping or sequence that is being read. size: number of nodes in it, aliases expanded.
+
+    indent: column of what is written in lines, not in brackets, around it or as it.
+    """
 
     container: JsonObject | list[Json]
     pointer: str
     anchor: str | None
+    indent: int
+    is_flow: bool
     key: str | None = None
     size: int = 1
     merged: list[Json] = field(default_factory=list)
@@ -177,10 +182,18 @@ class _Reader:
             self._anchors.pop(event.anchor, None)
         container: JsonObject | list[Json] = {} if isinstance(event, yaml.MappingStartEvent) else []
         self._note_item_line(event)
-        self._frames.append(_Frame(container, self._pointer(), event.anchor))
+        is_flow = bool(event.flow_style)
+        indent = event.start_mark.column if event.start_mark else 0
+        if is_flow:
+            indent = self._frames[-1].indent if self._frames else 0
+        self._frames.append(_Frame(container, self._pointer(), event.anchor, indent, is_flow))
 
     def _close(self, event: yaml.Event) -> None:
         frame = self._frames.pop()
+        if frame.is_flow and event.start_mark and event.start_mark.column < frame.indent:
+            # Source: YAML 1.2, section 8.2: what is in brackets is indented too. Parsers differ here.
+            found = "this bracket stands left of what it belongs to"
+            self.result.faults.append(TextFault(_line(event), frame.pointer, found, "Indent it"))
         for mapping in frame.merged:
             for key, value in mapping.items():
                 frame.container.setdefault(key, value)  # type: ignore[union-attr]  # merges stand in mappings only

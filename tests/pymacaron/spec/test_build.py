@@ -32,18 +32,18 @@ def test_models_of_bodies(parse: Callable[[str], Api]) -> None:
                   "*/*": {}
               responses:
                 "400": {$ref: "#/components/responses/Bad"}
-                "201": {content: {application/json: {schema: {$ref: "#/components/schemas/Pet", description: new}}}}
-                "200": {content: {application/json: {schema: {type: array, items: {type: string}}}}}
-                4XX: {content: {application/json: {schema: {title: anything}}}}
-                5xx: {content: {application/json: {schema: {const: 5}}}}
-                default: {content: {application/json: {schema: {type: boolean}}}}
+                "201": {description: d, content: {application/json: {schema: {$ref: "#/components/schemas/Pet"}}}}
+                "200": {description: d, content: {application/json: {schema: {type: array, items: {type: string}}}}}
+                4XX: {description: d, content: {application/json: {schema: {title: anything}}}}
+                5xx: {description: d, content: {application/json: {schema: {const: 5}}}}
+                default: {description: d, content: {application/json: {schema: {type: boolean}}}}
             get:
               operationId: makeIt2
               responses:
-                "200": {content: {application/json: {schema: {type: number}}}}
+                "200": {description: d, content: {application/json: {schema: {type: number}}}}
                 "400": {$ref: "#/components/responses/Bad"}
         components:
-          responses: {Bad: {content: {application/json: {schema: {type: object, required: [why]}}}}}
+          responses: {Bad: {description: b, content: {application/json: {schema: {type: object, required: [why]}}}}}
           schemas:
             Pet: {type: object}
             MakeIt2Response: {type: string}
@@ -84,7 +84,7 @@ def test_models_of_bodies(parse: Callable[[str], Api]) -> None:
 )
 def test_find_response(parse: Callable[[str], Api], status: int, expected: str) -> None:
     """An answer is found by its status, by a range, or as the default."""
-    api = parse(HEAD + 'paths: {/a: {get: {responses: {"200": {}, 4XX: {}, 5xx: {}, default: {}}}}}\n')
+    api = parse(HEAD + 'paths: {/a: {get: {responses: {"200": &d {description: d}, 4XX: *d, 5xx: *d, default: *d}}}}\n')
     response = api.operations[0].find_response(status)
     assert response is not None
     assert response.status == expected
@@ -92,7 +92,7 @@ def test_find_response(parse: Callable[[str], Api], status: int, expected: str) 
 
 def test_find_no_response(parse: Callable[[str], Api]) -> None:
     """A status that is not declared has no answer."""
-    api = parse(HEAD + 'paths: {/a: {get: {responses: {"200": {}}}}}\n')
+    api = parse(HEAD + 'paths: {/a: {get: {responses: {"200": {description: d}}}}}\n')
     assert api.operations[0].find_response(201) is None
 
 
@@ -166,7 +166,7 @@ PARAMETERS = HEAD + dedent("""\
 paths:
   /a/{id}:
     parameters:
-      - {name: id, in: path, schema: {type: string}}
+      - {name: id, in: path, required: true, schema: {type: string}}
       - {name: limit, in: query, schema: {type: integer}, description: of the path}
     get:
       operationId: getA

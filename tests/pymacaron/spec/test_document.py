@@ -15,7 +15,7 @@ import pytest
 from pymacaron.exceptions import Finding, SpecError
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.spec import Api, load_spec, parse_spec
-from pymacaron.spec.grammar import OPENAPI_3_1
+from pymacaron.spec.grammar import OPENAPI_3_2
 from pymacaron.spec.load import SourceText, parse_data
 from pymacaron.spec.schemas import rebuild
 
@@ -37,7 +37,7 @@ def referred_names(schema: JsonObject) -> set[str]:
         found.update({node["$ref"]} if "$ref" in node else ())
         return node
 
-    rebuild(OPENAPI_3_1, "schema", schema, collect)
+    rebuild(OPENAPI_3_2, "schema", schema, collect)
     return found
 
 
@@ -218,7 +218,8 @@ def test_shared_yaml_nodes(parse: Callable[[str], Api]) -> None:
     info: {title: a, version: b}
     paths:
       /a: &item
-        get: {responses: &answers {"200": {content: {application/json: {schema: &text {type: string}}}}}}
+        get:
+          responses: &answers {"200": {description: d, content: {application/json: {schema: &text {type: string}}}}}
       /b: *item
       /c: {post: {responses: *answers}}
     components: {schemas: {Text: *text}}

@@ -29,7 +29,7 @@ def test_schemas_anywhere(parse: Callable[[str], Api]) -> None:
     paths:
       /a b~/{x}:
         get:
-          parameters: [{name: x, in: path, schema: {type: string}}]
+          parameters: [{name: x, in: path, required: true, schema: {type: string}}]
           responses:
             "200": {description: a, content: {application/json: {schema: {type: array, items: {type: integer}}}}}
     components:

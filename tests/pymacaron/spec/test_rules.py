@@ -53,7 +53,7 @@ def test_good_document(parse: Callable[[str], Api]) -> None:
         ),
         pytest.param(
             "  /dogs:\n    get: ",
-            '  "/pets/{petId}":\n    parameters: [{name: petId, in: path, schema: {}}]\n    get: ',
+            '  "/pets/{petId}":\n    parameters: [{name: petId, in: path, required: true, schema: {}}]\n    get: ',
             "18#/paths/~1pets~1{petId}: the path differs from /pets/{id} in names of parameters only. Merge the two.",
             id="equal paths",
         ),
@@ -72,7 +72,7 @@ def test_good_document(parse: Callable[[str], Api]) -> None:
         pytest.param(
             "    get: {responses",
             "    GET: {responses",
-            "19#/paths/~1dogs/GET: GET is no method here. Write get.",
+            "19#/paths/~1dogs/GET: GET is no field of a path item. Write get.",
             id="method in capitals",
         ),
         pytest.param(
@@ -96,7 +96,7 @@ def test_good_document(parse: Callable[[str], Api]) -> None:
         ),
         pytest.param(
             "name: limit, in: query, style: form",
-            "name: limit, in: path",
+            "name: limit, in: path, required: true",
             "10#/paths/~1pets~1{id}/get/parameters/0: the path /pets/{id} has no {limit} for this parameter."
             " Add it to the path or remove the parameter.",
             id="path parameter not in the path",
@@ -177,7 +177,7 @@ def test_good_document(parse: Callable[[str], Api]) -> None:
         ),
         pytest.param(
             "{type: http, scheme: bearer}",
-            "{type: oauth2, flow: {}}",
+            "{type: oauth2}",
             "22#/components/securitySchemes/token: a security scheme of type oauth2 needs flows. Add flows.",
             id="scheme without its fields",
         ),
