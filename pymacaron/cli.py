@@ -9,15 +9,14 @@ from pathlib import Path
 
 import click
 
-from pymacaron.codegen import write_models
 from pymacaron.config import load_config
 from pymacaron.demo import demo
 from pymacaron.diff import diff
-from pymacaron.exceptions import Finding, SpecError, StartupError
+from pymacaron.exceptions import Finding, StartupError
+from pymacaron.generate import generate
 from pymacaron.mock import mock
 from pymacaron.scaffold import new
 from pymacaron.server import ServerOptions, find_port, run
-from pymacaron.spec import load_spec
 
 _BAD_INPUT = 2
 _DEVELOPMENT_PORT = 8000
@@ -126,24 +125,7 @@ def _default_port() -> int:
     return find_port() if is_set else _DEVELOPMENT_PORT
 
 
-@main.command()
-@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
-def generate(files: tuple[Path, ...]) -> None:
-    """Write the models of FILES, by default of every document under apis/."""
-    documents = files or tuple(
-        file for file in sorted(Path("apis").rglob("*")) if file.suffix in {".yaml", ".yml", ".json"}
-    )
-    if not documents:
-        raise SpecError(
-            Finding("apis", "there is no document in it", "Run this in the service's folder, or name the files")
-        )
-    for document in documents:
-        api = load_spec(document)
-        target = document.with_name(f"{api.name}_models.py")
-        write_models(api, target)
-        click.echo(f"{target}: {len(api.schemas)} models")
-
-
+main.add_command(generate)
 main.add_command(new)
 main.add_command(demo)
 main.add_command(diff)

@@ -2,6 +2,7 @@
 
 from pymacaron.client.answers import Answer
 from pymacaron.client.caller import Client, ClientOptions, TypedClient
+from pymacaron.client.contents import FileContent
 from pymacaron.client.streams import ServerSentEvent, Stream
 from pymacaron.client.wire import HttpRequest, HttpResponse, Patience, Transport
 
@@ -9,6 +10,7 @@ __all__ = [
     "Answer",
     "Client",
     "ClientOptions",
+    "FileContent",
     "HttpRequest",
     "HttpResponse",
     "Patience",

@@ -12,10 +12,10 @@ from pydantic import RootModel, ValidationError
 from pydantic_core import from_json, to_json
 
 from pymacaron.answer import ResponseCheck
-from pymacaron.client.streams import ServerSentEvent, Stream, is_stream_type, read_items
+from pymacaron.client.streams import ServerSentEvent, Stream, read_items
 from pymacaron.exceptions import Call, RemoteError, UnexpectedAnswerError
 from pymacaron.json_types import Json, JsonObject
-from pymacaron.spec.media_types import essence_of, is_json_type
+from pymacaron.spec.media_types import essence_of, is_json_type, is_stream_type
 from pymacaron.validation import SchemaCheck, describe, validate_json
 
 if TYPE_CHECKING:

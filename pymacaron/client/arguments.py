@@ -119,9 +119,8 @@ class ArgumentWriter:
         media_type, encoding = self._choose_form(given)
         fields: list[Field] = []
         for parameter in given:
-            content_type = encoding.get(parameter.name, {}).get("contentType")
             try:
-                fields += read_fields(parameter, values[parameter.keyword], content_type)
+                fields += read_fields(parameter, values[parameter.keyword], encoding.get(parameter.name, {}))
             except ValueError as error:
                 faults.append(f"{parameter.keyword}: {error}")
         return write_form(fields, media_type)

@@ -15,9 +15,9 @@ from pydantic_core import from_json, to_json
 from urllib3.fields import RequestField
 from urllib3.filepost import encode_multipart_formdata
 
-from pymacaron.client.expansion import to_json_value, to_text
+from pymacaron.client.expansion import deep_pairs, to_json_value, to_text
 from pymacaron.json_types import Json, JsonObject
-from pymacaron.spec.media_types import essence_of
+from pymacaron.spec.media_types import essence_of, is_json_type
 from pymacaron.validation import SchemaCheck, describe, validate_json
 
 if TYPE_CHECKING:
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 _ANY_CONTENT = "application/octet-stream"
 _URLENCODED = "application/x-www-form-urlencoded"
+_STYLED = frozenset({"style", "explode", "allowReserved"})
+_SEPARATORS = {"spaceDelimited": " ", "pipeDelimited": "|"}
+
+FileContent = bytes | IO[bytes] | tuple[str, bytes | IO[bytes]] | tuple[str, bytes | IO[bytes], str]
+"""A file in a form: its bytes, an open file, or its name, its content and perhaps its media type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,26 +149,52 @@ def write_form(fields: Sequence[Field], content_type: str) -> Encoded:
     return Encoded(content, written_type)
 
 
-def read_fields(parameter: Parameter, value: object, content_type: str | None) -> Iterator[Field]:
-    """Yield the form fields that *value* becomes; content_type: what the document says of each, if it does.
+def read_fields(parameter: Parameter, value: object, encoding: JsonObject) -> Iterator[Field]:
+    """Yield the form fields that *value* becomes; encoding: what the document says of the property, ``{}`` if nothing.
 
     A file is bytes, an open file, or (name, content) or (name, content, content type).
     Raises: ValueError: it cannot be written, or is no file where one is due.
     """
+    declared = [one.strip() for one in encoding.get("contentType", "").split(",") if one.strip()]
     if parameter.is_file:
         for file in value if isinstance(value, list) else [value]:
-            yield _read_file(parameter.name, file, content_type)
+            yield _read_file(parameter.name, file, declared)
         return
     plain = to_json_value(to_plain(value))
-    for text in _texts(plain):
-        yield Field(parameter.name, text, content_type=content_type)
+    if not _STYLED.isdisjoint(encoding):
+        yield from (Field(name, text) for name, text in _style_field(parameter, plain))
+        return
+    is_json = bool(declared) and all(map(is_json_type, declared))
+    for item in plain if isinstance(plain, list) else [plain]:
+        is_structured = is_json or isinstance(item, (list, dict))
+        text = to_json(item).decode() if is_structured else to_text(item)
+        own_type = next(iter(declared), "application/json" if is_structured else None)
+        yield Field(parameter.name, text, content_type=own_type)
 
 
-def _read_file(name: str, file: object, content_type: str | None) -> Field:
-    file_name = None
+def _style_field(parameter: Parameter, value: Json) -> Iterator[tuple[str, str]]:
+    """Yield name and text of each field that a property with a style becomes."""
+    if not isinstance(value, (list, dict)):
+        yield parameter.name, to_text(value)
+    elif parameter.style == "deepObject":
+        yield from deep_pairs(parameter.name, value)
+    elif parameter.explode:
+        pairs = value.items() if isinstance(value, dict) else [(parameter.name, item) for item in value]
+        yield from ((name, to_text(item)) for name, item in pairs)
+    else:
+        items = value if isinstance(value, list) else [part for pair in value.items() for part in pair]
+        separator = _SEPARATORS.get(parameter.style, ",")
+        texts = list(map(to_text, items))
+        if any(separator in text for text in texts) or texts == [""]:
+            raise ValueError("its style cannot write its separator inside a value, or one empty value")
+        yield parameter.name, separator.join(texts)
+
+
+def _read_file(name: str, file: object, declared: Sequence[str]) -> Field:
+    file_name, content_type = None, None
     if isinstance(file, tuple):
         file_name, file, *rest = file
-        content_type = str(rest[0]) if rest else content_type
+        content_type = str(rest[0]) if rest else None
     if _is_file(file):
         file_name = file_name or Path(str(getattr(file, "name", name))).name
         file = cast("IO[bytes]", file).read()
@@ -171,7 +202,9 @@ def _read_file(name: str, file: object, content_type: str | None) -> Field:
         raise ValueError("give a file: bytes, a file opened with open(…, 'rb'), or a tuple of its name and content")  # noqa: TRY004 - collected with the other faults
     file_name = file_name or name
     guessed = mimetypes.guess_type(file_name)[0] or _ANY_CONTENT
-    return Field(name, file, file_name, content_type if content_type and "*" not in content_type else guessed)
+    plain = [one for one in declared if "*" not in one]
+    suggested = guessed if guessed in plain or not plain else plain[0]
+    return Field(name, file, file_name, content_type or suggested)
 
 
 def _texts(value: Json) -> list[str]:

@@ -5,7 +5,9 @@ Source: OpenAPI 3.2, "Style Values" and appendix C; RFC 6570, section 3.2.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from pymacaron.spec import Operation, Parameter
 
 Pairs = list[tuple[str, str]]
+# Source: RFC 9110, section 5.5 (bytes above ASCII are Latin-1 to Python); RFC 6265, section 4.1.1, cookie-octet.
+_HEADER_TEXT = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_COOKIE_TEXT = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,6 @@ _STYLES = {
     "label": _Style(".", ",", ".", is_named=False),
     "matrix": _Style(";", ",", ";", is_named=True),
     "form": _Style("", ",", "&", is_named=True),
-    "cookie": _Style("", ",", "; ", is_named=True),
     "spaceDelimited": _Style("", "%20", "&", is_named=True),
     "pipeDelimited": _Style("", "%7C", "&", is_named=True),
 }
@@ -83,108 +87,139 @@ def to_text(value: Json) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, (list, dict)):
-        raise ValueError("a value inside of it is itself a list or an object, which its style cannot write")  # noqa: TRY004 - a value's fault, not a type's
+        raise ValueError(  # noqa: TRY004 - collected with the other faults
+            "a value inside of it is itself a list or an object, which its style cannot write"
+        )
     return to_json(value).decode()
 
 
 def _write(parameter: Parameter, value: Json, written: Written) -> None:
     if parameter.location == "header":
         written.headers.append((parameter.name, _write_header(parameter, value)))
-        return
-    if parameter.location == "cookie":
+    elif parameter.location == "cookie":
         written.cookies += _write_cookies(parameter, value)
-        return
-    if parameter.style == "content":
-        text = quote(to_json(value).decode(), safe="")
-        text = text if parameter.location == "path" else f"{quote(parameter.name, safe='')}={text}"
-    elif parameter.style == "deepObject" and isinstance(value, dict):
-        text = "&".join(f"{quote(key, safe='')}={quote(text, safe='')}" for key, text in _deep_pairs(parameter, value))
-    else:
-        text = _expand(parameter, value)
-    if parameter.location == "query":
-        written.query += [text] if text else []
-    elif text in {"", ".", ".."}:
-        raise ValueError("it stands in the path and must not be empty, a dot or two dots")
-    else:
+    elif parameter.location == "path":
+        text = _encode(to_json(value).decode()) if parameter.style == "content" else _expand(parameter, value)
+        if text in {"", ".", ".."}:
+            raise ValueError("it stands in the path and must not be empty, a dot or two dots")
         written.path[parameter.name] = text
+    else:
+        text = _write_query(parameter, value)
+        written.query += [text] if text else []
 
 
-def _deep_pairs(parameter: Parameter, value: Mapping[str, Json]) -> Pairs:
-    return [
-        (f"{parameter.name}[{key}]", to_text(item))
-        for key, content in value.items()
-        for item in (content if isinstance(content, list) else [content])
-    ]
+def _encode(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _write_query(parameter: Parameter, value: Json) -> str:
+    if parameter.style == "content":
+        text = _encode(to_json(value).decode())
+        return text if str(parameter.location) == "querystring" else f"{_encode(parameter.name)}={text}"
+    if str(parameter.location) == "querystring" and parameter.style != "form":
+        return to_text(value)
+    if parameter.style == "deepObject" and isinstance(value, dict):
+        pairs = list(deep_pairs(parameter.name, value))
+        return "&".join(f"{_encode(name)}={_encode(text)}" for name, text in pairs)
+    return _expand(parameter, value)
+
+
+def deep_pairs(name: str, value: Json) -> Iterator[tuple[str, str]]:
+    """Yield the parts of an object: ``a[b][c]`` and its text; an item of a list has the name of the list.
+
+    Raises: ValueError: a name or a value has no place in that.
+    """
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if "[" in key or "]" in key or not key:
+                raise ValueError("a name in it is empty or has a bracket, which its style cannot write")
+            yield from deep_pairs(f"{name}[{key}]", inner)
+    elif isinstance(value, list):
+        if not value:
+            raise ValueError("its style cannot write an empty list")
+        yield from ((name, to_text(item)) for item in value)
+    else:
+        yield name, to_text(value)
 
 
 def _expand(parameter: Parameter, value: Json) -> str:
     style = _STYLES.get(parameter.style, _STYLES["form"])
-    name = quote(parameter.name, safe="")
+    name = _encode(parameter.name)
     if not isinstance(value, (list, dict)):
-        text = quote(to_text(value), safe="")
+        text = _encode(to_text(value))
         return f"{style.first}{name}={text}" if style.is_named else f"{style.first}{text}"
+    parts = _read_parts(value, _encode)
     separator = style.outer if parameter.explode else style.inner
-    if isinstance(value, list):
-        items = [quote(to_text(item), safe="") for item in value]
-        if parameter.explode and style.is_named:
-            items = [f"{name}={item}" for item in items]
-        _demand_distinct(items, separator, is_exploded=parameter.explode and style.is_named)
+    _demand_distinct(parts, separator)
+    if not parameter.explode:
+        text = separator.join(parts)
+        return f"{style.first}{name}={text}" if style.is_named else f"{style.first}{text}"
+    if isinstance(value, dict):
+        items = [f"{key}={text}" for key, text in zip(parts[::2], parts[1::2], strict=True)]
     else:
-        pairs = [(quote(key, safe=""), quote(to_text(item), safe="")) for key, item in value.items()]
-        items = (
-            [f"{key}={item}" for key, item in pairs] if parameter.explode else [part for pair in pairs for part in pair]
-        )
-        _demand_distinct([part for pair in pairs for part in pair], separator, is_exploded=parameter.explode)
-    if not items and (parameter.explode or isinstance(value, dict)):
-        return ""
-    text = separator.join(items)
-    return f"{style.first}{text}" if parameter.explode or not style.is_named else f"{style.first}{name}={text}"
+        items = [f"{name}={part}" for part in parts] if style.is_named else parts
+    if not items or (not style.is_named and items == [""]):
+        _demand_items(parameter, items)
+    return f"{style.first}{separator.join(items)}" if items else ""
 
 
-def _demand_distinct(items: Sequence[str], separator: str, *, is_exploded: bool) -> None:
-    """Raise ValueError if whoever splits the text again gets other *items*."""
-    if separator not in {",", "&", ";", "; "} and any(separator in item for item in items):
-        raise ValueError("its style cannot write the separator inside a value")
-    if list(items) == [""] and not is_exploded:
+def _read_parts(value: Json, encode: Callable[[str], str]) -> list[str]:
+    """Return the items of a list, or name and value of each property in turn."""
+    if isinstance(value, list):
+        return [encode(to_text(item)) for item in value]
+    return [encode(part) for key, item in value.items() for part in (key, to_text(item))]
+
+
+def _demand_distinct(parts: list[str], separator: str) -> None:
+    """Raise ValueError if whoever splits the text again gets other *parts*."""
+    if separator not in {",", "&", ";"} and any(separator in part for part in parts):
+        raise ValueError("its style cannot write its separator inside a value")
+    if parts == [""] and separator != "&":
         raise ValueError("its style cannot tell a list of one empty text from an empty list")
+
+
+def _demand_items(parameter: Parameter, items: list[str]) -> None:
+    if parameter.is_required or items:
+        raise ValueError("its style cannot write an empty value")
 
 
 def _write_header(parameter: Parameter, value: Json) -> str:
     if parameter.style == "content":
-        text = to_json(value).decode()
-    elif isinstance(value, list):
-        text = _join(list(map(to_text, value)))
-    elif isinstance(value, dict):
-        pairs = [(key, to_text(item)) for key, item in value.items()]
-        is_mixed = any("=" in key for key, _ in pairs) and parameter.explode
-        if is_mixed:
+        text = json.dumps(value)
+    elif isinstance(value, (list, dict)):
+        parts = _read_parts(value, str)
+        is_pairs = isinstance(value, dict) and parameter.explode
+        if any("," in part or part != part.strip() for part in parts) or parts == [""]:
+            raise ValueError("a header cannot hold a comma or outer blanks inside a value, or one empty value")
+        if is_pairs and any("=" in key for key in parts[::2]):
             raise ValueError("its style cannot write = inside a name")
-        parts = (
-            [f"{key}={item}" for key, item in pairs] if parameter.explode else [part for pair in pairs for part in pair]
-        )
-        text = _join(parts)
+        pairs = [f"{key}={text}" for key, text in zip(parts[::2], parts[1::2], strict=True)] if is_pairs else parts
+        text = ",".join(pairs)
     else:
         text = to_text(value)
     check_header(text)
     return text
 
 
-def _join(items: list[str]) -> str:
-    if any("," in item for item in items) or items == [""]:
-        raise ValueError("a header cannot hold a comma inside a value, or one empty value")
-    return ",".join(items)
-
-
 def check_header(text: str) -> None:
     """Raise ValueError if *text* cannot be the value of a header. Source: RFC 9110, section 5.5."""
-    is_visible = all(character == "\t" or character.isprintable() or ord(character) > 0x9F for character in text)  # noqa: PLR2004 - end of the control characters
-    if text != text.strip() or not is_visible or any(ord(character) > 0xFF for character in text):  # noqa: PLR2004 - Latin-1
-        raise ValueError("a header cannot hold control characters, space around its value, or letters beyond Latin-1")
+    if text != text.strip() or not _HEADER_TEXT.fullmatch(text):
+        raise ValueError("a header cannot hold control characters, blanks around its value, or letters beyond Latin-1")
 
 
 def _write_cookies(parameter: Parameter, value: Json) -> Pairs:
     if parameter.style == "content":
-        return [(parameter.name, quote(to_json(value).decode(), safe=""))]
-    text = _expand(parameter, value)
-    separator = _STYLES.get(parameter.style, _STYLES["form"]).outer
-    return [(name, item) for name, _, item in (part.partition("=") for part in text.split(separator)) if name]
+        return [(parameter.name, _encode(to_json(value).decode()))]
+    if parameter.style != "cookie":
+        parts = _expand(parameter, value).split("&")
+        return [(name, text) for name, _, text in (part.partition("=") for part in parts) if name]
+    # OpenAPI 3.2: style cookie is like form, and nothing is encoded.
+    texts = _read_parts(value, str) if isinstance(value, (list, dict)) else [to_text(value)]
+    if not all(map(_COOKIE_TEXT.fullmatch, texts)):
+        raise ValueError("a cookie cannot hold blanks, quotes, commas, semicolons, backslashes or letters beyond ASCII")
+    if not parameter.explode or not isinstance(value, (list, dict)):
+        _demand_distinct(texts, "," if isinstance(value, (list, dict)) else "&")
+        return [(parameter.name, ",".join(texts))]
+    if isinstance(value, dict):
+        return list(zip(texts[::2], texts[1::2], strict=True))
+    return [(parameter.name, text) for text in texts]

@@ -10,11 +10,9 @@ from typing import Generic, Self, TypeVar
 from pydantic_core import from_json
 
 from pymacaron.json_types import Json
+from pymacaron.spec.media_types import EVENT_STREAM, JSON_SEQUENCES
 
 T = TypeVar("T")
-_JSON_LINES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-lines"})
-_JSON_SEQUENCE = frozenset({"application/json-seq", "application/geo+json-seq"})
-_EVENTS = "text/event-stream"
 
 
 class Stream(Generic[T]):
@@ -58,17 +56,12 @@ class ServerSentEvent:
     retry_ms: int | None = None
 
 
-def is_stream_type(essence: str) -> bool:
-    """Tell whether content of that media type is a stream of items."""
-    return essence == _EVENTS or essence in _JSON_LINES or essence in _JSON_SEQUENCE
-
-
 def read_items(essence: str, pieces: Iterator[bytes]) -> Iterator[ServerSentEvent | Json]:
     """Yield what the stream *pieces* holds: events, or JSON values. Raises ValueError: one is no JSON."""
-    if essence == _EVENTS:
+    if essence == EVENT_STREAM:
         yield from read_events(pieces)
         return
-    separator = b"\x1e" if essence in _JSON_SEQUENCE else b"\n"
+    separator = b"\x1e" if essence in JSON_SEQUENCES else b"\n"
     for text in _split(pieces, separator):
         if text.strip():
             yield from_json(text, allow_inf_nan=False)
