@@ -12,10 +12,11 @@ from pydantic import RootModel, ValidationError
 from pydantic_core import from_json, to_json
 
 from pymacaron.answer import ResponseCheck
-from pymacaron.client.streams import ServerSentEvent, Stream, read_items
+from pymacaron.client.streams import ServerSentEvent, Stream, is_stream_type, read_items
 from pymacaron.exceptions import Call, RemoteError, UnexpectedAnswerError
 from pymacaron.json_types import Json, JsonObject
-from pymacaron.spec.media_types import essence_of, is_json_type, is_stream_type
+from pymacaron.media_table import MediaTable
+from pymacaron.spec.media_types import essence_of, is_json_type
 from pymacaron.validation import SchemaCheck, describe, validate_json
 
 if TYPE_CHECKING:
@@ -185,14 +186,12 @@ class _Judge:
 def _find_media(declared: DeclaredResponse | None, headers: Mapping[str, str], judge: _Judge | None) -> Media | None:
     if declared is None or not declared.media:
         return None
-    essence = essence_of(headers.get("Content-Type", ""))
-    by_essence = {essence_of(media.media_type): media for media in declared.media}
-    for candidate in (essence, f"{essence.partition('/')[0]}/*", "*/*"):
-        if candidate in by_essence:
-            return by_essence[candidate]
-    if judge is not None and essence:
-        judge.note("Content-Type", f"it is {essence}, the document declares {', '.join(by_essence)}")
-    return None
+    content_type = headers.get("Content-Type", "")
+    table = MediaTable(declared.media)
+    media = table.find(content_type)
+    if media is None and judge is not None and content_type:
+        judge.note("Content-Type", f"it is {essence_of(content_type)}, the document declares {table}")
+    return media
 
 
 def _parse(data: bytes, headers: Mapping[str, str]) -> Json:

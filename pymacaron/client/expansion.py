@@ -115,8 +115,8 @@ def _encode(text: str) -> str:
 def _write_query(parameter: Parameter, value: Json) -> str:
     if parameter.style == "content":
         text = _encode(to_json(value).decode())
-        return text if str(parameter.location) == "querystring" else f"{_encode(parameter.name)}={text}"
-    if str(parameter.location) == "querystring" and parameter.style != "form":
+        return text if parameter.location == "querystring" else f"{_encode(parameter.name)}={text}"
+    if parameter.location == "querystring" and parameter.style != "form":
         return to_text(value)
     if parameter.style == "deepObject" and isinstance(value, dict):
         pairs = list(deep_pairs(parameter.name, value))

@@ -9,8 +9,8 @@ from typing import Generic, Self, TypeVar
 
 from pydantic_core import from_json
 
+from pymacaron.item_streams import is_event_stream, is_json_lines, is_json_sequence
 from pymacaron.json_types import Json
-from pymacaron.spec.media_types import EVENT_STREAM, JSON_SEQUENCES
 
 T = TypeVar("T")
 
@@ -56,12 +56,17 @@ class ServerSentEvent:
     retry_ms: int | None = None
 
 
+def is_stream_type(essence: str) -> bool:
+    """Tell whether content of that media type is events, or JSON texts, one after the other."""
+    return is_event_stream(essence) or is_json_lines(essence) or is_json_sequence(essence)
+
+
 def read_items(essence: str, pieces: Iterator[bytes]) -> Iterator[ServerSentEvent | Json]:
     """Yield what the stream *pieces* holds: events, or JSON values. Raises ValueError: one is no JSON."""
-    if essence == EVENT_STREAM:
+    if is_event_stream(essence):
         yield from read_events(pieces)
         return
-    separator = b"\x1e" if essence in JSON_SEQUENCES else b"\n"
+    separator = b"\x1e" if is_json_sequence(essence) else b"\n"
     for text in _split(pieces, separator):
         if text.strip():
             yield from_json(text, allow_inf_nan=False)

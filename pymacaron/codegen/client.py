@@ -82,7 +82,7 @@ def generate_client(api: Api, file_name: str, models_text: str) -> str:
             "",
         ]
     )
-    _check(api, text)
+    check_client(api.source, text)
     return text
 
 
@@ -178,8 +178,11 @@ def _is_cast(signature: Signature) -> bool:
     return signature.result.text not in {"None", "Any"}
 
 
-def _check(api: Api, text: str) -> None:
-    """Demand that *text* defines one class whose methods pass their arguments on, and nothing else."""
+def check_client(source: str, text: str) -> None:
+    """Demand that *text* defines classes whose methods pass their arguments on, and nothing else.
+
+    source: the document that it was made from. Raises SpecError if it holds anything else.
+    """
     try:
         tree = ast.parse(text)
         found = _find_stranger(tree)
@@ -187,7 +190,7 @@ def _check(api: Api, text: str) -> None:
         found = str(error)
     if found:
         what = f"the client made from it is no safe Python: {found}"
-        raise SpecError(Finding(api.source, what, "Use plainer names and values"))
+        raise SpecError(Finding(source, what, "Use plainer names and values"))
 
 
 def _find_stranger(tree: ast.Module) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pymacaron.codegen.insertion import add_to_module, bound_names, choose_names, is_open, write_imports
-from pymacaron.codegen.model_types import ModelTypes, literal
+from pymacaron.codegen.model_types import PLAIN_TYPES, ModelTypes, literal
 from pymacaron.codegen.signature import Side, Signature, describe_operation, summarize, write_docstring, write_function
 from pymacaron.spec.naming import snake_case
 
@@ -65,18 +65,21 @@ def add_stubs(text: str, stubs: Sequence[tuple[WantedHandler, ModelTypes, str]],
     if is_new:
         text = f'"""{title}"""\n\nfrom __future__ import annotations\n'
     tree = ast.parse(text)
+    own_names = {handler.names[0] for handler, _, _ in stubs}
+    hidden = PLAIN_TYPES & (own_names | bound_names(tree))
     wanted = {_ERROR}
-    described: list[tuple[WantedHandler, Signature, str]] = []
+    described: list[tuple[WantedHandler, Signature, dict[tuple[str, str], tuple[str, str]]]] = []
     for handler, types, models in stubs:
-        signature = describe_operation(handler.operation, types, Side.HANDLER)
-        described.append((handler, signature, models))
-        wanted |= {(module or models, name) for module, name in signature.imports}
-    names, missing = choose_names(tree, wanted)
+        signature = describe_operation(handler.operation, types, Side.HANDLER).import_plain(hidden)
+        places = {(module, name): (module or models, name) for module, name in signature.imports}
+        described.append((handler, signature, places))
+        wanted.update(places.values())
+    names, missing = choose_names(tree, wanted, own_names)
     functions = []
-    for handler, signature, models in described:
-        own = {(module, name): names[module or models, name] for module, name in signature.imports}
+    for handler, signature, places in described:
+        own = {item: names[place] for item, place in places.items()}
         functions.append(_write_stub(handler, signature.rename(own), names[_ERROR]))
-    imports = write_imports(missing, names, is_grouped=is_new)
+    imports = [*([""] if is_new else []), *write_imports(missing, names, is_grouped=is_new)]
     result_text = add_to_module(text, tree, imports, functions)
     ast.parse(result_text)
     return result_text

@@ -11,7 +11,7 @@ from pymacaron.spec.naming import unique_name
 LINE_LENGTH = 120
 # What Python takes for a line; str.splitlines knows more ends of lines.
 _LINES = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
-_LIBRARY = frozenset({"collections", "datetime", "decimal", "pathlib", "typing", "uuid"})
+_LIBRARY = frozenset({"builtins", "collections", "datetime", "decimal", "pathlib", "typing", "uuid"})
 
 
 def bound_names(tree: ast.Module) -> frozenset[str]:
@@ -38,11 +38,11 @@ def is_open(tree: ast.Module) -> bool:
 
 
 def choose_names(
-    tree: ast.Module, wanted: Iterable[tuple[str, str]]
+    tree: ast.Module, wanted: Iterable[tuple[str, str]], reserved: Iterable[str]
 ) -> tuple[dict[tuple[str, str], str], list[tuple[str, str]]]:
     """Return the name that each import has in the module, and those that are still missing.
 
-    wanted: (module, name). A name that means something else there already gets another one.
+    wanted: (module, name). A name that means something else there, or is *reserved*, gets another one.
     """
     present = {
         (node.module or "", alias.name): alias.asname or alias.name
@@ -50,7 +50,7 @@ def choose_names(
         if isinstance(node, ast.ImportFrom) and node.level == 0
         for alias in node.names
     }
-    taken = set(bound_names(tree))
+    taken = {*bound_names(tree), *reserved}
     names: dict[tuple[str, str], str] = {}
     missing = []
     for item in sorted(set(wanted)):
@@ -71,7 +71,7 @@ def write_imports(
     is_grouped: with empty lines between these kinds.
     """
     by_module: dict[str, list[str]] = {}
-    for item in sorted(set(wanted)):
+    for item in sorted(set(wanted), key=lambda item: (item[0], _order(item[1]))):
         alias = names.get(item, item[1])
         by_module.setdefault(item[0], []).append(item[1] if alias == item[1] else f"{item[1]} as {alias}")
     ordered = sorted(by_module.items(), key=lambda entry: (_rank(entry[0]), entry[0]))
@@ -85,6 +85,12 @@ def write_imports(
         else:
             lines += [f"from {module} import (", *(f"    {part}," for part in parts), ")"]
     return lines
+
+
+def _order(name: str) -> tuple[int, str]:
+    """Put constants before classes, and those before all else."""
+    kind = 0 if name.isupper() and len(name) > 1 else 1 if name[0].isupper() else 2
+    return kind, name
 
 
 def _rank(module: str) -> int:
@@ -115,7 +121,7 @@ def add_to_module(text: str, tree: ast.Module, imports: Sequence[str], functions
     """
     newline = "\r\n" if "\r\n" in text else "\n"
     lines = _LINES.findall(text)
-    place = _find_place(tree)
+    place = max(_find_place(tree), _count_opening_comments(lines))
     head, tail = lines[:place], lines[place:]
     if head and not head[-1].endswith(("\r", "\n")):
         head[-1] += newline
@@ -142,6 +148,15 @@ def _find_place(tree: ast.Module) -> int:
             break
         place = node.end_lineno or place
     return place
+
+
+def _count_opening_comments(lines: Sequence[str]) -> int:
+    """Return the number of lines that a file opens with and that stay first: ``#!``, its encoding, its licence."""
+    count = 0
+    while count < len(lines) and lines[count].startswith("#"):
+        count += 1
+    is_block = count == len(lines) or not lines[count].strip()
+    return count if is_block else sum(1 for line in lines[: min(count, 2)] if line.startswith("#!") or "coding" in line)
 
 
 def _ends_with_import(tree: ast.Module) -> bool:

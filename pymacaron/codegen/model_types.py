@@ -7,7 +7,10 @@ import builtins
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import get_args
+
+from pydantic import AwareDatetime
 
 from pymacaron import formats
 from pymacaron.codegen.generate import NAMES
@@ -34,6 +37,8 @@ class TypeText:
         return "None" in self.kinds or self.text == "Any"
 
 
+# Types of Python itself that signatures use, and that a function of the same name would hide.
+PLAIN_TYPES = frozenset({"bool", "bytes", "dict", "float", "int", "list", "object", "set", "str", "tuple"})
 ANY = TypeText("Any", frozenset({("typing", "Any")}))
 NONE = TypeText("None", kinds=frozenset({"None"}))
 
@@ -133,6 +138,8 @@ class ModelTypes:
             return ANY if name == "Any" else TypeText(name, frozenset({("typing", name)}))
         if self._imported.get(name) == formats.__name__:
             base = get_args(getattr(formats, name))[0]
+            if base is AwareDatetime:  # what type checkers take for a datetime
+                base = datetime
             module = "" if base.__module__ == "builtins" else base.__module__
             return plain_type(base.__name__, module)
         name = _COLLECTIONS.get(name, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from pymacaron.codegen.insertion import LINE_LENGTH, rename_types
 from pymacaron.codegen.model_types import ANY, NONE, FieldType, ModelTypes, TypeText, join_types, plain_type
-from pymacaron.spec.media_types import essence_of, is_stream_type
+from pymacaron.item_streams import is_event_stream, is_json_lines, is_json_sequence
+from pymacaron.spec.media_types import essence_of
 
 if TYPE_CHECKING:
     from pymacaron.spec import Body, Media, Operation, Parameter
@@ -62,6 +64,14 @@ class Signature:
         """Everything that its types use, as in TypeText."""
         arguments = [*([self.body] if self.body else []), *self.parameters]
         return self.result.imports.union(*(argument.type.imports for argument in arguments))
+
+    def import_plain(self, hidden: frozenset[str]) -> Signature:
+        """Return the same, with those types of Python itself imported that are *hidden* where the function stands."""
+        arguments = [*([self.body] if self.body else []), *self.parameters]
+        texts = [self.result.text, *(argument.type.text for argument in arguments)]
+        used = {node.id for text in texts for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+        imports = frozenset(("builtins", name) for name in used & hidden)
+        return replace(self, result=replace(self.result, imports=self.result.imports | imports))
 
     def rename(self, names: Mapping[tuple[str, str], str]) -> Signature:
         """Return the same with other names for what its types import, (module, name) -> name."""
@@ -178,7 +188,7 @@ def _answer_type(response: DeclaredResponse, types: ModelTypes, side: Side) -> T
 
 def _media_type(media: Media, types: ModelTypes, side: Side) -> TypeText:
     essence = essence_of(media.media_type)
-    if is_stream_type(essence) or media.item_schema is not None:
+    if _is_stream(essence) or media.item_schema is not None:
         return _stream_type(media, types, side)
     if media.is_json:
         return types.of_model(media.model_name)
@@ -190,16 +200,20 @@ def _media_type(media: Media, types: ModelTypes, side: Side) -> TypeText:
     return _TEXT if schema.get("type") == "string" and schema.get("format") != "binary" else _BYTES
 
 
+def _is_stream(essence: str) -> bool:
+    return is_event_stream(essence) or is_json_lines(essence) or is_json_sequence(essence)
+
+
 def _stream_type(media: Media, types: ModelTypes, side: Side) -> TypeText:
     if side is Side.HANDLER:
         return TypeText("Iterator[Any]", ANY.imports | {("collections.abc", "Iterator")})
     stream = ("pymacaron.client", "Stream")
     if media.item_model_name:
         item = types.of_model(media.item_model_name)
-    elif essence_of(media.media_type) == "text/event-stream":
+    elif is_event_stream(essence_of(media.media_type)):
         item = plain_type("ServerSentEvent", "pymacaron.client")
     else:
-        item = ANY if is_stream_type(essence_of(media.media_type)) else _BYTES
+        item = ANY if _is_stream(essence_of(media.media_type)) else _BYTES
     return TypeText(f"Stream[{item.text}]", item.imports | {stream})
 
 

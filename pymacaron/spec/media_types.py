@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
-EVENT_STREAM = "text/event-stream"
-JSON_LINES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-lines"})
-JSON_SEQUENCES = frozenset({"application/json-seq", "application/geo+json-seq"})
 
 
 def essence_of(media_type: str) -> str:
@@ -22,9 +19,3 @@ def is_json_type(media_type: str) -> bool:
 def is_form_type(media_type: str) -> bool:
     """Tell whether the content is a form, in either of its two encodings."""
     return essence_of(media_type) in FORM_TYPES
-
-
-def is_stream_type(media_type: str) -> bool:
-    """Tell whether the content is a sequence of items, read one by one: events, or JSON texts."""
-    essence = essence_of(media_type)
-    return essence == EVENT_STREAM or essence in JSON_LINES or essence in JSON_SEQUENCES

@@ -66,3 +66,9 @@ def shared_specs() -> Path:
     if not SHARED_SPECS.is_dir():
         pytest.skip(f"no documents in {SHARED_SPECS}")
     return SHARED_SPECS
+
+
+@pytest.fixture(scope="session")
+def everything() -> str:
+    """Return a document with every kind of parameter, body and answer."""
+    return (Path(__file__).parent / "everything.yaml").read_text()
