@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 from flask import Flask
@@ -17,6 +18,8 @@ from flask_cors import CORS
 
 from pymacaron import builtin, docs_ui
 from pymacaron.auth import TOKEN_COOKIE, jwt_resolver
+from pymacaron.client import ClassicClient
+from pymacaron.client.caller import first_server
 from pymacaron.codegen import load_models
 from pymacaron.config import PymConfig, get_config, load_config, set_config
 from pymacaron.crash import fit_reporter
@@ -134,14 +137,26 @@ class API:
         return self
 
     def load_clients(self, path: str | Path | None = None, apis: Sequence[str] = ()) -> API:
-        """Load the models of the documents named in *apis* from folder *path*, without serving them."""
+        """Load the documents named in *apis* from folder *path*, without serving them: their models and a client.
+
+        ``apipool.<api>.client.<operation>(…)`` calls the document's first server; see `ClassicClient`. Its path counts
+        only with ``use_base_path``, as for the service's own documents.
+        """
         if not path or not apis:
             raise ConfigError(
                 Finding("load_clients", "path or apis is empty", "Name the folder and the documents to load")
             )
         for name in apis:
             self._load(self._resolve(path) / f"{name}.yaml", is_served=False)
+            api = self.service.apis[name]
+            if first_server(api):
+                apipool.get_model(name).set_client(ClassicClient(api, base_url=self._find_host(api)))
         return self
+
+    def _find_host(self, api: Api) -> str | None:
+        """Return the address of *api*'s first server without its path, None for the whole of it."""
+        url = urlsplit(first_server(api))
+        return None if self.service.config.use_base_path or not url.netloc else f"{url.scheme}://{url.netloc}"
 
     def load_builtin_apis(self, names: Sequence[str] = ("ping",)) -> API:
         """Load the built-in documents *names*, ``ping`` and ``crash``; a document of the service goes first."""

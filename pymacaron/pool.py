@@ -25,6 +25,20 @@ class modelpool:  # noqa: N801 - the name of pymacaron 2
         """Start without models."""
         self.api_name = name
         self._models: dict[str, type] = {}
+        self._client: Any = None
+
+    @property
+    def client(self) -> Any:
+        """Return what calls the api's operations. Raises AttributeError: there is none."""
+        if self._client is None:
+            raise AttributeError(
+                f"Api {self.api_name} has no client; load it with API.load_clients, and name its server in the document"
+            )
+        return self._client
+
+    def set_client(self, client: object) -> None:
+        """Make *client* what calls the api's operations."""
+        self._client = client
 
     def add_model(self, model_name: str, model_class: type) -> None:
         """Make *model_class* readable as the attribute *model_name*; it replaces one of the same name."""

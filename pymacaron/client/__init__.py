@@ -2,12 +2,14 @@
 
 from pymacaron.client.answers import Answer
 from pymacaron.client.caller import Client, ClientOptions, TypedClient
+from pymacaron.client.classic import ClassicClient
 from pymacaron.client.contents import FileContent
 from pymacaron.client.streams import ServerSentEvent, Stream
 from pymacaron.client.wire import HttpRequest, HttpResponse, Patience, Transport
 
 __all__ = [
     "Answer",
+    "ClassicClient",
     "Client",
     "ClientOptions",
     "FileContent",

@@ -252,6 +252,9 @@ class Client(TypedClient):
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         """Return the method that calls an operation. Raises AttributeError with a name that is close."""
+        return partial(self.call, self._find_id(name))
+
+    def _find_id(self, name: str) -> str:
         if name.startswith("_"):
             raise AttributeError(name)
         names = self._names()
@@ -259,7 +262,7 @@ class Client(TypedClient):
             close = difflib.get_close_matches(name, names, 1)
             hint = f"did you mean {close[0]}" if close else f"it has {', '.join(names)}"
             raise AttributeError(f"{self._api.name} has no operation {name}, {hint}")
-        return partial(self.call, names[name])
+        return names[name]
 
     def __dir__(self) -> Iterable[str]:
         return [*super().__dir__(), *self._names()]
@@ -280,8 +283,7 @@ def _load_models(api: Api) -> dict[str, type]:
 
 
 def _find_base_url(api: Api, given: str | None, *, is_local: bool) -> str:
-    servers = api.document.get("servers") or [{}]
-    url = given or (_LOCAL_URL if is_local else _fill(servers[0]))
+    url = given or (_LOCAL_URL if is_local else first_server(api))
     if "://" in api.source and "://" not in url:
         url = urljoin(api.source, url)
     parts = urlsplit(url)
@@ -292,8 +294,9 @@ def _find_base_url(api: Api, given: str | None, *, is_local: bool) -> str:
     return url.rstrip("/")
 
 
-def _fill(server: Mapping[str, Any]) -> str:
-    """Return a server's URL with the defaults of its variables."""
+def first_server(api: Api) -> str:
+    """Return the URL of the document's first server with the defaults of its variables, "" if it names none."""
+    server = (api.document.get("servers") or [{}])[0]
     url = str(server.get("url", ""))
     for name, variable in server.get("variables", {}).items():
         url = url.replace(f"{{{name}}}", str(variable.get("default", "")))
