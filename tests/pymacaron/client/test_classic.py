@@ -39,7 +39,7 @@ definitions:
   User: {{type: object, properties: {{name: {{type: string}}}}}}
 """
 CONFIG = "name: hello\njwt_secret: 0123456789abcdef0123456789abcdef\njwt_issuer: me.test\njwt_audience: all\n"
-REX = b'{"name": "Rex"}'
+REX = b'{"name":"Rex"}'
 
 
 @pytest.fixture
