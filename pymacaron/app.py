@@ -210,7 +210,7 @@ class API:
         return self.app
 
     def _load(self, file: Path, *, is_served: bool, force: bool = False, modules: tuple[str, ...] = ()) -> None:
-        api = load_spec(file)
+        api = load_spec(file, remote_ref_hosts=self.service.config.remote_ref_hosts)
         known = self.service.apis.get(api.name)
         if known is not None and known.source != api.source:
             raise SpecError(Finding(api.source, f"{known.source} has the same name", "Rename one of the files"))

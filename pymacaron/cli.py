@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from pymacaron.check import check
 from pymacaron.config import load_config
 from pymacaron.demo import demo
 from pymacaron.diff import diff
@@ -125,6 +126,7 @@ def _default_port() -> int:
     return find_port() if is_set else _DEVELOPMENT_PORT
 
 
+main.add_command(check)
 main.add_command(generate)
 main.add_command(new)
 main.add_command(demo)

@@ -77,6 +77,7 @@ class PymConfig(BaseModel):
     error_format: Literal["pymacaron", "problem"] = "pymacaron"
     unknown_parameters: Literal["ignore", "refuse"] = "ignore"
     use_base_path: bool = False
+    remote_ref_hosts: list[str] = []
     cors_origins: list[str] = []
     compress: bool = True
     max_body_bytes: PositiveInt = 10 * 1024 * 1024
@@ -173,6 +174,17 @@ def load_config(folder: Path | None = None, *, path: str | Path | None = None, e
     config._environment_secrets = frozenset(file.secrets)  # noqa: SLF001
     config.live_host = config.live_host or _host_of(config.live_url)
     return config
+
+
+def find_ref_hosts() -> frozenset[str]:
+    """Return `remote_ref_hosts` of the working folder's configuration, for commands that need nothing else of it.
+
+    Empty where the configuration cannot be loaded: its secrets, for one, need not be there.
+    """
+    try:
+        return frozenset(load_config(Path()).remote_ref_hosts)
+    except ConfigError:
+        return frozenset()
 
 
 _process_config: PymConfig | None = None

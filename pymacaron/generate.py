@@ -12,6 +12,7 @@ import click
 from pymacaron.codegen import generate_client, generate_models
 from pymacaron.codegen.client import client_file_name
 from pymacaron.codegen.files import write_whole
+from pymacaron.config import find_ref_hosts
 from pymacaron.exceptions import Finding, SpecError, StartupError
 from pymacaron.handler_modules import HandlerModules, find_modules
 from pymacaron.spec import Api, load_spec
@@ -61,7 +62,7 @@ def plan_files(documents: Sequence[Path], choice: Choice) -> Plan:
     stubs: dict[Path, HandlerModules] = {}
     for document in documents:
         try:
-            api = load_spec(document)
+            api = load_spec(document, remote_ref_hosts=find_ref_hosts())
             models_text = generate_models(api)
             files += _plan_generated(document, api, models_text, choice)
             folder = _service_folder(document)

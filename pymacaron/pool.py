@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from pymacaron.codegen import load_models, write_models
+from pymacaron.config import get_config
 from pymacaron.exceptions import Finding, SpecError
 from pymacaron.json_types import Json
 from pymacaron.log import pymlogger
@@ -124,7 +125,7 @@ class ApiPool:
         """
         if create_endpoints or app_file is not None:
             raise ValueError("apipool.load_swagger only loads models. Serve documents with API.load_apis")
-        api = load_spec(api_path, name=api_name)
+        api = load_spec(api_path, name=api_name, remote_ref_hosts=get_config().remote_ref_hosts)
         folder = Path(dest_dir) if dest_dir else Path(api_path).parent
         target = Path(model_file) if model_file else folder / f"{api_name}_models.py"
         if force:

@@ -12,6 +12,7 @@ import click
 from flask import Flask
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
+from pymacaron.config import find_ref_hosts
 from pymacaron.mock.credentials import DEFAULT_TOKEN, describe_credentials
 from pymacaron.mock.service import create_mock
 from pymacaron.server import reserve_port
@@ -41,7 +42,7 @@ class QuietHandler(WSGIRequestHandler):
 def mock(document: str, host: str, port: int, seed: int, token: str) -> None:
     """Serve an OpenAPI document: requests are checked, answers are its examples or fit its schemas."""
     signal.signal(signal.SIGTERM, _interrupt)
-    api = load_spec(document if is_url(document) else Path(document))
+    api = load_spec(document if is_url(document) else Path(document), remote_ref_hosts=find_ref_hosts())
     server = start_server(create_mock(api, seed=seed, token=token), host, port)
     url = f"http://{host}:{server.server_port}"
     click.echo(f"Mocking {document} on {url} (docs at {url}/doc)")

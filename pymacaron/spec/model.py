@@ -198,7 +198,8 @@ class Api:
         if pointer[:1] in ("", "/"):
             return describe_place(self.source, self.text, pointer)
         file, _, inner = pointer.partition("#")
-        return describe_place(posixpath.join(posixpath.dirname(self.source), file), self.files.get(file, ""), inner)
+        place = file if "://" in file else posixpath.join(posixpath.dirname(self.source), file)
+        return describe_place(place, self.files.get(file, ""), inner)
 
     def get_operation(self, operation_id: str) -> Operation:
         """Return the operation of that id. Raises KeyError with the ids that exist."""

@@ -49,7 +49,7 @@ def check_document(document: JsonObject) -> list[Fault]:
     faults = [*_check_root(document), *_check_paths(document), *_check_operation_ids(operations)]
     faults += check_tags(document)
     for operation in operations:
-        faults += [*_check_template(operation), *_check_duplicates(operation)]
+        faults += [*_check_template(operation), *_check_duplicates(operation), *_check_query(operation)]
         faults += _check_security(document, operation.node, operation.pointer)
     faults += _check_security(document, document, "")
     operation_ids: set[str] = set()
@@ -146,6 +146,14 @@ def _check_security(document: JsonObject, holder: JsonObject, pointer: str) -> I
                 names = ", ".join(known) or "none"
                 place = join_pointer(pointer, "security", index, name)
                 yield Fault(place, f"no security scheme {name} is declared (declared: {names})", "Declare it")
+
+
+def _check_query(operation: WrittenOperation) -> Iterator[Fault]:
+    """Yield a fault where the whole query string and single values of it are declared."""
+    places = [part.node.get("in") for part in operation.parameters]
+    if places.count("querystring") > 1 or ("querystring" in places and "query" in places):
+        found = "beside a parameter in: querystring nothing else of the query string can be declared"
+        yield Fault(operation.pointer, found, "Declare it in one way")
 
 
 def _check_duplicates(operation: WrittenOperation) -> Iterator[Fault]:

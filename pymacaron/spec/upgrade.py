@@ -19,6 +19,7 @@ from pymacaron.spec.grammar import (
     TARGET_VERSION,
     ObjectRule,
 )
+from pymacaron.spec.operations import dereference
 from pymacaron.spec.schemas import rebuild, upgrade_schema
 from pymacaron.spec.swagger import upgrade_swagger
 
@@ -80,7 +81,14 @@ def upgrade(root: JsonObject, dialect: Dialect) -> Upgraded:
     document = rebuild(dialect.rules, "document", root, hook) | {"openapi": TARGET_VERSION}
     if "paths" in dialect.rules["document"].required:
         document.setdefault("paths", {})  # where it was missing, that was told
+    if document.get("components", {}).get("mediaTypes"):
+        document = rebuild(dialect.rules, "document", document, partial(_write_out_media_type, document))
     return Upgraded(document)
+
+
+def _write_out_media_type(document: JsonObject, kind: str, node: JsonObject) -> Json:
+    """Put the media type that a reference names in its place: of all parts that have names, only these need not."""
+    return dereference(document, node, "").node if kind == "media-type" else node
 
 
 def _upgrade_object(kind: str, node: JsonObject, *, is_older: bool) -> Json:
