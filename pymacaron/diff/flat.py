@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
-from pymacaron.diff.merge import merge_schemas, tidy_schema
+from pymacaron.diff.merge import local_reference, merge_schemas, tidy_schema
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.spec import Api
 from pymacaron.spec.pointers import follow_pointer, join_pointer, pointer_of_fragment, split_pointer
@@ -16,7 +16,7 @@ Direction = Literal["request", "answer"]
 
 VARIANTS = ("anyOf", "oneOf")
 # A schema with one of these demands more than its other keywords say one by one.
-COMPOSITES = frozenset({"anyOf", "oneOf", "allOf", "not", "if"})
+COMPOSITES = frozenset({"anyOf", "oneOf", "allOf", "not", "if", "$ref"})
 _HIDING = {"request": "readOnly", "answer": "writeOnly"}
 
 
@@ -52,10 +52,8 @@ class Side:
 
     def follow(self, part: Part) -> Part:
         """Return what *part* refers to, if it does nothing but that."""
-        seen = set()
-        while (
-            isinstance(ref := part.schema.get("$ref"), str) and ref not in seen and len(tidy_schema(part.schema)) == 1
-        ):
+        seen: set[str] = set()
+        while (ref := local_reference(part.schema)) and ref not in seen and len(tidy_schema(part.schema)) == 1:
             seen.add(ref)
             part = self.resolve(ref)
         return part
@@ -75,8 +73,8 @@ class Side:
     def _composed_of(self, schema: Json, seen: tuple[str, ...]) -> Iterator[JsonObject]:
         node = schema_object(schema)
         yield node
-        ref = node.get("$ref")
-        if isinstance(ref, str) and ref not in seen:
+        ref = local_reference(node)
+        if ref is not None and ref not in seen:
             yield from self._composed_of(self.resolve(ref).schema, (*seen, ref))
         for inner in node.get("allOf", ()):
             yield from self._composed_of(inner, seen)
@@ -139,14 +137,15 @@ def flatten(side: Side, part: Part) -> Flat:
 def _gather(side: Side, part: Part, seen: tuple[str, ...]) -> Flat:
     node, pointer = part
     pieces = []
-    ref = node.get("$ref")
-    if isinstance(ref, str) and ref not in seen:
+    ref = local_reference(node)
+    if ref is not None and ref not in seen:
         pieces.append(_gather(side, side.resolve(ref), (*seen, ref)))
     for index, inner in enumerate(node.get("allOf", ())):
         pieces.append(_gather(side, Part(schema_object(inner), join_pointer(pointer, "allOf", index)), seen))
     # What is unevaluated depends on all the pieces together.
     late = ("unevaluatedProperties", "unevaluatedItems") if pieces else ()
-    own = tidy_schema({key: value for key, value in node.items() if key not in ("$ref", "allOf", *late)})
+    taken = ("allOf", *late) if ref is None else ("$ref", "allOf", *late)
+    own = tidy_schema({key: value for key, value in node.items() if key not in taken})
     if own or not pieces:
         pieces.append(Flat(own, pointer))
     merged = pieces[0]
@@ -178,7 +177,7 @@ def _open_variants(side: Side, flat: Flat, seen: tuple[str, ...]) -> Flat:
             continue
         inner = _gather(side, others[0], seen)
         if len(variants) > 1:
-            if COMPOSITES & inner.schema.keys() or "null" in inner.schema.get("type", ("null",)):
+            if COMPOSITES & inner.schema.keys() or not {"type", "enum"} & inner.schema.keys():
                 continue
             inner = replace(inner, schema=_allow_null(inner.schema))
         rest = {key: value for key, value in flat.schema.items() if key not in (keyword, "discriminator")}
@@ -192,7 +191,9 @@ def _is_null(schema: JsonObject) -> bool:
 
 
 def _allow_null(schema: JsonObject) -> JsonObject:
-    widened = schema | {"type": [*schema["type"], "null"]}
-    if "enum" in schema and None not in schema["enum"]:
+    widened = dict(schema)
+    if "null" not in schema.get("type", ("null",)):
+        widened["type"] = [*schema["type"], "null"]
+    if None not in schema.get("enum", (None,)):
         widened["enum"] = [*schema["enum"], None]
     return widened

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import jsonschema_rs
-from jsonschema_rs import Draft202012Validator
+from jsonschema_rs import Draft202012Validator, ReferencingError
 
 from pymacaron.diff.change import Witness
 from pymacaron.diff.flat import Side
@@ -48,7 +50,7 @@ def judge(sub: Side, allowed: JsonObject, sup: Side, demand: JsonObject, *, is_c
         rest = jsonschema_rs.canonicalize(low, draft=jsonschema_rs.Draft202012, validate_formats=True).subtract(
             jsonschema_rs.canonicalize(high, draft=jsonschema_rs.Draft202012, validate_formats=True)
         )
-    except ValueError:
+    except (ValueError, ReferencingError):
         return Verdict(None, _find_witness(low, high, [low]))
     if str(rest.satisfiability()) == "no":
         return Verdict(is_possible=False)
@@ -57,11 +59,27 @@ def judge(sub: Side, allowed: JsonObject, sup: Side, demand: JsonObject, *, is_c
     return Verdict(True if witness else None, witness)
 
 
+def are_apart(side: Side, schemas: Sequence[JsonObject]) -> bool:
+    """Tell whether no value is right for two of *schemas*; also false where that cannot be decided."""
+    try:
+        forms = [
+            jsonschema_rs.canonicalize(
+                _Standalone(side, is_closed=False).build(schema), draft=jsonschema_rs.Draft202012, validate_formats=True
+            )
+            for schema in schemas
+        ]
+        return all(
+            str(one.intersect(other).satisfiability()) == "no" for one, other in itertools.combinations(forms, 2)
+        )
+    except (ValueError, ReferencingError):
+        return False
+
+
 def _find_witness(low: JsonObject, high: JsonObject, sources: list[JsonObject]) -> Witness | None:
     try:
         allows = Draft202012Validator(low, validate_formats=True, offline=True)
         demands = Draft202012Validator(high, validate_formats=True, offline=True)
-    except ValueError:
+    except (ValueError, ReferencingError):
         return None
     for source in sources:
         for value in sample_values(source):
@@ -89,7 +107,7 @@ class _Standalone:
         copy: JsonObject = {}
         for key, value in self._visible(node).items():
             inner = _inner_mode(mode, key)
-            if key == "$ref":
+            if key == "$ref" and value.startswith("#"):
                 copy[key] = self._refer(value, inner)
             elif key in _BY_NAME:
                 copy[key] = {name: self._copy(schema, inner) for name, schema in value.items()}

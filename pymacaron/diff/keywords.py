@@ -10,6 +10,7 @@ from itertools import chain
 from pymacaron.diff.flat import Flat
 from pymacaron.diff.merge import is_equal, is_in
 from pymacaron.json_types import Json, JsonObject
+from pymacaron.spec.resources import RESOURCES_KEY
 
 # Larger numbers of these mean less for the first, more for the second.
 _LOWER_BOUNDS = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
@@ -17,7 +18,7 @@ _UPPER_BOUNDS = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxPro
 _CONDITIONS = (
     ("not",), ("if", "then", "else"), ("contains", "minContains", "maxContains"), ("dependentRequired",),
     ("dependentSchemas",), ("unevaluatedItems",), ("unevaluatedProperties",), ("allOf",), ("contentEncoding",),
-    ("contentMediaType",), ("propertyNames",),
+    ("contentMediaType",), ("propertyNames",), ("$ref", RESOURCES_KEY),
 )  # fmt: skip
 # The formats that requests and answers are held to, apart from those that only say how wide a number is.
 _HELD_FORMATS = frozenset({
@@ -31,6 +32,7 @@ _RANGES: dict[str, JsonObject] = {
 }
 # JSON Schema's types, number split into what is an integer and what is not.
 _ATOMS = {"integer": {"integer"}, "number": {"integer", "fraction"}}
+_IMPLYING = {"object": {"properties", "required", "additionalProperties"}, "array": {"items", "prefixItems"}}
 _TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
 _IN_TEXT = frozenset({"integer", "fraction", "boolean", "string"})
 
@@ -71,8 +73,8 @@ def find_differences(old: Flat, new: Flat, *, is_text: bool) -> Iterator[Differe
 
 def has_other_type(old: Flat, new: Flat, *, is_text: bool) -> bool:
     """Tell whether no value can be right for both, but null: what else they say does not matter then."""
-    before, after = (_atoms(_type_names(flat.schema), is_text=is_text) for flat in (old, new))
-    return not (before & after) - {"null"}
+    before, after = (_atoms(_type_names(flat.schema), is_text=is_text) - {"null"} for flat in (old, new))
+    return bool(before and after) and not before & after
 
 
 def compare_condition(a: JsonObject, b: JsonObject, keywords: tuple[str, ...]) -> Iterator[Difference]:
@@ -80,9 +82,9 @@ def compare_condition(a: JsonObject, b: JsonObject, keywords: tuple[str, ...]) -
     mine = {key: a[key] for key in keywords if key in a}
     theirs = {key: b[key] for key in keywords if key in b}
     if not is_equal(mine, theirs):
-        name = keywords[0]
+        name = "what $ref leads to" if keywords[0] == "$ref" else keywords[0]
         what = f"{name} changed" if mine and theirs else f"{name} is new" if theirs else f"{name} is gone"
-        yield Difference("condition", (name,), what, theirs or None, mine or None)
+        yield Difference("condition", (keywords[0],), what, theirs or None, mine or None)
 
 
 def show(value: Json) -> str:
@@ -106,7 +108,15 @@ def _types(a: JsonObject, b: JsonObject, *, is_text: bool) -> Iterator[Differenc
         what = _describe_types(a, b, mine, theirs)
         tightens: JsonObject | None = {"type": theirs} if lost else None
         loosens: JsonObject | None = {"type": mine} if gained else None
-        yield Difference("type", ("type",), what, tightens, loosens, is_judged=not is_text)
+        kind = "type" if _implied_type(a) != theirs and _implied_type(b) != mine else "implied-type"
+        yield Difference(kind, ("type",), what, tightens, loosens, is_judged=not is_text)
+
+
+def _implied_type(schema: JsonObject) -> list[str] | None:
+    """Return the type that a schema without one surely means, going by its keywords."""
+    if "type" in schema:
+        return None
+    return next(([name] for name, keywords in _IMPLYING.items() if keywords & schema.keys()), None)
 
 
 def _type_names(schema: JsonObject) -> list[str]:

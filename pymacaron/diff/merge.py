@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pymacaron.json_types import Json, JsonObject
+from pymacaron.spec.resources import RESOURCES_KEY
 
 _ANNOTATIONS = frozenset({
     "title", "description", "example", "examples", "deprecated", "externalDocs", "xml", "summary", "$comment", "$defs",
@@ -24,7 +25,7 @@ _PICK: dict[str, Callable[..., Json]] = {
 # Keywords that mean something only together.
 _GROUPS = (
     ("if", "then", "else"), ("contains", "minContains", "maxContains"), ("oneOf", "discriminator"),
-    ("anyOf", "discriminator"), ("prefixItems", "items"),
+    ("anyOf", "discriminator"), ("prefixItems", "items"), ("$ref", RESOURCES_KEY),
 )  # fmt: skip
 _DEPENDS_ON_OTHERS = frozenset({"anyOf", "oneOf", "allOf", "if", "dependentSchemas", "patternProperties"})
 
@@ -47,7 +48,11 @@ def is_in(value: Json, values: list[Json]) -> bool:
 
 def tidy_schema(schema: JsonObject) -> JsonObject:
     """Return *schema* without annotations and keywords that demand nothing, ``type`` a list, ``const`` an ``enum``."""
-    tidy = {key: value for key, value in schema.items() if key not in _ANNOTATIONS and not key.startswith("x-")}
+    tidy = {
+        key: value
+        for key, value in schema.items()
+        if key not in _ANNOTATIONS and (key == RESOURCES_KEY or not key.startswith("x-"))
+    }
     if "const" in tidy:
         const = tidy.pop("const")
         tidy["enum"] = [value for value in tidy.get("enum", [const]) if is_equal(value, const)]
@@ -63,6 +68,12 @@ def tidy_schema(schema: JsonObject) -> JsonObject:
         del tidy["unevaluatedProperties"]
         tidy.setdefault("additionalProperties", unevaluated)
     return tidy
+
+
+def local_reference(schema: JsonObject) -> str | None:
+    """Return the reference to a part of the document that *schema* holds; None if it holds none, or one to a stub."""
+    ref = schema.get("$ref")
+    return ref if isinstance(ref, str) and ref.startswith("#") else None
 
 
 def merge_schemas(first: JsonObject, second: JsonObject) -> JsonObject:

@@ -77,7 +77,7 @@ class OperationPair:
             is_text=is_text,
             is_closed_by_version=is_closed_by_version(self.new) and not is_closed_by_version(self.old),
         )
-        return list(self._place(walk.compare(old, new, ""), where))
+        return list(self._place(walk.compare_all(old, new), where))
 
     def _place(self, found: Iterable[SchemaChange], where: str) -> Iterable[Change]:
         for change in found:

@@ -29,6 +29,8 @@ class Kind:
 
 KINDS = {
     "type": Kind("type-narrowed", "type-widened", "type-changed"),
+    # properties without type: object: strictly anything but an object is right, but nobody means that.
+    "implied-type": Kind("type-narrowed", "type-widened", "type-changed", request="undecided", answer="undecided"),
     "null": Kind("null-refused", "null-allowed", "null-changed"),
     "enum": Kind("enum-added", "enum-removed", "enum-changed", answer="undecided"),
     # As in oasdiff: clients that handle unknown values live with one more.

@@ -42,7 +42,7 @@ def _references(schema: Json) -> Iterator[str | None]:
     if not isinstance(schema, Mapping):
         return
     for key, inner in schema.items():
-        if key == "$ref" and isinstance(inner, str):
+        if key == "$ref" and isinstance(inner, str) and inner.startswith("#"):
             tokens = split_pointer(pointer_of_fragment(inner[1:]))
             yield tokens[2] if tokens[:2] == ["components", "schemas"] and len(tokens) > 2 else None  # noqa: PLR2004
         else:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pymacaron.diff.flat import VARIANTS, Flat, Part, flatten
+from pymacaron.diff.judge import are_apart
 from pymacaron.diff.keywords import Difference, compare_condition, show
 from pymacaron.diff.walk import SchemaChange, SchemaWalk
 from pymacaron.json_types import JsonObject
@@ -141,12 +142,16 @@ class Matching:
 
     def _overlap(self, demanding: Choice) -> Iterator[SchemaChange]:
         """Tell if a value that one variant took is now taken by two of a oneOf, which refuses it."""
-        if demanding.keyword != "oneOf":
+        choices = ((self.walk.old, self.old), (self.walk.new, self.new))
+        if demanding.keyword != "oneOf" or all(
+            are_apart(side, [variant.schema for variant in choice.variants]) for side, choice in choices
+        ):
             return
         tightens, loosens = (demanding.demand, None) if self._is_request else (None, demanding.demand)
-        difference = Difference("condition", ("oneOf",), "variants of oneOf overlap", tightens, loosens)
+        difference = Difference("condition", ("oneOf",), "the variants of oneOf overlap otherwise", tightens, loosens)
         change = self.walk.weigh(difference, self.old.flat, self.new.flat, self.path)
-        if change.witness is not None:
+        has_discriminator = all("discriminator" in choice.flat.schema for _, choice in choices)
+        if change.witness is not None or not has_discriminator:
             yield change
 
 

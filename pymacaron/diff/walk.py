@@ -20,6 +20,7 @@ class SchemaChange:
     """One difference of two schemas.
 
     path: JSON pointer into the value, ``*`` for any item or name. Pointers are as `Api.place_of` takes them.
+    is_of_values: it says that some value is refused now, or comes now.
     """
 
     rule: str
@@ -31,6 +32,12 @@ class SchemaChange:
     why: str = ""
     fix: str = ""
     witness: Witness | None = None
+    is_of_values: bool = False
+
+    @property
+    def harmless(self) -> SchemaChange:
+        """Return the same, where it breaks nothing after all."""
+        return SchemaChange(self.rule, "non-breaking", self.path, self.what, self.old_pointer, self.new_pointer)
 
 
 def find_worst(changes: Iterable[SchemaChange]) -> Severity:
@@ -79,6 +86,18 @@ class SchemaWalk:
         self._seen[key] = find_worst(changes)
         return changes
 
+    def compare_all(self, old: Part, new: Part) -> list[SchemaChange]:
+        """Return how *new* differs from *old* as a whole: what a part says may not matter beside the others."""
+        changes = self.compare(old, new, "")
+        if not any(change.is_of_values and change.severity != "non-breaking" for change in changes) or self.is_text:
+            return changes
+        is_request = self.direction == "request"
+        sides = [(self.old, old.schema), (self.new, new.schema)]
+        (allowing, allowed), (demanding, demand) = sides if is_request else reversed(sides)
+        if judge(allowing, allowed, demanding, demand, is_closed=False).is_possible is not False:
+            return changes
+        return [change.harmless if change.is_of_values else change for change in changes]
+
     def probe(self, old: Part, new: Part) -> Severity:
         """Return the worst that *compare* would find, and let it be told still."""
         before = dict(self._seen)
@@ -120,7 +139,9 @@ class SchemaWalk:
             severity = "undecided"
         why = (kind.why_request if is_request else kind.why_answer) or _reason(self.direction, severity, witness)
         fix = kind.fix_request if is_request else kind.fix_answer
-        return SchemaChange(rule, severity, path, difference.what, *pointers, why=why, fix=fix, witness=witness)
+        return SchemaChange(
+            rule, severity, path, difference.what, *pointers, why=why, fix=fix, witness=witness, is_of_values=True
+        )
 
 
 def _effect(kind: Kind, difference: Difference) -> str:
@@ -133,7 +154,11 @@ def _reason(direction: Direction, severity: Severity, witness: Witness | None) -
     if direction == "request":
         if witness is not None:
             return f"a client that sends {witness} is refused"
-        return "some of what clients send is refused" if severity == "breaking" else "some of it may be refused now"
+        return (
+            "some of what clients send is refused"
+            if severity == "breaking"
+            else "some of what clients send may be refused"
+        )
     if witness is not None:
         return f"a client may get {witness}, which was ruled out"
     return "a client may get what was ruled out"
