@@ -95,14 +95,19 @@ def _cut_loops(references: Sequence[Reference]) -> list[Fault]:
     leads_to = {
         (ref.kind, ref.pointer.rpartition("/")[0]): (ref.kind, ref.target) for ref in references if ref.key == "$ref"
     }
+    verdicts: dict[tuple[str, str], bool] = {}
+
+    def is_looping(place: tuple[str, str]) -> bool:
+        way: dict[tuple[str, str], None] = {}
+        while place in leads_to and place not in verdicts and place not in way:
+            way[place] = None
+            place = leads_to[place]
+        verdicts.update(dict.fromkeys(way, place in way or verdicts.get(place, False)))
+        return place in way or verdicts.get(place, False)
+
     faults = []
     for reference in references:
-        place = (reference.kind, reference.target)
-        seen = set()
-        while place in leads_to and place not in seen:
-            seen.add(place)
-            place = leads_to[place]
-        if place in seen and reference.key in reference.holder:
+        if is_looping((reference.kind, reference.target)) and reference.key in reference.holder:
             del reference.holder[reference.key]
             faults.append(Fault(reference.pointer, "this $ref leads back to itself", "Let it end at a real part"))
     return faults
