@@ -90,8 +90,8 @@ class FileFinder:
         parts = urlsplit(uri)
         own = urlsplit(self.main or "")
         is_own = is_url(self.main or "") and (own.scheme, own.netloc) == (parts.scheme, parts.netloc)
-        if not is_own and not self.hosts & {parts.netloc, parts.hostname or ""}:
-            host = parts.hostname
+        host = parts.netloc.rpartition("@")[2]
+        if not is_own and not self.hosts & {host, parts.hostname or ""}:
             _refuse(
                 f"references to the host {host} are not allowed",
                 f"Copy the part into the document, or allow the host: remote_ref_hosts: [{host}] in pym-config.yaml,"

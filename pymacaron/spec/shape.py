@@ -206,7 +206,9 @@ class _Walk:
         """Raise BadReferenceError if what *ref* leads to is visibly no *kind*."""
         if not isinstance(node, dict) and not (kind == "schema" and isinstance(node, bool)):
             raise BadReferenceError(
-                f"$ref {ref!r} leads to {_describe(node)} where {_with_article(kind)} must stand",
+                # The text itself may be a secret of a file that is no part of the document.
+                f"$ref {ref!r} leads to {'a text' if isinstance(node, str) else _describe(node)}"
+                f" where {_with_article(kind)} must stand",
                 f"Refer to {_with_article(kind)}",
             )
         tokens = split_pointer(target)

@@ -162,7 +162,7 @@ SCHEMA_PLACE = "api.yaml:13#/paths/~1pets/get/responses/200/content/application~
         ),
         pytest.param(
             "'#/info/title'",
-            "$ref '#/info/title' leads to the text 'Pets' where a schema must stand. Refer to a schema.",
+            "$ref '#/info/title' leads to a text where a schema must stand. Refer to a schema.",
             id="no object",
         ),
         pytest.param(
