@@ -24,7 +24,8 @@ class FileFinder:
 
     main: the document's own path or URL, None for a text in memory. hosts: ``example.com`` or ``example.com:8080``,
     from which references may be read; a document from a URL may also refer to its own host. main_uri: what relative
-    references in the document are relative to. size_bytes: read so far.
+    references in the document are relative to; if a document in a file says in ``$self`` where it is published, the
+    files beside it are copies of those there. size_bytes: read so far.
     """
 
     main: str | None = None
@@ -57,6 +58,7 @@ class FileFinder:
         """
         if uri == self.main_uri:
             return ""
+        uri = self._find_copy(uri)
         if is_url(uri):
             self._check_host(uri)
             return uri
@@ -85,6 +87,14 @@ class FileFinder:
             source = read_file(Path(self.main or "").parent / key, most_bytes=most)
         self.size_bytes += len(source.text)
         return source
+
+    def _find_copy(self, uri: str) -> str:
+        """Return the URI of the file here that is published at *uri*, according to the document's ``$self``."""
+        published, wanted = urlsplit(self.main_uri), urlsplit(uri)
+        is_here = self.main is not None and not is_url(self.main) and is_url(self.main_uri)
+        if not is_here or (published.scheme, published.netloc) != (wanted.scheme, wanted.netloc):
+            return uri
+        return urljoin(_HERE, posixpath.relpath(wanted.path, posixpath.dirname(published.path) or "/"))
 
     def _check_host(self, uri: str) -> None:
         parts = urlsplit(uri)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.spec.bundle import Fault
-from pymacaron.spec.pointers import join_pointer
+from pymacaron.spec.pointers import MISSING, follow_pointer, join_pointer, pointer_of_fragment
 
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # noqa: S105 - RFC 9110, section 5.6.2: the name of a header
 # Source: OpenAPI 3.2, "Runtime Expressions", ABNF; what follows body# may be any text, as in examples of OpenAPI 3.0.
@@ -28,8 +28,14 @@ def check_link(link: JsonObject, pointer: str) -> Iterator[Fault]:
         yield from _check_value(value, place)
 
 
-def check_target(link: JsonObject, pointer: str, operation_ids: Collection[str]) -> Iterator[Fault]:
-    """Yield a fault if the operation that a link names is none of *operation_ids*."""
+def check_target(
+    document: JsonObject, link: JsonObject, pointer: str, operation_ids: Collection[str]
+) -> Iterator[Fault]:
+    """Yield a fault if the operation that a link names is none of *operation_ids*, or not in the *document*."""
+    ref = link.get("operationRef", "")
+    if ref.startswith("#/") and follow_pointer(document, pointer_of_fragment(ref[1:])) is MISSING:
+        place = join_pointer(pointer, "operationRef")
+        yield Fault(place, f"{ref!r} leads to nothing", "Refer to an operation, or write its operationId")
     if link.get("operationId", "") not in operation_ids and "operationId" in link:
         place = join_pointer(pointer, "operationId")
         yield Fault(place, f"no operation has the id {link['operationId']}", "Write the operationId of an operation")

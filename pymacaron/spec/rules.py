@@ -12,8 +12,11 @@ from pymacaron.spec.grammar import METHODS, OPENAPI_3_2
 from pymacaron.spec.link_rules import check_callback, check_link, check_target
 from pymacaron.spec.operations import WrittenOperation, iterate_operations
 from pymacaron.spec.part_rules import (
+    check_encodings,
     check_example,
     check_examples,
+    check_flows,
+    check_header,
     check_license,
     check_server,
     check_tags,
@@ -52,16 +55,20 @@ def check_document(document: JsonObject) -> list[Fault]:
         faults += [*_check_template(operation), *_check_duplicates(operation), *_check_query(operation)]
         faults += _check_security(document, operation.node, operation.pointer)
     faults += _check_security(document, document, "")
-    operation_ids: set[str] = set()
+    operation_ids = {operation.node["operationId"] for operation in operations if "operationId" in operation.node}
+    places = {operation.pointer for operation in operations}
     links = []
     for kind, node, pointer in _iterate_objects(document):
         for check in _CHECKS.get(kind, ()) if "$ref" not in node else ():
             faults += check(node, pointer)
-        if kind == "operation":
-            operation_ids.add(node.get("operationId", ""))
+        if kind == "operation" and "operationId" in node and pointer not in places:
+            if node["operationId"] in operation_ids:
+                found = f"operationId {node['operationId']} is that of another operation too"
+                faults.append(Fault(join_pointer(pointer, "operationId"), found, "Choose another one"))
+            operation_ids.add(node["operationId"])
         elif kind == "link":
             links.append((node, pointer))
-    return faults + [fault for link, pointer in links for fault in check_target(link, pointer, operation_ids)]
+    return faults + [fault for link, pointer in links for fault in check_target(document, link, pointer, operation_ids)]
 
 
 def _iterate_objects(document: JsonObject) -> Iterator[tuple[str, JsonObject, str]]:
@@ -238,10 +245,11 @@ def _check_path_item(item: JsonObject, pointer: str) -> Iterator[Fault]:
 _CHECKS: Mapping[str, tuple[Callable[[JsonObject, str], Iterator[Fault]], ...]] = {
     "callback": (check_callback,),
     "example": (check_example,),
-    "header": (check_examples,),
+    "flows": (check_flows,),
+    "header": (check_header, check_examples),
     "license": (check_license,),
     "link": (check_link,),
-    "media-type": (check_examples,),
+    "media-type": (check_encodings, check_examples),
     "operation": (_check_operation,),
     "parameter": (_check_parameter, check_examples),
     "path-item": (_check_path_item,),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -11,6 +12,9 @@ from pymacaron.spec.bundle import BadReferenceError, Bundle, Fault
 from pymacaron.spec.grammar import LEAVES, ObjectRule
 from pymacaron.spec.pointers import follow_pointer, join_pointer, split_pointer
 from pymacaron.spec.whole import WholeSchemas
+
+# Source: OpenAPI 3.2, "Components Object".
+_PART_NAME = re.compile(r"[A-Za-z0-9.\-_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +163,8 @@ class _Walk:
         for key in rule.required:
             if key not in node:
                 self._fault(pointer, f"{key} is missing", f"Add {key}")
+        if kind == "components":
+            self._check_names(node, pointer)
         for key in node if rule.is_closed or rule.later else ():
             place = join_pointer(pointer, key)
             if key in rule.fields or key.startswith("x-") or key == "$ref":
@@ -171,6 +177,14 @@ class _Walk:
                 fix = f"Write {close[0]}" if close else f"Remove it, or call it x-{key}"
                 fault = Fault(place, f"{key} is no field of {_with_article(kind)}", fix)
                 self._strangers.setdefault((kind, pointer), []).append(fault)
+
+    def _check_names(self, components: JsonObject, pointer: str) -> None:
+        """Tell names of parts that OpenAPI 3 does not allow."""
+        for folder, parts in components.items():
+            for name in parts if isinstance(parts, dict) and not folder.startswith("x-") else ():
+                if not _PART_NAME.fullmatch(name):
+                    place = join_pointer(pointer, folder, name)
+                    self._fault(place, f"{name!r} is no name for a part", "Write letters, digits, dots, - and _ only")
 
     def _visit_reference(self, kind: str, node: JsonObject, pointer: str) -> None:
         ref = node["$ref"]

@@ -135,7 +135,7 @@ components:
   parameters: {Id: {name: id, in: path, required: true, schema: {type: string}}}
   requestBodies: {Form: {content: {multipart/form-data: {schema: {type: object, required: [f], properties: {f: {type: string, format: binary}}}, encoding: {f: {contentType: a/b}}}}}}
   responses: {Bad: {description: b, content: {application/json: {schema: {oneOf: [{type: string}, {$ref: "#/components/schemas/Pet"}]}}}}}
-  securitySchemes: {key: {type: apiKey, in: header, name: K}, o: {type: oauth2, flows: {implicit: {scopes: {a: b}}}}}
+  securitySchemes: {key: {type: apiKey, in: header, name: K}, o: {type: oauth2, flows: {implicit: {authorizationUrl: u, scopes: {a: b}}}}}
   schemas:
     Base: {type: object, discriminator: {propertyName: k, mapping: {p: Pet}}, properties: {k: {type: string, nullable: true}}}
     Pet: {allOf: [{$ref: "#/components/schemas/Base"}, {type: object, properties: {next: {$ref: "#/components/schemas/Pet"}, n: {type: number, minimum: 0, exclusiveMinimum: true}}}]}

@@ -242,3 +242,180 @@ def test_equal_parameters_by_reference(find_faults: Callable[[str], list[str]]) 
     assert find_faults(text) == [
         "api.yaml:11#/paths/~1pets~1{id}/get/parameters/1: the parameter limit stands here twice. Remove one of them."
     ]
+
+
+PARTS = """\
+openapi: 3.2.0
+info: {title: Parts, version: "1", license: {name: MIT, url: https://mit.example}, contact: {email: a@b.c}}
+servers: [{url: "https://{host}/v1", variables: {host: {default: a, enum: [a, b]}}}]
+tags: [{name: a}, {name: b, parent: a}]
+externalDocs: {url: https://docs.example}
+paths:
+  /pets/{id}:
+    parameters: [{name: id, in: path, required: true, schema: {type: string}, example: x}]
+    get:
+      operationId: getPet
+      responses:
+        "200":
+          headers: {X-Rate: {schema: {type: integer}}}
+          content: {application/json: {examples: {a: {value: 1}}}}
+          links: {self: {operationId: getPet, parameters: {id: "$response.body#/id"}}}
+      callbacks: {done: {"{$request.body#/url}": {post: {operationId: done}}}}
+    additionalOperations: {COPY: {}}
+components:
+  securitySchemes:
+    o: {type: oauth2, flows: {clientCredentials: {tokenUrl: /token, scopes: {}}}}
+"""
+EXPRESSION = "Write one like $response.body#/id or $request.path.id."
+
+
+def test_good_parts(parse: Callable[[str], Api]) -> None:
+    """The document that the next tests break is good."""
+    assert len(parse(PARTS).operations) == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        pytest.param(
+            "url: https://mit.example",
+            "url: https://mit.example, identifier: MIT",
+            "2#/info/license: both identifier and url stand in the license. Keep one of them.",
+            id="licence named twice",
+        ),
+        pytest.param(
+            "https://mit.example",
+            "'not a <url>'",
+            "2#/info/license/url: the text 'not a <url>' stands where a URL must stand. Write a URL.",
+            id="no URL",
+        ),
+        pytest.param(
+            "a@b.c",
+            "nobody",
+            "2#/info/contact/email: the text 'nobody' stands where an email address must stand."
+            " Write an email address.",
+            id="no email address",
+        ),
+        pytest.param(
+            "https://{host}/v1",
+            "https://{host}/{version}",
+            "3#/servers/0/url: the variable version is not declared. Add it to variables.",
+            id="server variable not declared",
+        ),
+        pytest.param(
+            "default: a, enum",
+            "default: c, enum",
+            "3#/servers/0/variables/host/default: the default 'c' is not in enum. Write one of its values.",
+            id="default not in enum",
+        ),
+        pytest.param(
+            "enum: [a, b]",
+            "enum: []",
+            "3#/servers/0/variables/host/enum: enum is empty. Add a value or remove it.",
+            id="enum of a variable empty",
+        ),
+        pytest.param(
+            "parent: a",
+            "parent: c",
+            "4#/tags/1/parent: no tag is called c. Declare it.",
+            id="parent of a tag unknown",
+        ),
+        pytest.param(
+            "parent: a",
+            "parent: b",
+            "4#/tags/1/parent: the tag is its own parent, or that of one above. Correct it.",
+            id="tag below itself",
+        ),
+        pytest.param(
+            "required: true, ",
+            "",
+            "8#/paths/~1pets~1{id}/parameters/0: a parameter in: path must be required. Write required: true.",
+            id="path parameter not required",
+        ),
+        pytest.param(
+            "example: x",
+            "example: x, examples: {}",
+            "8#/paths/~1pets~1{id}/parameters/0: both example and examples stand here. Keep one of them.",
+            id="example and examples",
+        ),
+        pytest.param(
+            "a: {value: 1}",
+            "a: {value: 1, dataValue: 1}",
+            "14#/paths/~1pets~1{id}/get/responses/200/content/application~1json/examples/a: both value and dataValue"
+            " stand in the example. Keep one of them.",
+            id="example with two values",
+        ),
+        pytest.param(
+            "X-Rate: {schema: {type: integer}}",
+            "X-Rate: {}",
+            "13#/paths/~1pets~1{id}/get/responses/200/headers/X-Rate: neither schema nor content stands in the header."
+            " Write one of them, schema.",
+            id="header without schema",
+        ),
+        pytest.param(
+            "operationId: getPet, parameters",
+            "operationId: getDog, parameters",
+            "15#/paths/~1pets~1{id}/get/responses/200/links/self/operationId: no operation has the id getDog."
+            " Write the operationId of an operation.",
+            id="link to no operation",
+        ),
+        pytest.param(
+            "operationId: getPet, parameters",
+            "operationRef: '#/paths/~1dogs/get', parameters",
+            "15#/paths/~1pets~1{id}/get/responses/200/links/self/operationRef: '#/paths/~1dogs/get' leads to nothing."
+            " Refer to an operation, or write its operationId.",
+            id="link by a broken reference",
+        ),
+        pytest.param(
+            "operationId: getPet, parameters",
+            "parameters",
+            "15#/paths/~1pets~1{id}/get/responses/200/links/self: no operationId stands in the link."
+            " Write one of them, operationId.",
+            id="link without operation",
+        ),
+        pytest.param(
+            "$response.body#/id",
+            "$response.bdy",
+            "15#/paths/~1pets~1{id}/get/responses/200/links/self/parameters/id: '$response.bdy' is no runtime"
+            f" expression. {EXPRESSION}",
+            id="no runtime expression",
+        ),
+        pytest.param(
+            "{$request.body#/url}",
+            "{$request.url}",
+            "16#/paths/~1pets~1{id}/get/callbacks/done/{$request.url}: '$request.url' is no runtime expression."
+            f" {EXPRESSION}",
+            id="callback with a wrong expression",
+        ),
+        pytest.param(
+            "operationId: done",
+            "operationId: getPet",
+            "16#/paths/~1pets~1{id}/get/callbacks/done/{$request.body#~1url}/post/operationId: operationId getPet is"
+            " that of another operation too. Choose another one.",
+            id="operationId of a callback",
+        ),
+        pytest.param(
+            "COPY",
+            "post",
+            "17#/paths/~1pets~1{id}/additionalOperations/post: post has a field of its own. Move it to post.",
+            id="method with a field of its own",
+        ),
+        pytest.param(
+            "tokenUrl: /token, ",
+            "",
+            "20#/components/securitySchemes/o/flows/clientCredentials: the flow clientCredentials needs tokenUrl."
+            " Add tokenUrl.",
+            id="flow without URL",
+        ),
+        pytest.param(
+            "scopes: {}",
+            "x-scopes: {}",
+            "20#/components/securitySchemes/o/flows/clientCredentials: scopes is missing. Add scopes.",
+            id="flow without scopes",
+        ),
+    ],
+)
+def test_rules_of_parts(find_faults: Callable[[str], list[str]], old: str, new: str, fault: str) -> None:
+    """Each rule of the smaller parts has its finding."""
+    assert PARTS.count(old) == 1
+    assert find_faults(PARTS.replace(old, new)) == [f"api.yaml:{fault}"]
