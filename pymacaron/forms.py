@@ -23,7 +23,7 @@ from pymacaron.spec.media_types import is_json_type
 if TYPE_CHECKING:
     from werkzeug.datastructures import FileStorage
 
-_SEPARATORS = {"spaceDelimited": " ", "pipeDelimited": "|"}
+_SEPARATORS = {"spaceDelimited": " ", "pipeDelimited": "|", "tabDelimited": "\t"}
 _TOKENS = re.compile(r"\[([^\]]*)\]")
 _STYLED = frozenset({"style", "explode", "allowReserved"})
 

@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 Decode = Callable[[str], str]
 Pairs = list[tuple[str, str]]
 # In a query a separator that stands for itself may come percent-encoded where a URL has no other way to write it.
-_SEPARATORS = {"spaceDelimited": re.compile(r"%20|\+| "), "pipeDelimited": re.compile(r"%7[Cc]|\|")}
+_SEPARATORS = {
+    "spaceDelimited": re.compile(r"%20|\+| "),
+    "pipeDelimited": re.compile(r"%7[Cc]|\|"),
+    "tabDelimited": re.compile(r"%09|\t"),
+}
 _COMMA = re.compile(",")
 _ENCODED_COMMA = re.compile("%2[Cc]")
 _HEADER_COMMA = re.compile(r"[ \t]*,[ \t]*")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _ANY_CONTENT = "application/octet-stream"
 _URLENCODED = "application/x-www-form-urlencoded"
 _STYLED = frozenset({"style", "explode", "allowReserved"})
-_SEPARATORS = {"spaceDelimited": " ", "pipeDelimited": "|"}
+_SEPARATORS = {"spaceDelimited": " ", "pipeDelimited": "|", "tabDelimited": "\t"}
 
 FileContent = bytes | IO[bytes] | tuple[str, bytes | IO[bytes]] | tuple[str, bytes | IO[bytes], str]
 """A file in a form: its bytes, an open file, or its name, its content and perhaps its media type."""

@@ -45,6 +45,7 @@ _STYLES = {
     "form": _Style("", ",", "&", is_named=True),
     "spaceDelimited": _Style("", "%20", "&", is_named=True),
     "pipeDelimited": _Style("", "%7C", "&", is_named=True),
+    "tabDelimited": _Style("", "%09", "&", is_named=True),
 }
 
 

@@ -19,7 +19,8 @@ class Parameter:
     """A value outside the body, or one field of a form.
 
     schema: JSON Schema 2020-12; a binary form field (a file) has ``format: binary``.
-    style, explode: OpenAPI's serialization, always filled in; style ``content`` is a text that holds JSON.
+    style, explode: OpenAPI's serialization, always filled in; style ``content`` is a text that holds JSON,
+    ``tabDelimited`` is Swagger 2.0's ``tsv``.
     may_be_empty: an empty text means that the parameter is not used (``allowEmptyValue``).
     pointer: its place in the document. keyword: name under which handlers get it, snake_case, unique in its operation.
     """

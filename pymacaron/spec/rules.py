@@ -37,6 +37,8 @@ _STYLES = {
     "header": ("simple",),
     "cookie": ("form", "cookie"),
 }
+# Made of Swagger 2.0's collectionFormat: tsv.
+_TABS = "tabDelimited"
 _SCHEME_NEEDS = {
     "apiKey": ("name", "in"),
     "http": ("scheme",),
@@ -182,7 +184,7 @@ def _check_parameter(parameter: JsonObject, pointer: str) -> Iterator[Fault]:
         return
     if location == "path" and parameter.get("required") is not True:
         yield Fault(pointer, "a parameter in: path must be required", "Write required: true")
-    if parameter.get("style", _STYLES[location][0]) not in _STYLES[location]:
+    if parameter.get("style", _STYLES[location][0]) not in (*_STYLES[location], _TABS):
         styles = ", ".join(_STYLES[location])
         yield Fault(
             join_pointer(pointer, "style"),

@@ -24,6 +24,7 @@ _OWN_FIELDS = {"name", "in", "description", "required", "schema", "collectionFor
 _STYLES = {
     "csv": {"style": "form", "explode": False},
     "ssv": {"style": "spaceDelimited", "explode": False},
+    "tsv": {"style": "tabDelimited", "explode": False},
     "pipes": {"style": "pipeDelimited", "explode": False},
     "multi": {"style": "form", "explode": True},
 }

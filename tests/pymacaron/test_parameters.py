@@ -179,6 +179,7 @@ PAIR = {"type": "array", "prefixItems": [{"type": "integer"}, {"type": "string"}
         pytest.param("query", "form", True, "color=a%2Bb+c%26", TYPES["string"], "a+b c&", id="plus in a query"),
         pytest.param("path", "simple", False, "a+b", TYPES["string"], "a+b", id="plus in a path"),
         pytest.param("path", "simple", False, "%C3%A9%252F", TYPES["string"], "é%2F", id="unicode and percent"),
+        pytest.param("query", "tabDelimited", False, "color=a%09b+c%09d", STRINGS, ["a", "b c", "d"], id="tabs"),
         pytest.param("query", "spaceDelimited", False, "color=a+b%20c", STRINGS, ["a", "b", "c"], id="plus is a space"),
         pytest.param("query", "pipeDelimited", False, "color=a|b", STRINGS, ["a", "b"], id="pipe as it is"),
         pytest.param("query", "pipeDelimited", True, "color=a&color=b", STRINGS, ["a", "b"], id="pipe exploded"),

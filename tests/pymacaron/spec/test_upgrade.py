@@ -172,8 +172,8 @@ def test_swagger_parameters(parse: Callable[[str], Api]) -> None:
     [
         pytest.param(
             "collectionFormat: pipes",
-            "collectionFormat: tsv",
-            "34#/paths/~1files/get/parameters/0/collectionFormat: 'tsv' is unknown. Write csv, ssv, pipes, multi.",
+            "collectionFormat: csw",
+            "34#/paths/~1files/get/parameters/0/collectionFormat: 'csw' is unknown. Write csv, ssv, tsv, pipes, multi.",
             id="collectionFormat",
         ),
         pytest.param(
@@ -326,3 +326,28 @@ def test_methods_of_openapi_3_2(parse: Callable[[str], Api]) -> None:
         ("COPY", "copy_a"),
     ]
     assert api.operations[1].pointer == "/paths/~1a/additionalOperations/COPY"
+
+
+@pytest.mark.parametrize(
+    ("written", "style", "explode"),
+    [
+        pytest.param("csv", "form", False, id="csv"),
+        pytest.param("ssv", "spaceDelimited", False, id="ssv"),
+        pytest.param("tsv", "tabDelimited", False, id="tsv"),
+        pytest.param("pipes", "pipeDelimited", False, id="pipes"),
+        pytest.param("multi", "form", True, id="multi"),
+    ],
+)
+def test_collection_formats(parse: Callable[[str], Api], written: str, style: str, *, explode: bool) -> None:
+    """Each collectionFormat of a query parameter has a style."""
+    api = parse(f"""\
+    swagger: "2.0"
+    info: {{title: a, version: b}}
+    paths:
+      /a:
+        get:
+          parameters: [{{name: q, in: query, type: array, items: {{type: string}}, collectionFormat: {written}}}]
+          responses: {{200: {{description: a}}}}
+    """)
+    (parameter,) = api.operations[0].parameters
+    assert (parameter.style, parameter.explode) == (style, explode)
