@@ -12,6 +12,7 @@ from itertools import combinations
 from pymacaron.formats import FORMATS
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.judge import FOREIGN, REF, Direction, SameSchemas, find_foreign
+from pymacaron.loops import find_loops
 from pymacaron.patterns import is_linear
 
 _ANNOTATIONS = frozenset({
@@ -21,7 +22,7 @@ _ANNOTATIONS = frozenset({
 _BOUNDS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"})
 _KEYWORDS: Mapping[str, frozenset[str]] = {
     "string": frozenset({"minLength", "maxLength", "pattern", "format"}),
-    "integer": _BOUNDS | {"multipleOf", "format"},
+    "integer": _BOUNDS | {"format"},
     "number": _BOUNDS | {"format"},
     "boolean": frozenset(),
     "null": frozenset(),
@@ -41,7 +42,9 @@ class Exactness:
         """Take all named *schemas* and which way their values go."""
         self._schemas = schemas
         self._own = FOREIGN["response" if direction == "request" else "request"]
+        self._is_answer = direction == "response"
         self._local: dict[str, tuple[bool, frozenset[str]]] = {}
+        self._local |= {name: (False, frozenset()) for name in find_loops(schemas)}
 
     def is_exact(self, schema: Json) -> bool:
         """Tell whether the model of *schema*, and of all that it refers to, accepts what the schema accepts."""
@@ -83,9 +86,8 @@ class Exactness:
         types = _types(schema)
         if not keys - {"type"} <= frozenset().union(*(_KEYWORDS[name] for name in types)):
             return False
-        is_one = len(types - {"null"}) == 1
-        if "object" in types and (not is_one or not self._is_exact_object(schema, names)):
-            return not keys - {"type"}
+        if "object" in types and (len(types) > 1 or not self._is_exact_object(schema, names)):
+            return keys == {"type"}
         if "array" in types and "items" in schema and not self._is_exact(schema["items"], names):
             return False
         if "string" in types and not _is_exact_text(schema):
@@ -98,6 +100,8 @@ class Exactness:
         if not self._is_exact(extra, names) and extra is not False:
             return False
         if "required" in schema and ("properties" not in schema or self._requires_own(schema)):
+            return False
+        if self._is_answer and any(find_foreign({"properties": properties}, self._schemas, "writeOnly")):
             return False
         return all(self._is_exact(inner, names) for inner in properties.values())
 
@@ -229,7 +233,7 @@ def _is_exact_text(schema: JsonObject) -> bool:
 def _is_exact_number(schema: JsonObject, types: set[str]) -> bool:
     if {"integer", "number"} <= types:
         return False
-    bounds = [schema[key] for key in (*_BOUNDS, "multipleOf") if key in schema]
+    bounds = [schema[key] for key in _BOUNDS if key in schema]
     if "integer" in types and not all(isinstance(bound, int) for bound in bounds):
         return False
     return all(abs(bound) <= _LARGEST for bound in bounds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from jsonschema_rs import Draft202012Validator, FancyRegexOptions, Registry
 
@@ -14,6 +14,9 @@ from pymacaron.patterns import translate_pattern
 from pymacaron.spec import RESOURCES_KEY, find_resources
 from pymacaron.spec.grammar import OPENAPI_3_1
 from pymacaron.spec.schemas import rebuild
+
+if TYPE_CHECKING:
+    from jsonschema_rs import KeywordValidator
 
 Direction = Literal["request", "response"]
 REF = "#/components/schemas/"
@@ -32,6 +35,23 @@ _FORMATS: dict[str, Callable[..., bool]] = {
 }
 # A text that makes a pattern try more ways than these is refused: it is made to waste time.
 _PATTERNS = FancyRegexOptions(backtrack_limit=100_000)
+
+
+class _WriteOnly:
+    """A keyword that no answer keeps: what is only written has to stay here.
+
+    Source: OpenAPI 3.1, "Schema Object": write-only properties should not be sent as part of the response.
+    """
+
+    def __init__(self, _schema: JsonObject, value: Json, _path: list[str | int]) -> None:
+        self._is_write_only = value is True
+
+    def validate(self, _instance: Json) -> None:
+        if self._is_write_only:
+            raise ValueError("it is write-only")
+
+
+_KEYWORDS: dict[Direction, dict[str, type[KeywordValidator]]] = {"request": {}, "response": {"writeOnly": _WriteOnly}}
 
 
 class Judge:
@@ -58,6 +78,7 @@ class Judge:
             formats=_FORMATS,
             validate_formats=True,
             pattern_options=_PATTERNS,
+            keywords=_KEYWORDS[direction],
         )
 
 
@@ -101,7 +122,7 @@ def adapt_schema(schema: Json, schemas: Mapping[str, JsonObject], direction: Dir
         if isinstance(reference, str) and reference.startswith(REF):
             node["$ref"] = reference.replace(REF, _HOME_REF, 1)
         foreign = set(find_foreign(node, schemas, FOREIGN[direction]))
-        return _without_required(node, foreign) if foreign else node
+        return drop_required(node, foreign) if foreign else node
 
     return rebuild(OPENAPI_3_1, "schema", schema, adapt)
 
@@ -129,12 +150,12 @@ def _composition(schema: Json, schemas: Mapping[str, JsonObject], seen: tuple[st
         yield from _composition(schemas.get(name), schemas, (*seen, name))
 
 
-def _without_required(node: JsonObject, names: set[str]) -> JsonObject:
+def drop_required(node: JsonObject, names: set[str]) -> JsonObject:
     """Return *node* in which neither it nor its inline parts require one of *names*."""
     if "required" in node:
         node = node | {"required": [name for name in node["required"] if name not in names]}
     if "allOf" in node:
-        parts = [_without_required(part, names) if isinstance(part, dict) else part for part in node["allOf"]]
+        parts = [drop_required(part, names) if isinstance(part, dict) else part for part in node["allOf"]]
         node = node | {"allOf": parts}
     return node
 

@@ -8,6 +8,7 @@ from itertools import islice
 from math import isinf
 from typing import Any
 
+import jsonschema_rs
 from pydantic import RootModel, ValidationError
 from pydantic_core import from_json, to_json
 
@@ -46,11 +47,17 @@ class SchemaCheck:
 
     def find_faults(self, value: Json) -> list[str]:
         """Return what is wrong with *value*, as ``/items: breaks uniqueItems``. Values never appear."""
-        errors = islice(self._validator.iter_errors(value), _MOST)
-        faults = [
-            f"{join_pointer('', *error.instance_path) or '/'}: breaks {error.schema_path[-1]}" for error in errors
-        ]
-        return list(dict.fromkeys(faults))
+        return list(dict.fromkeys(map(_describe_fault, islice(self._validator.iter_errors(value), _MOST))))
+
+
+def _describe_fault(error: jsonschema_rs.ValidationError) -> str:
+    pointer = join_pointer("", *error.instance_path)
+    keyword = error.schema_path[-1]
+    if keyword == "required":
+        pointer = join_pointer(pointer, error.kind.as_dict()["property"])
+    elif keyword == "format":
+        keyword = f"format {error.kind.as_dict()['format']}"
+    return f"{pointer or '/'}: breaks {keyword}"
 
 
 class JsonReader:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pymacaron.codegen.check import check_text
+from pymacaron.codegen.directions import find_marks
 from pymacaron.codegen.files import write_whole
 from pymacaron.codegen.parents import add_parents
 from pymacaron.codegen.prepare import choose_attributes, prepare_schemas
@@ -31,7 +32,8 @@ _NEEDLESS_CONFIG = f"    model_config = ConfigDict(\n{_NEEDLESS_LINE}    )\n"
 
 def hash_schemas(api: Api) -> str:
     """Return the hex digest of all that the models of *api* are made from, and of the generator's format."""
-    made_from = json.dumps([FORMAT_VERSION, api.name, dict(api.schemas)], sort_keys=True, default=str)
+    marks = {name: sorted(found) for name, found in find_marks(api).items()}
+    made_from = json.dumps([FORMAT_VERSION, api.name, dict(api.schemas), marks], sort_keys=True, default=str)
     return hashlib.sha256(made_from.encode()).hexdigest()
 
 
@@ -80,7 +82,7 @@ def _run_generator(api: Api) -> tuple[str, dict[str, str]]:
         "openapi": "3.1.0",
         "info": {"title": api.name, "version": "1"},
         "paths": {},
-        "components": {"schemas": prepare_schemas(api.schemas)},
+        "components": {"schemas": prepare_schemas(api.schemas, find_marks(api))},
     }
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -128,9 +130,10 @@ def _polish(text: str) -> str:
 
 
 def _read_names(api: Api, metadata: JsonObject) -> dict[str, str]:
-    names = {name: name for name in api.schemas}
+    made: dict[str, list[str]] = {name: [] for name in api.schemas}
     for model in metadata["models"]:
         path = model["source_path"] or []
         if path[:2] == ["components", "schemas"] and len(path) == 3:  # noqa: PLR2004 - a named schema, nothing inside
-            names[path[2]] = model["class_name"]
-    return names
+            made[path[2]].append(model["class_name"])
+    # What stands inside of a schema may be said to be made from the whole one.
+    return {name: name if name in classes or not classes else classes[-1] for name, classes in made.items()}

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 
 from pymacaron.formats import FORMATS, INTEGER_FORMATS
 from pymacaron.json_types import Json, JsonObject
-from pymacaron.judge import judge_of
+from pymacaron.judge import drop_required, find_foreign, judge_of
+from pymacaron.loops import find_loops
 from pymacaron.model import NULLABLE, PymacaronBaseModel
 from pymacaron.patterns import is_linear, translate_pattern
 
@@ -25,6 +26,11 @@ _BOUNDS = {
 }
 _COPIED = ("type", *_NUMBER, *_TEXT, *_ARRAY)
 _COMPOSED = ("allOf", "anyOf", "oneOf")
+# What a property that has no name in the schema may make true or false: objects of these keep such properties.
+_COUNTING = frozenset({
+    "minProperties", "maxProperties", "propertyNames", "dependentRequired", "dependentSchemas", "unevaluatedProperties",
+    "not", "if",
+})  # fmt: skip
 _NO_TEXT = frozenset({"DateTime", "Date", "Uuid", "DecimalText"})
 _TYPES = (
     "str",
@@ -45,12 +51,19 @@ _RESERVED = frozenset(
 )
 
 
-def prepare_schemas(schemas: Mapping[str, JsonObject]) -> dict[str, JsonObject]:
+def prepare_schemas(
+    schemas: Mapping[str, JsonObject], marks: Mapping[str, frozenset[str]] | None = None
+) -> dict[str, JsonObject]:
     """Return *schemas* without what makes no difference to a model, or would reach the generator as an instruction.
 
     Each optional property that may be null carries ``x-nullable: true``; formats become types of `pymacaron.formats`.
+    marks: class name -> marks (``readOnly``, ``writeOnly``) of properties that are optional in it.
     """
-    return {name: _Preparer(schemas).prepare_named(schema) for name, schema in schemas.items()}
+    loops = find_loops(schemas)
+    return {
+        name: _Preparer(schemas, (marks or {}).get(name, frozenset())).prepare_named({} if name in loops else schema)
+        for name, schema in schemas.items()
+    }
 
 
 def choose_attributes(schemas: Mapping[str, JsonObject]) -> dict[str, str]:
@@ -92,11 +105,20 @@ def _bound_integer(schema: JsonObject, prepared: JsonObject) -> None:
     prepared["maximum"] = min(prepared.get("maximum", most), most)
 
 
+def _counts_unnamed(schema: JsonObject) -> bool:
+    """Tell whether *schema* is of objects, and looks at properties that it does not name."""
+    parts = [schema, *(part for part in schema.get("allOf", ()) if isinstance(part, dict))]
+    is_object = any(part.get("type") == "object" or "properties" in part for part in parts)
+    is_object |= any("$ref" in part for part in parts[1:])
+    return is_object and "$ref" not in schema and any(not _COUNTING.isdisjoint(part) for part in parts)
+
+
 class _Preparer:
     """Prepares one named schema; *schemas* answers what its references mean."""
 
-    def __init__(self, schemas: Mapping[str, JsonObject]) -> None:
+    def __init__(self, schemas: Mapping[str, JsonObject], marks: frozenset[str]) -> None:
         self._schemas = schemas
+        self._marks = marks
 
     def prepare_named(self, schema: JsonObject) -> JsonObject:
         prepared = self.prepare(schema)
@@ -112,7 +134,8 @@ class _Preparer:
     def prepare(self, schema: Json, *, is_part: bool = False) -> JsonObject:
         if not isinstance(schema, dict):
             return {}
-        schema = _split_types(schema)
+        one_way = {name for mark in self._marks for name in find_foreign(schema, self._schemas, mark)}
+        schema = _split_types(drop_required(schema, one_way) if one_way else schema)
         prepared: JsonObject = {key: schema[key] for key in _COPIED if key in schema}
         if isinstance(schema.get("pattern"), str) and is_linear(schema["pattern"]):
             prepared["pattern"] = translate_pattern(schema["pattern"])
@@ -171,7 +194,7 @@ class _Preparer:
             if not is_part and not any(key in schema for key in _COMPOSED):
                 prepared["properties"] |= {name: {} for name in required if name not in prepared["properties"]}
         extra = schema.get("additionalProperties")
-        if "patternProperties" in schema or extra == {}:
+        if "patternProperties" in schema or extra == {} or (extra is None and _counts_unnamed(schema)):
             extra = True
         if extra is not None:
             prepared["additionalProperties"] = extra if isinstance(extra, bool) else self.prepare(extra)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from flask import Flask
 
+from pymacaron.codegen import load_models
 from pymacaron.json_types import JsonObject
 from pymacaron.judge import Direction
-from pymacaron.validation import SchemaCheck
+from pymacaron.model import PymacaronBaseModel
+from pymacaron.spec import parse_spec
+from pymacaron.validation import JsonReader, SchemaCheck
 
 SCHEMAS: dict[str, JsonObject] = {
     "Node": {"type": "object", "properties": {"next": {"$ref": "#/components/schemas/Node"}}},
@@ -48,7 +52,7 @@ def test_models_say_everything(schema: dict[str, Any] | None) -> None:
         pytest.param({"oneOf": [{"type": "integer"}, {"minimum": 2}]}, 3, ["/: breaks oneOf"], id="oneOf"),
         pytest.param({"allOf": [{"not": {"const": 1}}]}, 1, ["/: breaks not"], id="not"),
         pytest.param(
-            {"if": {"required": ["a"]}, "then": {"required": ["b"]}}, {"a": 1}, ["/: breaks required"], id="if then"
+            {"if": {"required": ["a"]}, "then": {"required": ["b"]}}, {"a": 1}, ["/b: breaks required"], id="if then"
         ),
         pytest.param(
             {"dependentRequired": {"a": ["b"]}},
@@ -72,8 +76,13 @@ def test_faults(schema: dict[str, Any], value: object, faults: list[str]) -> Non
     [
         pytest.param("request", {"secret": "x"}, [], id="read-only in a request"),
         pytest.param("response", {"id": 1}, [], id="write-only in an answer"),
-        pytest.param("request", {"id": 1}, ["/: breaks required"], id="write-only in a request"),
-        pytest.param("response", {"secret": "x"}, ["/: breaks required"], id="read-only in an answer"),
+        pytest.param("request", {"id": 1}, ["/secret: breaks required"], id="write-only in a request"),
+        pytest.param(
+            "response",
+            {"secret": "x"},
+            ["/id: breaks required", "/secret: breaks writeOnly"],
+            id="read-only in an answer",
+        ),
     ],
 )
 def test_directions(direction: Direction, value: object, faults: list[str]) -> None:
@@ -86,6 +95,147 @@ def test_directions(direction: Direction, value: object, faults: list[str]) -> N
     check = SchemaCheck.build(schema, {}, direction=direction)
     assert check is not None
     assert check.find_faults(value) == faults
+
+
+def make_reader(schema: Any) -> JsonReader:
+    """Return what reads bodies of *schema*, with the model that is generated for it."""
+    document = {
+        "openapi": "3.1.0",
+        "info": {"title": "Things", "version": "1"},
+        "paths": {},
+        "components": {"schemas": SCHEMAS | {"Thing": schema}},
+    }
+    api = parse_spec(json.dumps(document))
+    models = load_models(api, None, may_write=False)
+    return JsonReader(models["Thing"], SchemaCheck.build(api.schemas["Thing"], api.schemas))
+
+
+def read(schema: Any, text: str | bytes) -> tuple[Any, list[str]]:
+    """Return what a body of *schema* becomes, and its faults."""
+    faults: list[str] = []
+    value = make_reader(schema).read(text.encode() if isinstance(text, str) else text, faults)
+    return (value.to_json() if isinstance(value, PymacaronBaseModel) else value), faults
+
+
+OPEN_OBJECT = {"type": "object", "properties": {"a": {}, "b": {"type": "integer"}}, "additionalProperties": True}
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "expected"),
+    [
+        pytest.param({"type": "integer"}, "1.0", 1, id="whole number"),
+        pytest.param({"type": "integer"}, "1e2", 100, id="whole number with an exponent"),
+        pytest.param({"type": "integer"}, "123456789012345678901234567890", 123456789012345678901234567890, id="big"),
+        pytest.param({"type": "integer"}, "-0", 0, id="minus zero"),
+        pytest.param({"type": "number", "multipleOf": 0.01}, "4.02", 4.02, id="multiple of a fraction"),
+        pytest.param({"type": "integer", "enum": [1, 2]}, "1.0", 1, id="whole number of an enum"),
+        pytest.param({"enum": [[1], {"a": 2}]}, '{"a": 2.0}', {"a": 2.0}, id="object of an enum"),
+        pytest.param({"type": "string", "maxLength": 1}, '"\U0001f600"', "\U0001f600", id="length in code points"),
+        pytest.param(OPEN_OBJECT, '{"b": 1, "b": 2}', {"b": 2}, id="the last of equal names"),
+        pytest.param(OPEN_OBJECT | {"minProperties": 1}, '{"b": 1, "b": 2}', {"b": 2}, id="judged as it is read"),
+        pytest.param(
+            {"type": "object", "properties": {"a": {"default": 0}, "b": {"type": "array", "default": []}}},
+            "{}",
+            {},
+            id="defaults are not said to be sent",
+        ),
+    ],
+)
+def test_values(schema: Any, text: str, expected: object) -> None:
+    """JSON becomes the value that JSON Schema takes it for."""
+    assert read(schema, text) == (expected, [])
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "faults"),
+    [
+        pytest.param({"type": "integer"}, '"1"', ["body /: Input should be a valid integer"], id="text"),
+        pytest.param(
+            {"type": "integer", "enum": [1, 2]}, "true", ["body /: breaks type", "body /: breaks enum"], id="true"
+        ),
+        pytest.param({"const": {"a": 1}}, '{"a": true}', ["body /: breaks const"], id="nor deep inside"),
+        pytest.param(
+            {"type": "number", "multipleOf": 0.01},
+            "4.021",
+            ["body /: Input should be a multiple of 0.01"],
+            id="no multiple",
+        ),
+        pytest.param({"type": "string", "pattern": "a(?=b)"}, '"ac"', ["body /: breaks pattern"], id="look-ahead"),
+        pytest.param({"format": "uri"}, '"x y"', ["body /: breaks format uri"], id="format without a type"),
+        pytest.param({"not": {}}, "1", ["body /: breaks not"], id="nothing is right"),
+        pytest.param(
+            {"type": "object"},
+            "[1",
+            ["body /: Invalid JSON: EOF while parsing a list at line 1 column 2"],
+            id="cut off",
+        ),
+        pytest.param({}, "NaN", ["body: expected value at line 1 column 1"], id="NaN"),
+        pytest.param({"type": "object"}, '{"a": 1e400}', ["body: a number is too large"], id="number too large inside"),
+        pytest.param({"minimum": 1}, "1e400", ["body: a number is too large"], id="number too large to judge"),
+        pytest.param(
+            {"type": "object", "required": ["a/b"], "properties": {"a/b": {"type": "array", "uniqueItems": True}}},
+            '{"a/b": [1, 1.0]}',
+            ["body /a~1b: breaks uniqueItems"],
+            id="pointer",
+        ),
+        pytest.param(
+            {"type": "object", "properties": {"n": {"type": "integer"}, "t": {"uniqueItems": True}}},
+            '{"n": "secret", "t": [1, 1]}',
+            ["body /n: Input should be a valid integer"],
+            id="the model's words where it knows",
+        ),
+    ],
+)
+def test_wrong_values(schema: Any, text: str, faults: list[str]) -> None:
+    """What the schema does not accept is refused, with its place and reason and without the value."""
+    assert read(schema, text) == (None, faults)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(b'"\\ud800"', id="half a surrogate pair"),
+        pytest.param(b'{"\\udc00": 1}', id="half a surrogate pair as a name"),
+        pytest.param(b"\xff", id="no UTF-8"),
+        pytest.param(b"[" * 100_000 + b"]" * 100_000, id="nested without end"),
+        pytest.param(b'{"a":' * 100_000, id="objects without end"),
+        pytest.param(b"9" * 5000, id="number of 5,000 digits"),
+    ],
+)
+@pytest.mark.parametrize(
+    "schema", [{}, {"type": "object"}, {"items": {"$ref": "#/components/schemas/Tags"}, "minItems": 1}]
+)
+def test_hostile_texts(schema: Any, text: bytes) -> None:
+    """What cannot be read is refused and harms nothing."""
+    value, faults = read(schema, text)
+    assert value is None
+    assert len(faults) == 1
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "expected"),
+    [
+        pytest.param({"properties": {"a": {"type": "integer"}}}, "3", 3, id="number where only properties are said"),
+        pytest.param(
+            {
+                "type": "object",
+                "properties": {"a": {"properties": {"b": {}}}, "c": {"type": "string", "format": "date"}},
+            },
+            '{"a": 1, "c": "2026-01-31"}',
+            {"a": 1, "c": "2026-01-31"},
+            id="all of the body, when a part has no place",
+        ),
+        pytest.param({"anyOf": [{"minimum": 2}, {"type": "string"}]}, "null", None, id="null"),
+    ],
+)
+def test_plain_data(schema: Any, text: str, expected: object) -> None:
+    """What the schema accepts and the model cannot hold reaches the handler as plain JSON data."""
+    assert read(schema, text) == (expected, [])
+
+
+def test_properties_that_count_are_kept() -> None:
+    """Where unnamed properties make an object right, its instance keeps them."""
+    assert read({"type": "object", "properties": {"a": {}}, "minProperties": 1}, '{"b": 1}') == ({"b": 1}, [])
 
 
 DOCUMENT = """
