@@ -133,7 +133,7 @@ def _read_names(api: Api, metadata: JsonObject) -> dict[str, str]:
     made: dict[str, list[str]] = {name: [] for name in api.schemas}
     for model in metadata["models"]:
         path = model["source_path"] or []
-        if path[:2] == ["components", "schemas"] and len(path) == 3:  # noqa: PLR2004 - a named schema, nothing inside
+        if path[:2] == ["components", "schemas"] and len(path) == 3 and path[2] in made:  # noqa: PLR2004 - not inside
             made[path[2]].append(model["class_name"])
     # What stands inside of a schema may be said to be made from the whole one.
     return {name: name if name in classes or not classes else classes[-1] for name, classes in made.items()}

@@ -453,8 +453,8 @@ def test_text_of_the_document_stays_text(make_api: Any, make_models: Any) -> Non
 
 def test_schema_that_the_generator_refuses(make_api: Any) -> None:
     """What the generator cannot read is a finding, not a traceback."""
-    schemas = {"A": {"allOf": [{"$ref": "#/components/schemas/Missing"}]}}
-    with pytest.raises(SpecError, match=r"apis/pets.yaml: no models can be made from its schemas: .*Missing.*"):
+    schemas = {"A": {"type": "integer", "minimum": "one"}}
+    with pytest.raises(SpecError, match=r"apis/pets.yaml: no models can be made from its schemas: .*minimum"):
         generate_models(replace(make_api({}), schemas=schemas))
 
 
