@@ -53,11 +53,16 @@ class Exactness:
         while is_fine and waiting:
             name = waiting.pop()
             if name not in self._local:
-                self._local[name] = self._look_at(self._schemas[name])
+                self._local[name] = self._look_at_named(name)
             is_fine, names = self._local[name]
             waiting += names - seen
             seen |= names
         return is_fine
+
+    def _look_at_named(self, name: str) -> tuple[bool, frozenset[str]]:
+        is_fine, names = self._look_at(self._schemas[name])
+        # The generator takes an array of itself for an array of anything.
+        return is_fine and (name not in names or self._schemas[name].get("type") == "object"), names
 
     def _look_at(self, schema: Json) -> tuple[bool, frozenset[str]]:
         """Return whether *schema* itself is exact, and the names that it refers to."""
@@ -97,7 +102,7 @@ class Exactness:
     def _is_exact_object(self, schema: JsonObject, names: set[str]) -> bool:
         properties = schema.get("properties", {})
         extra = schema.get("additionalProperties", True)
-        if not self._is_exact(extra, names) and extra is not False:
+        if not (bool(properties) if extra is False else self._is_exact(extra, names)):
             return False
         if "required" in schema and ("properties" not in schema or self._requires_own(schema)):
             return False
