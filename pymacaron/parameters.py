@@ -110,10 +110,8 @@ class ParameterReader:
     def _find_decode(self) -> Decode:
         if self.parameter.location in {"query", "querystring"}:
             return unquote_plus
-        is_encoded = self.parameter.location == "path" or (self.parameter.location, self.parameter.style) == (
-            "cookie",
-            "form",
-        )
+        is_cookie = self.parameter.location == "cookie" and self.parameter.style != "cookie"
+        is_encoded = self.parameter.location == "path" or is_cookie
         return unquote if is_encoded else _keep
 
     def _read_content(self, request: Request) -> Json:

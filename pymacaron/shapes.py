@@ -163,7 +163,9 @@ def assemble(shape: Shape, entries: Sequence[Entry]) -> Json:
 
 def _is_array(shape: Shape, entries: Sequence[Entry]) -> bool:
     names = [path[0] for path, _text in entries]
-    return all(not name or (shape.is_array and name.isdecimal()) for name in names)
+    return (bool(names) or not shape.is_object) and all(
+        not name or (shape.is_array and name.isdecimal()) for name in names
+    )
 
 
 def _assemble_array(shape: Shape, entries: Sequence[Entry]) -> Json:
