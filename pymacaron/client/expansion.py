@@ -156,6 +156,8 @@ def _expand(parameter: Parameter, value: Json) -> str:
         text = separator.join(parts)
         return f"{style.first}{name}={text}" if style.is_named else f"{style.first}{text}"
     if isinstance(value, dict):
+        if parameter.style in {"spaceDelimited", "pipeDelimited"}:
+            raise ValueError("its style cannot write an object with explode")
         items = [f"{key}={text}" for key, text in zip(parts[::2], parts[1::2], strict=True)]
     else:
         items = [f"{name}={part}" for part in parts] if style.is_named else parts
