@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -387,7 +387,7 @@ def delete_pet(pet_id):
 
 
 @pytest.fixture
-def calling(make_service: Any, connect: Callable[..., Client]) -> Iterator[Callable[[Any], Flask]]:
+def calling(make_service: Any, connect: Callable[..., Client]) -> Callable[[Any], Flask]:
     """Return a service whose handlers call another one: ``calling(transport)``."""
 
     def make(transport: Any) -> Flask:

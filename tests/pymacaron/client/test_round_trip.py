@@ -111,7 +111,7 @@ def _write_document() -> str:
             "get": _operation(operation_id, [parameter])
         }
     for location in STYLES:
-        content = {"application/json": {"schema": {}}}
+        content: dict[str, Any] = {"application/json": {"schema": {}}}
         parameter = {"name": "v", "in": location, "required": location == "path", "content": content}
         path = f"/{location}_content{'/{v}/end' if location == 'path' else ''}"
         paths[path] = {"get": _operation(f"{location}_content", [parameter])}
