@@ -1,104 +1,72 @@
-"""What a handler returns becomes the response, checked against the document once, on the way out."""
+"""What a handler returns becomes the response: in the representation that fits, held to the document on the way out."""
 
 from __future__ import annotations
 
-import json
-import random
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import TYPE_CHECKING
 
-from flask import Response
-from pydantic import BaseModel, RootModel, ValidationError
-from pydantic_core import PydanticSerializationError, to_json
+from flask import Response, request
 from werkzeug.wrappers import Response as BaseResponse
 
-from pymacaron.events import ContractViolated
-from pymacaron.exceptions import BadResponseException, is_error
-from pymacaron.validation import describe, validate_json
+from pymacaron import file_answers
+from pymacaron.declared_answer import DeclaredAnswer, Representation
+from pymacaron.exceptions import NotAcceptableError
+from pymacaron.handler_result import Draft, Result
+from pymacaron.header_values import write_header
+from pymacaron.negotiation import parse_wishes, quality_of
+from pymacaron.rendering import Renderer
+from pymacaron.response_check import Violation, ViolationReporter
+from pymacaron.streams import is_stream
 
 if TYPE_CHECKING:
+    from pymacaron.response_check import ResponseCheck
     from pymacaron.service import Service
-    from pymacaron.spec import Media, Operation
-    from pymacaron.spec import Response as DeclaredResponse
+    from pymacaron.spec import Api, Operation
 
-Encoders = Mapping[type, Callable[[Any], object]]
 _NO_BODY = frozenset({204, 205, 304})
-_FIRST_ERROR = 400
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """A handler's return value, taken apart. status None: the document decides."""
-
-    value: object
-    status: int | None
-    headers: dict[str, str]
-
-    @classmethod
-    def of(cls, returned: object) -> Result:
-        """Take apart ``value``, ``(value, status)``, ``(value, status, headers)`` or ``(value, headers)``.
-
-        A model with the fields of an error body says its own status.
-        """
-        if isinstance(returned, BaseModel) and is_error(returned):
-            return cls(returned, int(getattr(returned, "status")), {})  # noqa: B009 - a generated field
-        if not isinstance(returned, tuple) or not 2 <= len(returned) <= 3:  # noqa: PLR2004 - the forms above
-            return cls(returned, None, {})
-        value, second, *rest = returned
-        if isinstance(second, Mapping):
-            return cls(value, None, dict(second))
-        if not isinstance(second, int):
-            return cls(returned, None, {})
-        return cls(value, int(second), dict(rest[0]) if rest else {})
-
-
-class ResponseCheck:
-    """When answers are checked, and what happens to a wrong one.
-
-    mode: ``enforce`` (the caller gets a 500 with the reason), ``observe`` (a ContractViolated event, the answer is sent
-    as it is), ``sample:0.01`` (observe that share of the answers), ``off``.
-    """
-
-    def __init__(self, mode: str) -> None:
-        """Take a valid *mode*; see `is_mode`."""
-        self.is_enforced = mode == "enforce"
-        share = mode.partition(":")[2]
-        self._share = 0.0 if mode == "off" else float(share) if share else 1.0
-
-    @staticmethod
-    def is_mode(mode: object) -> bool:
-        """Tell whether *mode* is one of the four."""
-        if mode in {"enforce", "observe", "off"}:
-            return True
-        word, _, share = str(mode).partition(":")
-        try:
-            return word == "sample" and 0 <= float(share) <= 1
-        except ValueError:
-            return False
-
-    def is_due(self) -> bool:
-        """Tell whether this answer is checked."""
-        return self._share >= 1 or random.random() < self._share  # noqa: S311 - sampling, not a secret
+_SUCCESS = range(200, 300)
+_SAFE = frozenset({"GET", "HEAD", "QUERY"})  # what has changed nothing may still be refused
+_MOST_REMEMBERED = 64
 
 
 class Answerer:
     """Builds the responses of one operation."""
 
     def __init__(
-        self, service: Service, operation: Operation, models: Mapping[str, type], check: ResponseCheck
+        self, service: Service, api: Api, operation: Operation, *, models: Mapping[str, type], check: ResponseCheck
     ) -> None:
         """Take *models*, class name -> generated class."""
-        self._service = service
+        self._api = api
         self._operation = operation
         self._check = check
         self._models = models
+        self._reporter = ViolationReporter(service, operation, check)
+        self._renderer = Renderer(service, operation.operation_id, self._reporter, self.note_error)
         self._default_status = _default_status(operation)
         self._default_empty_status = _default_status(operation, is_empty=True)
-        names = (media.model_name for response in operation.responses for media in response.media)
-        self._list_items = {models[name]: _list_item(models[name]) for name in names if name}
-        self._declared: dict[int, DeclaredResponse | None] = {}
+        self._declared: dict[int, DeclaredAnswer | None] = {}
+        self._has_answers = bool(operation.responses)  # OpenAPI 3.1 may say nothing of them
+        self._offered = _offered(operation)
+        self._is_acceptable: dict[str, bool] = {}
+
+    def refuse_unacceptable(self) -> None:
+        """Refuse the current request if it accepts nothing that the operation declares.
+
+        Raises: NotAcceptableError: before the handler did anything.
+        """
+        accept = request.environ.get("HTTP_ACCEPT")
+        if accept and accept != "*/*" and self._offered and not self._accepts_any(accept):
+            raise _not_acceptable(self._offered)
+
+    def _accepts_any(self, accept: str) -> bool:
+        known = self._is_acceptable.get(accept)
+        if known is None:
+            wishes = parse_wishes(accept)
+            known = any(quality_of(media_type, wishes) > 0 for media_type in self._offered)
+            if len(self._is_acceptable) < _MOST_REMEMBERED:
+                self._is_acceptable[accept] = known
+        return known
 
     def answer(self, returned: object) -> BaseResponse:
         """Return the response for what the handler *returned*. Raises BadResponseException in mode enforce."""
@@ -106,115 +74,159 @@ class Answerer:
             return self._answer_response(returned)
         result = Result.of(returned)
         if isinstance(result.value, BaseResponse):
-            result.value.headers.update(result.headers)
+            for name, value in result.headers.items():
+                result.value.headers[name] = write_header(value)
             if result.status is not None:
                 result.value.status_code = result.status
             return self._answer_response(result.value)
         is_empty = result.value is None
         status = result.status or (self._default_empty_status if is_empty else self._default_status)
         declared = self._find(status)
-        if declared is None:
-            self._violate_undeclared(status)
-        media = self._choose_media(declared, result.value)
-        if status in _NO_BODY or (is_empty and (declared is None or not declared.media)):
-            if not is_empty:
-                self._violate(f"response {status}", f"status {status} has no body, the handler returned one")
-            return self._finish(Response(b"", status=status), result.headers, is_bodiless=True)
-        if isinstance(result.value, Iterator):
-            mimetype = media.media_type if media else "application/octet-stream"
-            return self._finish(Response(result.value, status=status, content_type=mimetype), result.headers)
-        return self._answer_value(result, status, media)
+        draft = Draft(result.value, status, result.headers, declared, self._check.is_due())
+        if declared is None and self._has_answers:
+            self._note_undeclared(draft)
+        if status in _NO_BODY or (is_empty and (declared is None or not declared.representations)):
+            response = self._answer_nothing(draft)
+        else:
+            response = self._answer_value(draft)
+        if draft.headers:
+            self._write_headers(draft, response)
+        if declared is not None and declared.headers and draft.is_checked:
+            draft.violations += declared.find_header_violations(response.headers)
+        self._reporter.settle(status, draft.violations)
+        return response
 
-    def _answer_value(self, result: Result, status: int, media: Media | None) -> BaseResponse:
-        value = result.value
-        if isinstance(value, (bytes, str)) and (media is None or not media.is_json):
-            content_type = media.media_type if media and "*" not in media.media_type else None
-            default = "text/plain" if isinstance(value, str) else "application/octet-stream"
-            return self._finish(Response(value, status=status, content_type=content_type or default), result.headers)
-        data = self._to_json(value, status, media)
-        content_type = media.media_type if media and media.is_json else "application/json"
-        return self._finish(Response(data, status=status, content_type=content_type), result.headers)
+    def _note_undeclared(self, draft: Draft) -> None:
+        reason = f"the document declares no status {draft.status} for this operation"
+        draft.violate(Violation("status", reason))
+        self._reporter.settle(draft.status, draft.violations)
+        draft.violations.clear()
 
-    def _to_json(self, value: object, status: int, media: Media | None) -> bytes:
-        model = self._models.get(media.model_name) if media and media.model_name else None
-        encoders = self._service.json_encoders
-        try:
-            if model is not None and not encoders and self._is_trusted(value, model):
-                if issubclass(model, RootModel) and not isinstance(value, model):
-                    value = model.model_construct(value)
-                return model.__pydantic_serializer__.to_json(value, by_alias=True)  # type: ignore[attr-defined,no-any-return]
-            data = _encode(value, encoders) if encoders else to_json(value, by_alias=True, inf_nan_mode="null")
-        except (PydanticSerializationError, TypeError, ValueError) as error:
-            raise BadResponseException(
-                f"{self._operation.operation_id} returned what JSON cannot say: {error}"
-            ) from error
-        if model is not None and self._check.is_due():
-            try:
-                validate_json(model, data)
-            except ValidationError as error:
-                self._violate(f"response {status}", describe(error))
-        return data
+    def _answer_nothing(self, draft: Draft) -> Response:
+        if draft.value is not None:
+            draft.violate(Violation("body", f"status {draft.status} has no body, the handler returned one"))
+        response = Response(b"", status=draft.status)
+        del response.headers["Content-Type"]
+        return response
 
-    def _is_trusted(self, value: object, model: type) -> bool:
-        """Tell whether *value* was validated when it was made: an instance of the declared model, or a list of them."""
-        if type(value) is model:
-            return True
-        item = self._list_items.get(model)
-        return item is not None and type(value) is list and all(type(element) is item for element in value)
+    def _answer_value(self, draft: Draft) -> Response:
+        declared = draft.declared
+        if declared is None or not declared.representations:
+            if declared is not None and draft.status in _SUCCESS:
+                draft.violate(Violation("body", "the document declares no body, the handler returned one"))
+            return self._renderer.render(draft)
+        only = declared.only_json
+        if only is not None and not draft.headers and not isinstance(draft.value, (str, bytes)):
+            draft.representation = only
+            return self._renderer.render(draft)
+        named = next((str(value) for name, value in draft.headers.items() if name.lower() == "content-type"), "")
+        if named:
+            self._take_named(draft, declared, named)
+        else:
+            draft.representation = self._choose(declared, draft.value)
+        response = self._renderer.render(draft)
+        if len(declared.representations) > 1 and not named:
+            response.vary.add("Accept")
+        return response
+
+    def _take_named(self, draft: Draft, declared: DeclaredAnswer, named: str) -> None:
+        draft.content_type = named
+        draft.representation = declared.find(named)
+        if draft.representation is None:
+            draft.violate(Violation("media type", f"the document does not declare the media type {named[:80]}"))
+
+    def _choose(self, declared: DeclaredAnswer, value: object) -> Representation:
+        """Return the representation that fits *value* and that the request would rather have."""
+        fitting = [one for one in declared.representations if _fits(one, value)] or declared.representations
+        accept = request.environ.get("HTTP_ACCEPT")
+        if len(declared.representations) == 1 or not accept:
+            return fitting[0]
+        wishes = parse_wishes(accept)
+        qualities = [quality_of(one.media_type, wishes) for one in fitting]
+        if not any(qualities) and request.method in _SAFE:
+            raise _not_acceptable([one.media_type for one in fitting])
+        return fitting[qualities.index(max(qualities))]
+
+    def _write_headers(self, draft: Draft, response: Response) -> None:
+        for name, value in draft.headers.items():
+            declared = draft.declared.find_header(name) if draft.declared is not None else None
+            write = declared.write if declared is not None else write_header
+            if name.lower() == "set-cookie" and isinstance(value, list):
+                response.headers.setlist(name, [write(cookie) for cookie in value])
+            elif draft.status not in _NO_BODY or name.lower() != "content-type":
+                response.headers[name] = write(value)
 
     def _answer_response(self, response: BaseResponse) -> BaseResponse:
+        """Check a response that the handler made itself."""
+        if not self._check.is_due():
+            return response
         status = response.status_code
         declared = self._find(status)
-        if declared is None:
-            self._violate_undeclared(status)
-        elif declared.media and not response.is_streamed and response.is_json and self._check.is_due():
-            media = next((media for media in declared.media if media.is_json), None)
-            model = self._models.get(media.model_name) if media and media.model_name else None
-            if model is not None:
-                try:
-                    validate_json(model, response.get_data())
-                except ValidationError as error:
-                    self._violate(f"response {status}", describe(error))
+        violations: list[Violation] = []
+        if declared is not None:
+            violations += self._find_response_violations(response, declared)
+            violations += declared.find_header_violations(response.headers)
+        elif self._has_answers and not (status in file_answers.PROTOCOL_STATUSES and self._find(HTTPStatus.OK)):
+            violations.append(Violation("status", f"the document declares no status {status} for this operation"))
+        self._reporter.settle(status, violations)
         return response
+
+    def _find_response_violations(self, response: BaseResponse, declared: DeclaredAnswer) -> list[Violation]:
+        has_body = response.is_streamed or bool(response.get_data())
+        if not declared.representations or response.status_code in _NO_BODY:
+            is_wrong = has_body and response.status_code in _SUCCESS
+            reason = "the document declares no body, the handler returned one"
+            return [Violation("body", reason)] if is_wrong else []
+        if not has_body:
+            is_wrong = request.method != "HEAD"
+            reason = "the document declares a body, the handler returned none"
+            return [Violation("body", reason)] if is_wrong else []
+        media_type = response.content_type or ""
+        representation = declared.find(media_type)
+        if representation is None:
+            reason = f"the document does not declare the media type {media_type[:80] or 'of the answer'}"
+            return [Violation("media type", reason)]
+        if response.is_streamed:
+            return []
+        if response.is_json:
+            return representation.find_violations(response.get_data())
+        is_text = media_type.startswith("text/")
+        return representation.find_text_violations(response.get_data(as_text=True)) if is_text else []
 
     def note_error(self, status: int) -> None:
         """Report an error that the handler raised with a *status* that the document does not declare."""
-        if self._find(status) is None and self._operation.responses:
-            self._emit(f"response {status}", f"the handler raised status {status}, which the document does not declare")
+        if self._find(status) is None and self._has_answers:
+            self._reporter.note_undeclared_error(status)
 
-    def _find(self, status: int) -> DeclaredResponse | None:
+    def _find(self, status: int) -> DeclaredAnswer | None:
         if status not in self._declared:
-            self._declared[status] = self._operation.find_response(status)
+            response = self._operation.find_response(status)
+            made = DeclaredAnswer(response, self._api, self._models) if response is not None else None
+            self._declared[status] = made
         return self._declared[status]
 
-    def _choose_media(self, declared: DeclaredResponse | None, value: object) -> Media | None:
-        if declared is None or not declared.media:
-            return None
-        if isinstance(value, (str, bytes)):
-            return next((media for media in declared.media if not media.is_json), declared.media[0])
-        return next((media for media in declared.media if media.is_json), declared.media[0])
 
-    def _finish(self, response: Response, headers: Mapping[str, str], *, is_bodiless: bool = False) -> Response:
-        if is_bodiless:
-            del response.headers["Content-Type"]
-        for name, value in headers.items():
-            response.headers[name] = str(value)
-        return response
+def _not_acceptable(offered: Sequence[str]) -> NotAcceptableError:
+    return NotAcceptableError(f"This operation answers {', '.join(offered)}, the request accepts none of it")
 
-    def _violate_undeclared(self, status: int) -> None:
-        """Report a status that is not declared, unless the document says nothing of answers, as OpenAPI 3.1 may."""
-        if self._operation.responses:
-            self._violate(f"response {status}", f"the document declares no status {status} for this operation")
 
-    def _violate(self, where: str, detail: str) -> None:
-        if not self._check.is_enforced and not self._check.is_due():
-            return
-        self._emit(where, detail)
-        if self._check.is_enforced:
-            raise BadResponseException(f"{self._operation.operation_id}, {where}: {detail}")
+def _fits(representation: Representation, value: object) -> bool:
+    """Tell whether *value* has the type that content of the media type is made of."""
+    if isinstance(value, (str, bytes)) or file_answers.is_file(value):
+        return not representation.is_json
+    if is_stream(value):
+        return True
+    is_items = representation.is_sequential and isinstance(value, list)
+    return representation.takes_json or is_items
 
-    def _emit(self, where: str, detail: str) -> None:
-        self._service.bus.emit(ContractViolated(self._operation.operation_id, where, detail))
+
+def _offered(operation: Operation) -> tuple[str, ...]:
+    """Return the media types of successful answers; none where one of them has no body, or anything may come."""
+    successful = [response for response in operation.responses if response.status.startswith("2")]
+    successful = successful or [response for response in operation.responses if response.status.lower() == "default"]
+    if not all(response.media for response in successful):
+        return ()
+    return tuple(dict.fromkeys(media.media_type for response in successful for media in response.media))
 
 
 def _default_status(operation: Operation, *, is_empty: bool = False) -> int:
@@ -227,27 +239,3 @@ def _default_status(operation: Operation, *, is_empty: bool = False) -> int:
                 return status
             fallback = fallback or status
     return fallback or (HTTPStatus.NO_CONTENT if is_empty else HTTPStatus.OK)
-
-
-def _list_item(model: type) -> type[BaseModel] | None:
-    """Return X for a root model of ``list[X]`` that asks nothing else of the list."""
-    if not issubclass(model, RootModel):
-        return None
-    root = model.model_fields["root"]
-    items = get_args(root.annotation)
-    is_list = get_origin(root.annotation) is list and len(items) == 1 and not root.metadata
-    return items[0] if is_list and isinstance(items[0], type) and issubclass(items[0], BaseModel) else None
-
-
-def _encode(value: object, encoders: Encoders) -> bytes:
-    """Encode with the service's own functions by type; for services that give ``API(json_encoders=)``."""
-
-    def default(element: object) -> object:
-        if isinstance(element, BaseModel):
-            return element.model_dump(by_alias=True)
-        for cls, encode in encoders.items():
-            if isinstance(element, cls):
-                return encode(element)
-        return json.loads(to_json(element))
-
-    return json.dumps(value, default=default).encode()

@@ -50,6 +50,7 @@ class Endpoint:
         """Handle the current request of Flask."""
         if self._guard is not None:
             self._guard()
+        self._answerer.refuse_unacceptable()
         body, keywords = self._reader.read()
         keywords = {self._handler.keywords[key]: value for key, value in keywords.items()}
         try:

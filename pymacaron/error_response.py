@@ -87,6 +87,13 @@ def build_error_response(service: Service, error: Exception) -> BaseResponse:
     return response
 
 
+def report_failure(service: Service, error: Exception) -> None:
+    """Report *error*, which came too late to be answered: the answer is on its way already."""
+    answer = to_answer(error, is_debug=service.is_debug)
+    log.error("The answer ends early: %s", type(error).__name__)
+    _report(service, answer, error)
+
+
 def _build_body(service: Service, answer: PyMacaronException) -> BaseResponse:
     if service.error_callback:
         try:

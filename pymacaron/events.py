@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 log = logging.getLogger(__name__)
+
+Place = Literal["status", "media type", "header", "body", "item"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,17 @@ class RequestFinished(Event):
 
 @dataclass(frozen=True, slots=True)
 class ContractViolated(Event):
-    """A handler's answer broke the document. where: ``response 200 /items/0/id``; detail: why."""
+    """A handler's answer broke the document. where: ``response 200 /items/0/id``; detail: why, without any value.
+
+    pointer: JSON pointer into the body (or the item of a stream), ``""`` where it is not about a part of one.
+    place: what is wrong: ``status``, ``media type``, ``header``, ``body`` or ``item``.
+    """
 
     operation_id: str
     where: str
     detail: str
+    pointer: str = ""
+    place: Place = "body"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ Exception
     │   ├── AuthInvalidTokenError     401  TOKEN_INVALID
     │   ├── AuthTokenExpiredError     401  TOKEN_EXPIRED
     │   └── InsufficientScopeError    403  INSUFFICIENT_SCOPE
+    ├── NotAcceptableError            406  NOT_ACCEPTABLE
     ├── RequestTimeout                408  REQUEST_TIMEOUT
     ├── UnsupportedMediaTypeError     415  UNSUPPORTED_MEDIA_TYPE
     ├── BadResponseException          500  BAD_RESPONSE
@@ -179,6 +180,13 @@ class InsufficientScopeError(AuthError):
 
     code = "INSUFFICIENT_SCOPE"
     status = 403
+
+
+class NotAcceptableError(PyMacaronException):
+    """The request accepts none of the media types that the operation answers with."""
+
+    code = "NOT_ACCEPTABLE"
+    status = 406
 
 
 class RequestTimeout(PyMacaronException):

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote
 
-from pymacaron.answer import Answerer, ResponseCheck
+from pymacaron.answer import Answerer
 from pymacaron.endpoint import Endpoint
 from pymacaron.exceptions import Finding, StartupError
 from pymacaron.guards import build_guard
 from pymacaron.raw_path import EncodedSlashes, RawPath
 from pymacaron.request_reader import RequestReader
+from pymacaron.response_check import ResponseCheck
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -63,7 +64,7 @@ def bind_api(service: Service, api: Api, models: Mapping[str, type], handlers: H
             optional=handler.optional,
             refuses_unknown=service.config.unknown_parameters == "refuse",
         )
-        answerer = Answerer(service, operation, models, check)
+        answerer = Answerer(service, api, operation, models=models, check=check)
         endpoint = Endpoint(
             service, operation, handler=handler, guard=guard, reader=reader, answerer=answerer, path=path
         )

@@ -14,9 +14,10 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from pymacaron.events import ContractViolated, RequestFinished, SectionTimed
+from pymacaron.events import ContractViolated, Place, RequestFinished, SectionTimed
 from pymacaron.exceptions import Finding, SpecError
 from pymacaron.service import Service, service_of
+from pymacaron.spec import Operation
 from pymacaron_monitoring.slo import read_objectives
 from pymacaron_monitoring.store import Key, Series, Store, store_of
 
@@ -48,7 +49,9 @@ _REQUESTS = _Description(
     ("http_request_method", "http_route", "operation_id", "http_response_status_code"),
     "Duration of requests by operation and status; its count is the number of requests.",
 )
-_VIOLATIONS = _Description("contract_violations_total", ("operation_id",), "Answers that broke the document.")
+_VIOLATIONS = _Description(
+    "contract_violations_total", ("operation_id", "place"), "What in answers broke the document."
+)
 _ERRORS = _Description("errors_reported_total", ("reporter", "outcome"), "Errors and warnings handed to a reporter.")
 _SECTIONS = _Description("section_duration_seconds", ("kind", "method"), "Duration of blocks timed with monitor().")
 _DESCRIPTIONS = (_REQUESTS, _VIOLATIONS, _ERRORS, _SECTIONS)
@@ -119,7 +122,7 @@ class _Recorder:
         series.observe(event.duration_s)
 
     def count_violation(self, event: ContractViolated) -> None:
-        self._store.counter(_VIOLATIONS.name, (event.operation_id,)).add()
+        self._store.counter(_VIOLATIONS.name, (event.operation_id, event.place)).add()
 
     def count_section(self, event: SectionTimed) -> None:
         key = (event.kind, event.method)
@@ -137,11 +140,25 @@ class _Recorder:
             for status in {500, *(int(status) for status in operation.statuses if status.isdecimal())}:
                 series = self._bind(method, operation.path, operation.operation_id, status)
                 self._requests[operation.operation_id, method, status] = series
-            self._store.counter(_VIOLATIONS.name, (operation.operation_id,))
+            for place in _find_places(operation):
+                self._store.counter(_VIOLATIONS.name, (operation.operation_id, place))
 
     def _bind(self, method: str, route: str | None, operation_id: str | None, status: int) -> Series:
         labels = (method, route or _UNMATCHED, operation_id or "", str(status))
         return self._store.histogram(_REQUESTS.name, labels, self._bounds_s)
+
+
+def _find_places(operation: Operation) -> list[Place]:
+    """Return where answers of *operation* can break the document."""
+    media = [media for response in operation.responses for media in response.media]
+    places: list[Place] = ["status", "body"]
+    if media:
+        places.append("media type")
+    if any(response.headers for response in operation.responses):
+        places.append("header")
+    if any(one.item_schema is not None for one in media):
+        places.append("item")
+    return places
 
 
 class _Page(Collector):

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import RootModel, ValidationError
 from pydantic_core import from_json, to_json
 
-from pymacaron.answer import ResponseCheck
 from pymacaron.client.streams import ServerSentEvent, Stream, is_stream_type, read_items
 from pymacaron.exceptions import Call, RemoteError, UnexpectedAnswerError
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.media_table import MediaTable
+from pymacaron.response_check import ResponseCheck
 from pymacaron.spec.media_types import essence_of, is_json_type
 from pymacaron.validation import SchemaCheck, describe, validate_json
 

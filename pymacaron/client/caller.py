@@ -17,7 +17,6 @@ from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
 from requests.structures import CaseInsensitiveDict
 from typing_extensions import Unpack
 
-from pymacaron.answer import ResponseCheck
 from pymacaron.client.answers import Answer, AnswerReader
 from pymacaron.client.arguments import ArgumentWriter, Outgoing
 from pymacaron.client.credentials import Credential, Keyring, users_token
@@ -28,6 +27,7 @@ from pymacaron.codegen import load_models, name_methods
 from pymacaron.exceptions import Call, CallArgumentsError, CallConnectionError, Finding, SpecError
 from pymacaron.log import request_id_var
 from pymacaron.monitor import monitor
+from pymacaron.response_check import ResponseCheck
 from pymacaron.spec import Api, load_spec
 
 if TYPE_CHECKING:

@@ -252,7 +252,11 @@ def test_observe_sends_the_answer_and_tells(make_service: MakeService) -> None:
     service_of(app).bus.subscribe(ContractViolated, violations.append)
     answer = app.test_client().get("/pets")
     assert (answer.status_code, body_of(answer)) == (200, [{"id": "one", "name": "Rex"}])
-    assert violations == [ContractViolated("listPets", "response 200", "/0/id: Input should be a valid integer")]
+    assert violations == [
+        ContractViolated(
+            "listPets", "response 200 /0/id", "Input should be a valid integer", pointer="/0/id", place="body"
+        )
+    ]
 
 
 def test_off_checks_nothing(make_service: MakeService, pets_document: str) -> None:
@@ -433,7 +437,7 @@ def test_streams_finish_when_they_are_closed(make_service: MakeService) -> None:
     finished: list[RequestFinished] = []
     service_of(app).bus.subscribe(RequestFinished, finished.append)
     answer = app.test_client().get("/stream", buffered=True)
-    assert (answer.text, answer.content_type) == ("ab", "text/plain")
+    assert (answer.text, answer.content_type) == ("ab", "text/plain; charset=utf-8")
     assert [event.response_bytes for event in finished] == [2]
 
 

@@ -106,14 +106,15 @@ def test_invented_methods_take_no_memory(make_app: MakeApp, finish: Finish) -> N
 
 
 def test_answers_that_break_the_document_are_counted(make_app: MakeApp) -> None:
-    """Per operation, from zero."""
+    """Per operation and place, from zero."""
     app = watched(make_app())
-    emit(app, ContractViolated("getPet", "response 200 /id", "is no integer"))
-    assert lines_of(app, "contract_violations_total") == [
-        'contract_violations_total{operation_id="listPets"} 0.0',
-        'contract_violations_total{operation_id="getPet"} 1.0',
-        'contract_violations_total{operation_id="deletePet"} 0.0',
+    emit(app, ContractViolated("getPet", "response 200 /id", "is no integer", pointer="/id"))
+    counts = lines_of(app, "contract_violations_total")
+    assert [line for line in counts if "getPet" in line] == [
+        'contract_violations_total{operation_id="getPet",place="status"} 0.0',
+        'contract_violations_total{operation_id="getPet",place="body"} 1.0',
     ]
+    assert 'contract_violations_total{operation_id="deletePet",place="status"} 0.0' in counts
 
 
 def test_timed_sections_are_counted(make_app: MakeApp) -> None:

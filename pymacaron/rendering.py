@@ -1,0 +1,164 @@
+"""A handler's value becomes the bytes of an answer in the representation that was chosen for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from flask import Response, request, stream_with_context
+from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError, to_json
+
+from pymacaron import file_answers
+from pymacaron.error_response import report_failure
+from pymacaron.exceptions import BadResponseException, PyMacaronException
+from pymacaron.response_check import Violation
+from pymacaron.streams import EVENT_STREAM_HEADERS, PieceWriter, is_stream, to_iterator, write_pieces
+
+if TYPE_CHECKING:
+    from pymacaron.declared_answer import Representation
+    from pymacaron.handler_result import Draft
+    from pymacaron.response_check import ViolationReporter
+    from pymacaron.service import Service
+
+Encoders = Mapping[type, Callable[[Any], object]]
+_END = object()
+
+
+class Renderer:
+    """Renders the answers of one operation."""
+
+    def __init__(
+        self, service: Service, operation_id: str, reporter: ViolationReporter, note_error: Callable[[int], None]
+    ) -> None:
+        """Take *note_error*, which hears of the status of an error that a stream begins with."""
+        self._service = service
+        self._operation_id = operation_id
+        self._reporter = reporter
+        self._note_error = note_error
+
+    def render(self, draft: Draft) -> Response:
+        """Return the response of *draft*. Raises BadResponseException: its value has no bytes of that kind."""
+        value, representation = draft.value, draft.representation
+        if isinstance(value, (bytes, str)) and not (representation is not None and representation.is_json):
+            return self._render_text(draft, value)
+        if file_answers.is_file(value):
+            draft.content_type = self._content_type(draft, file_answers.guess_media_type(value))
+            return file_answers.send(value, draft.status, draft.content_type)
+        is_sequence = representation is not None and representation.is_sequential and isinstance(value, list)
+        if is_stream(value) or is_sequence:
+            return self._render_stream(draft, iter(value) if isinstance(value, list) else to_iterator(value))
+        if value is None and representation is not None and not representation.takes_json:
+            if request.method != "HEAD":
+                draft.violate(Violation("body", "the document declares a body, the handler returned none"))
+            return Response(b"", status=draft.status, content_type=self._content_type(draft, "text/plain"))
+        return self._render_json(draft)
+
+    def _render_text(self, draft: Draft, value: bytes | str) -> Response:
+        is_text = isinstance(value, str)
+        content_type = self._content_type(draft, "text/plain" if is_text else "application/octet-stream")
+        if draft.is_checked and draft.representation is not None and is_text:
+            draft.violations += draft.representation.find_text_violations(str(value))
+        return Response(value, status=draft.status, content_type=content_type)
+
+    def _content_type(self, draft: Draft, default: str) -> str:
+        """Return the Content-Type: what the handler named, else the declared one, else *default*, with its charset."""
+        if draft.content_type:
+            return draft.content_type
+        representation = draft.representation
+        media_type = default if representation is None or representation.is_range else representation.media_type
+        is_bare_text = media_type.startswith("text/") and ";" not in media_type and media_type != "text/event-stream"
+        return f"{media_type}; charset=utf-8" if is_bare_text else media_type
+
+    def _render_json(self, draft: Draft) -> Response:
+        representation = draft.representation
+        data = self._to_json(draft, representation)
+        content_type = draft.content_type or "application/json"
+        if not draft.content_type and representation is not None and representation.is_json:
+            content_type = "application/json" if representation.is_range else representation.media_type
+        elif not draft.content_type and representation is not None and not representation.takes_json:
+            draft.violate(Violation("media type", "the document does not declare the media type application/json"))
+        return Response(data, status=draft.status, content_type=content_type)
+
+    def _to_json(self, draft: Draft, representation: Representation | None) -> bytes:
+        value = draft.value
+        encoders = self._service.json_encoders
+        try:
+            if representation is not None and not encoders and representation.is_trusted(value):
+                model: Any = representation.model
+                if type(value) is not model:
+                    value = model.model_construct(value)
+                return model.__pydantic_serializer__.to_json(value, by_alias=True)  # type: ignore[no-any-return]
+            data = _encode(value, encoders) if encoders else to_json(value, by_alias=True, inf_nan_mode="null")
+        except (PydanticSerializationError, TypeError, ValueError) as error:
+            raise BadResponseException(f"{self._operation_id} returned what JSON cannot say: {error}") from error
+        if draft.is_checked and representation is not None and representation.takes_json:
+            draft.violations += representation.find_violations(data)
+        return data
+
+    def _render_stream(self, draft: Draft, pieces: Iterator[object]) -> Response:
+        representation = draft.representation
+        is_events = representation is not None and representation.is_event_stream
+        if not is_events:  # a browser wants to know at once that it is connected
+            first = self._read_first(pieces)
+            is_items = first is not _END and not isinstance(first, (str, bytes, bytearray, memoryview))
+            if is_items and (representation is None or not representation.is_sequential):
+                draft.value = [first, *pieces]
+                return self._render_json(draft)
+            pieces = _Resumed(pieces, first)
+        writer = PieceWriter(representation, self._settle_items(draft.status) if draft.is_checked else None)
+        content_type = self._content_type(draft, "application/octet-stream")
+        if request.method == "HEAD":
+            pieces.close()  # type: ignore[attr-defined]  # of a generator or a resumed one
+            return Response(b"", status=draft.status, content_type=content_type)
+        body = write_pieces(pieces, writer, lambda error: report_failure(self._service, error))
+        response = Response(stream_with_context(body), status=draft.status, content_type=content_type)
+        if is_events:
+            response.headers.update(EVENT_STREAM_HEADERS)
+        return response
+
+    def _settle_items(self, status: int) -> Callable[[list[Violation]], None]:
+        return lambda violations: self._reporter.settle(status, violations)
+
+    def _read_first(self, pieces: Iterator[object]) -> object:
+        """Return the first piece of a stream: an error before it is still an answer of its own."""
+        try:
+            return next(pieces, _END)
+        except PyMacaronException as error:
+            self._note_error(self._service.status_of(error))
+            raise
+
+
+class _Resumed:
+    """An iterator whose first piece was read already; closing it closes the rest."""
+
+    def __init__(self, pieces: Iterator[object], first: object) -> None:
+        self._pieces = pieces
+        self._all = chain(() if first is _END else (first,), pieces)
+
+    def __iter__(self) -> Iterator[object]:
+        return self
+
+    def __next__(self) -> object:
+        return next(self._all)
+
+    def close(self) -> None:
+        close = getattr(self._pieces, "close", None)
+        if close is not None:
+            close()
+
+
+def _encode(value: object, encoders: Encoders) -> bytes:
+    """Encode with the service's own functions by type; for services that give ``API(json_encoders=)``."""
+
+    def default(element: object) -> object:
+        if isinstance(element, BaseModel):
+            return element.model_dump(by_alias=True)
+        for cls, encode in encoders.items():
+            if isinstance(element, cls):
+                return encode(element)
+        return json.loads(to_json(element))
+
+    return json.dumps(value, default=default).encode()
