@@ -33,6 +33,7 @@ from pymacaron.exceptions import (
 from pymacaron.monitor import monitor
 from pymacaron.pool import apipool, modelpool
 from pymacaron.server import find_port as get_port
+from pymacaron.server_sent_events import ServerSentEvent
 from pymacaron.service import Service, current_service, service_of
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "PyMacaronException",
     "PymConfig",
     "RemoteError",
+    "ServerSentEvent",
     "Service",
     "SpecError",
     "StartupError",

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import io
 import mimetypes
+from http import HTTPStatus
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeGuard
 
-from flask import send_file
+from flask import request, send_file
 
 if TYPE_CHECKING:
     from flask import Response
 
-_OK = 200
+_OK = HTTPStatus.OK
 FileValue = Path | IO[bytes]
 # Statuses that HTTP itself makes of a file that was asked for with conditions; documents need not declare them.
 PROTOCOL_STATUSES = frozenset({206, 304, 416})
@@ -37,7 +38,10 @@ def send(value: FileValue, status: int, media_type: str) -> Response:
 
     Raises: OSError: it cannot be read. RequestedRangeNotSatisfiable: the request asks for bytes that it does not have.
     """
-    response = send_file(value, mimetype=media_type, conditional=status == _OK)
+    response = send_file(value, mimetype=media_type.split(";", maxsplit=1)[0], conditional=status == _OK)
+    response.content_type = media_type
     if status != _OK:
         response.status_code = status
+    if request.method == "HEAD" or response.status_code == HTTPStatus.NOT_MODIFIED:
+        response.close()  # Werkzeug sends nothing of it, and would leave the file open
     return response

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from flask import request
 from pydantic import ValidationError
 
-from pymacaron.content_coding import unpack_body
+from pymacaron.body_bytes import limit_body, unpack_body
 from pymacaron.exceptions import InvalidParameterError
 from pymacaron.form_parts import read_parts
 from pymacaron.forms import FormField, FormValues, group_parts
@@ -23,7 +23,7 @@ from pymacaron.validation import SchemaCheck, validate_json
 if TYPE_CHECKING:
     from pymacaron.json_types import Json, JsonObject
     from pymacaron.raw_path import RawPath
-    from pymacaron.spec import Api, Body, Operation, Parameter
+    from pymacaron.spec import Api, Body, Media, Operation, Parameter
 
 
 class RequestReader:
@@ -65,8 +65,10 @@ class RequestReader:
         faults: list[str] = []
         given: JsonObject = {}
         keywords: dict[str, object] = {}
-        if "HTTP_CONTENT_ENCODING" in request.environ:
-            unpack_body(request)
+        if self._form is not None or self._body_reader is not None:
+            limit_body(request)
+            if "HTTP_CONTENT_ENCODING" in request.environ:
+                unpack_body(request)
         if self._form is not None:
             self._read_form(self._form, given, keywords, faults)
         if self._readers:
@@ -150,6 +152,8 @@ class FormReader:
         """Take the *form* of *operation*."""
         self.parameters: list[Parameter] = [one for one in operation.parameters if one.location == "form"]
         self._table = MediaTable(form.media)
+        # The forms of Swagger 2.0 have no way to say that they are closed.
+        self._is_closed = not form.is_object_if_absent and any(_is_closed(media, api) for media in form.media)
         self._fields = {
             media.media_type: [
                 FormField(
@@ -185,13 +189,19 @@ class FormReader:
         fields = self._fields[media.media_type]
         for field in fields:
             field.read(parts, values)
-        if refuses_unknown:
+        if refuses_unknown or self._is_closed:
             values.faults += [
                 f"form {name[:40]}: the document has no such field"
                 for name in parts
                 if not any(field.owns(name) for field in fields)
             ]
         return values
+
+
+def _is_closed(media: Media, api: Api) -> bool:
+    schema = media.schema or {}
+    schema = api.schemas.get(str(schema.get("$ref", "")).rsplit("/", 1)[-1], schema)
+    return schema.get("additionalProperties") is False
 
 
 def _query_keys(api: Api, operation: Operation) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""Compressed request bodies are unpacked, no further than the size limit of the app.
+"""The bytes of a request body: no more than the app's limit, whether they come in chunks or compressed.
 
 Source: RFC 9110, section 8.4; RFC 1950 to 1952; RFC 7694 for the answer to a coding that is not supported.
 """
@@ -18,6 +18,26 @@ if TYPE_CHECKING:
 
 _SUPPORTED = "gzip, deflate, identity"
 _WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # zlib's numbers for the two formats
+
+
+def limit_body(request: Request) -> None:
+    """Hold a body that came without its length to MAX_CONTENT_LENGTH; Werkzeug would cut it off there.
+
+    Raises: RequestEntityTooLarge: it is larger.
+    """
+    environ, most_bytes = request.environ, request.max_content_length
+    if environ.get("CONTENT_LENGTH") or most_bytes is None or not environ.get("wsgi.input_terminated"):
+        return
+    source = environ["wsgi.input"]
+    data = bytearray()
+    while len(data) <= most_bytes:
+        piece = source.read(most_bytes + 1 - len(data))
+        if not piece:
+            break
+        data += piece
+    if len(data) > most_bytes:
+        raise RequestEntityTooLarge
+    request.stream = io.BytesIO(data)
 
 
 def unpack_body(request: Request) -> None:
