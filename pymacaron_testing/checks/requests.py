@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pymacaron_testing.as_sent import is_right_as_sent
 from pymacaron_testing.checks.responses import is_from_router
 from pymacaron_testing.confirm import Outcome, Suspicion, confirm, merge_causes
 from pymacaron_testing.experiment import CONTENT_REFUSALS, Path, find_special_values, try_value
@@ -53,7 +54,7 @@ def _is_let_in(suite: Suite, exchange: Exchange) -> bool:
         return False
     if case.location in {"path", ""} and _reaches_other_path(suite, exchange):
         return False
-    return suite.generator.is_wrongly_accepted(exchange)
+    return suite.generator.is_wrongly_accepted(exchange) and not is_right_as_sent(suite.api, exchange)
 
 
 def _reaches_other_path(suite: Suite, exchange: Exchange) -> bool:

@@ -59,9 +59,13 @@ components:
         tag: {type: string}
         born: {type: [string, "null"], format: date-time}
     Pet:
-      allOf:
-        - $ref: "#/components/schemas/NewPet"
-        - {type: object, required: [id], properties: {id: {type: integer}}}
+      type: object
+      required: [id, name]
+      properties:
+        name: {type: string, minLength: 1}
+        tag: {type: string}
+        born: {type: [string, "null"], format: date-time}
+        id: {type: integer}
     Pets: {type: array, items: {$ref: "#/components/schemas/Pet"}}
 """
 HANDLERS = """\
