@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from jsonschema_specifications import REGISTRY as METASCHEMAS  # type: ignore[import-untyped]
 from referencing import Registry, Resource
-from referencing.exceptions import Unresolvable
+from referencing.exceptions import NoSuchResource, Unresolvable
 from referencing.jsonschema import DRAFT202012
 
 from pymacaron.json_types import Json, JsonObject
@@ -70,7 +70,7 @@ class Addresses:
         """Return the place of the anchor *name* in the resource at *uri*."""
         try:
             anchor = self._registry.anchor(uri, name).value
-        except Unresolvable:
+        except (NoSuchResource, Unresolvable):
             return None
         return self._places.get(id(anchor.resource.contents))
 

@@ -165,13 +165,14 @@ class _Walk:
                 self._fault(pointer, f"{key} is missing", f"Add {key}")
         if kind == "components":
             self._check_names(node, pointer)
-        for key in node if rule.is_closed or rule.later else ():
+        for key in list(node) if rule.is_closed or rule.later else ():
             place = join_pointer(pointer, key)
             if key in rule.fields or key.startswith("x-") or key == "$ref":
                 continue
             if key in rule.later:
                 since = rule.later[key]
                 self._fault(place, f"{key} came with OpenAPI {since}", f"Write openapi: {since}.0, or remove it")
+                del node[key]
             elif rule.is_closed:
                 close = difflib.get_close_matches(key.lower(), rule.fields, n=1, cutoff=0.8)
                 fix = f"Write {close[0]}" if close else f"Remove it, or call it x-{key}"

@@ -87,7 +87,8 @@ class _Swagger:
                 for name, node in root.get("responses", {}).items()
             },
             "securitySchemes": {
-                name: upgrade_scheme(scheme) for name, scheme in root.get("securityDefinitions", {}).items()
+                name: upgrade_scheme(_keep_known("security-scheme", scheme))
+                for name, scheme in root.get("securityDefinitions", {}).items()
             },
             "pathItems": {
                 name: self._path_item(item, join_pointer("/components/pathItems", name))
@@ -112,7 +113,7 @@ class _Swagger:
         else:
             old = pointer
         parts = self._parts(item, old)
-        upgraded = _follow_folder(item)
+        upgraded = _follow_folder(_keep_known("path-item", item))
         if "parameters" in item:
             upgraded["parameters"] = self._parameters(parts, pointer)
         for method in item:
@@ -132,7 +133,7 @@ class _Swagger:
         parts = self._parts(operation, old)
         upgraded = {
             key: value
-            for key, value in operation.items()
+            for key, value in _keep_known("operation", operation).items()
             if key not in ("parameters", "consumes", "produces", "schemes")
         }
         if "parameters" in operation:
@@ -164,7 +165,7 @@ class _Swagger:
     def _parameter(self, node: JsonObject, new: str, old: str) -> JsonObject:
         self.moves[new] = old
         if "$ref" in node:
-            return _follow_folder(node)
+            return _follow_folder({"$ref": node["$ref"]})
         self.moves[new + "/schema"] = old
         schema, own = self._split(node)
         parameter = {key: own[key] for key in own if key != "collectionFormat"} | {"schema": schema}
@@ -248,7 +249,7 @@ class _Swagger:
         self.moves[new] = old
         if "$ref" in node:
             if produces == self._produces:
-                return _follow_folder(node)
+                return _follow_folder({"$ref": node["$ref"]})
             node, _, old, _ = self._follow(node, old)
             self.moves[new] = old
         response = {key: value for key, value in node.items() if key == "description" or _is_extension(key)}
@@ -288,6 +289,12 @@ def _follow_folder(node: JsonObject) -> JsonObject:
         if ref.startswith(old):
             copy["$ref"] = new + ref.removeprefix(old)
     return copy
+
+
+def _keep_known(kind: str, node: JsonObject) -> JsonObject:
+    """Return *node* without fields that Swagger 2.0 does not have: they would mean something in OpenAPI 3."""
+    fields = SWAGGER_2[kind].fields
+    return {key: value for key, value in node.items() if key in fields or key == "$ref" or key.startswith("x-")}
 
 
 def _is_extension(key: str) -> bool:

@@ -79,9 +79,9 @@ class WholeSchemas:
         """Yield a fault for each kept schema that JSON Schema refuses, if all their references are right."""
         if not self._stubs or self.faults:
             return
-        registry = jsonschema_rs.Registry(list(self._resources.items()), retriever=_refuse_to_retrieve)
         for pointer, stub in self._stubs.items():
             try:
+                registry = jsonschema_rs.Registry(list(self._resources.items()), retriever=_refuse_to_retrieve)
                 jsonschema_rs.Draft202012Validator(stub, registry=registry, offline=True)
             except (ValueError, jsonschema_rs.ReferencingError) as error:
                 reason = str(error).partition("\n")[0][:200]

@@ -14,7 +14,7 @@ import pytest
 
 from pymacaron.exceptions import Finding, SpecError
 from pymacaron.json_types import Json, JsonObject
-from pymacaron.spec import Api, load_spec, parse_spec
+from pymacaron.spec import RESOURCES_KEY, Api, load_spec, parse_spec
 from pymacaron.spec.grammar import OPENAPI_3_2
 from pymacaron.spec.load import SourceText, parse_data
 from pymacaron.spec.schemas import rebuild
@@ -45,7 +45,8 @@ def check_api(api: Api) -> None:
     """Compare the parts of *api* with each other."""
     assert all(name.isidentifier() for name in api.schemas)
     known = {f"#/components/schemas/{name}" for name in api.schemas}
-    assert all(referred_names(schema) <= known for schema in api.schemas.values())
+    stubs = {schema["$ref"] for schema in api.schemas.values() if RESOURCES_KEY in schema}
+    assert all(referred_names(schema) <= known | stubs for schema in api.schemas.values())
     json.dumps([api.document, dict(api.schemas)])
     ids = [operation.operation_id for operation in api.operations]
     assert len(ids) == len(set(ids))
@@ -160,12 +161,52 @@ definitions:
   Pet: {allOf: [{$ref: "#/definitions/Base"}, {type: object, properties: {next: {$ref: "#/definitions/Pet"}}}]}
 securityDefinitions: {key: {type: apiKey, in: header, name: K}, o: {type: oauth2, flow: implicit, authorizationUrl: a, scopes: {a: b}}}
 """  # noqa: E501
+NEWEST = """\
+openapi: 3.2.0
+$self: https://a.example/api.json
+jsonSchemaDialect: https://json-schema.org/draft/2020-12/schema
+info: {title: a, version: "1"}
+tags: [{name: t}, {name: u, parent: t}]
+paths:
+  /a:
+    query:
+      parameters: [{name: q, in: querystring, content: {application/json: {$ref: "#/components/mediaTypes/M"}}}]
+      requestBody: {content: {application/json: {schema: {$ref: "#/components/schemas/Tree"}}}}
+      responses: {"200": {content: {application/jsonl: {itemSchema: {$ref: "https://a.example/pet#name"}, prefixEncoding: [{contentType: a/b}]}}, links: {l: {operationId: o}}}}
+    additionalOperations: {COPY: {operationId: o, callbacks: {c: {"{$url}": {post: {}}}}}}
+components:
+  mediaTypes: {M: {schema: {$ref: "#draft"}, examples: {e: {dataValue: 1}}}}
+  schemas:
+    Tree: {$id: tree, $dynamicAnchor: node, type: object, properties: {kids: {type: array, items: {$dynamicRef: "#node"}}, pet: {$ref: pet}}}
+    Pet: {$id: pet, type: object, properties: {name: {$ref: "#name"}, kind: {$ref: "#/$defs/kind"}}, $defs: {n: {$anchor: name, type: string}, kind: {enum: [a, b]}}}
+    Draft: {$anchor: draft, type: array, $ref: "#/components/schemas/Old"}
+    Old: {$schema: "http://json-schema.org/draft-07/schema#", $id: old, items: [{type: string}], additionalItems: {$ref: "#/definitions/a"}, definitions: {a: {type: integer}}}
+    Any: {oneOf: [{$ref: pet}, {$ref: "#/components/schemas/Tree"}], discriminator: {propertyName: kind, mapping: {a: Pet}, defaultMapping: Tree}}
+"""  # noqa: E501
 JUNK: list[Json] = [
     None, True, 0, 1.5, "x", "", [], {}, [1], ["a"], {"a": 1}, [{}], [[]], {"": {}}, "#/info", "get",
     {"$ref": "#"}, {"$ref": "#/paths"}, {"$ref": "#/info"}, {"$ref": "#/components"}, {"$ref": "x.yaml"}, {"$ref": 5},
-    {"type": "object", "properties": {"a": {"$ref": "#"}}}, {"$ref": "#/x-pymacaron-files"},
+    {"type": "object", "properties": {"a": {"$ref": "#"}}}, {"$ref": "#/x-pymacaron-files"}, {"$id": "pet"}, {"$id": 5},
+    {"$anchor": "name"}, {"$dynamicRef": "#x"}, {"$ref": "#name"}, {"$ref": "https://a.example/tree"}, {"$schema": "x"},
 ]  # fmt: skip
-KEYS = ["$ref", "parameters", "schema", "x-y", "type", "items", "allOf", "in", "content", "nullable", "discriminator"]
+KEYS = [
+    "$id",
+    "$anchor",
+    "$dynamicAnchor",
+    "$schema",
+    "$defs",
+    "$ref",
+    "parameters",
+    "schema",
+    "x-y",
+    "type",
+    "items",
+    "allOf",
+    "in",
+    "content",
+    "nullable",
+    "discriminator",
+]
 
 
 def places(node: Json, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
@@ -193,7 +234,14 @@ def damage(document: Json, chance: random.Random) -> None:
         holder[key] = copy.deepcopy(chance.choice(JUNK))
 
 
-@pytest.mark.parametrize("text", [pytest.param(SMALL, id="OpenAPI 3"), pytest.param(SWAGGER, id="Swagger 2")])
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(SMALL, id="OpenAPI 3.0"),
+        pytest.param(SWAGGER, id="Swagger 2"),
+        pytest.param(NEWEST, id="OpenAPI 3.2"),
+    ],
+)
 def test_damaged_documents(text: str) -> None:
     """However a document is damaged, it loads or is refused with findings."""
     whole, _ = parse_data(SourceText("whole.yaml", text))
