@@ -126,7 +126,7 @@ class ParameterReader:
         if len(texts) > 1:
             raise ValueError("given more than once")
         text = texts[0] if is_query else self._decode(texts[0])
-        if not text and self.parameter.may_be_empty and "string" not in self.shape.types:
+        if not text and self.parameter.may_be_empty and self._refuses_empty_text:
             return _ABSENT  # OpenAPI 3.2: "some servers interpret [it] as the parameter being unused"
         return parse_scalar(text, self.shape.types)
 
@@ -146,6 +146,10 @@ class ParameterReader:
             plain = self._parse_composed([_ENCODED_COMMA.sub(",", text) for text in texts])
             return value if self._check.find_faults(plain) else plain
         return value
+
+    @cached_property
+    def _refuses_empty_text(self) -> bool:
+        return "string" not in self.shape.types or bool(self._check.find_faults(""))
 
     @cached_property
     def _check(self) -> SchemaCheck:

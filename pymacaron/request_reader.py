@@ -189,6 +189,11 @@ class FormReader:
         fields = self._fields[media.media_type]
         for field in fields:
             field.read(parts, values)
+        values.faults += [
+            f"form {parameter.name}: {'a file is required' if parameter.is_file else 'Field required'}"
+            for parameter in self.parameters
+            if parameter.is_required_if_form and parameter.name not in {**values.texts, **values.files}
+        ]
         if refuses_unknown or self._is_closed:
             values.faults += [
                 f"form {name[:40]}: the document has no such field"

@@ -70,7 +70,9 @@ def _is_parameter_right(api: Api, exchange: Exchange, parameter: Parameter, requ
         is_given, value = ParameterReader(parameter, api.schemas, path, others=others).read(request)
     except (ValueError, AssertionError):
         return False
-    return is_given and _fits(api, parameter.schema, value)
+    if not is_given:  # nothing is wrong with what need not be there, unless the case is about it
+        return not parameter.is_required and not exchange.case.subject
+    return _fits(api, parameter.schema, value)
 
 
 def _is_body_right(api: Api, exchange: Exchange, request: Request) -> bool:

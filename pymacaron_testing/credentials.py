@@ -1,9 +1,9 @@
-"""Who the run is towards the target: one header line, where it comes from, and how it is spoilt on purpose."""
+"""Who the run is towards the target: header lines, where they come from, and how they are spoilt on purpose."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from pymacaron_testing.exchange import Redaction
@@ -14,11 +14,19 @@ _JWT_PARTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A header that identifies a user. origin: how a person gets one, a sentence for people."""
+    """A header that identifies a user, or a key of the query, whose name begins with ``?``.
+
+    origin: how a person gets one, a sentence for people.
+    """
 
     name: str
     value: str
     origin: str
+
+    @property
+    def is_in_query(self) -> bool:
+        """Tell whether this is a key of the query."""
+        return self.name.startswith("?")
 
     @property
     def scheme(self) -> str:
@@ -42,12 +50,12 @@ class Credentials:
 
 
 def read_header_line(line: str, origin: str) -> Credentials:
-    """Return the credentials of a line such as ``Authorization: Bearer abc``.
+    """Return the credentials of a line such as ``Authorization: Bearer abc``, or ``?key=abc`` for one of the query.
 
     Raises: ValueError: there is no colon in it, or nothing on one side of it.
     """
-    name, colon, value = line.partition(":")
-    if not colon or not name.strip() or not value.strip():
+    name, colon, value = line.partition("=" if line.lstrip().startswith("?") else ":")
+    if not colon or not name.strip(" ?") or not value.strip():
         raise ValueError("it is no header line 'Name: value'")
     return Credentials(name.strip(), value.strip(), origin)
 
@@ -70,12 +78,26 @@ def _flip(signature: str) -> str:
     return base64.urlsafe_b64encode(bytes(byte ^ 0x55 for byte in data)).rstrip(b"=").decode()
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the document wants credentials. name: as in `Credentials`. scheme: word before them; empty for any."""
+
+    name: str
+    scheme: str = ""
+
+    def is_for(self, credentials: Credentials) -> bool:
+        """Tell whether *credentials* stand there."""
+        is_scheme = self.scheme.lower() in {"", credentials.scheme.lower()}
+        return credentials.name.lower() == self.name.lower() and is_scheme
+
+
 class Identity:
     """The user of a run: found when first needed, found anew when the target refuses it."""
 
-    def __init__(self, find: Callable[[], Credentials | None]) -> None:
-        """Take the function that finds the credentials; None where there are none."""
+    def __init__(self, find: Callable[[], Credentials | None], others: Sequence[Credentials] = ()) -> None:
+        """Take the function that finds the credentials, None where there are none, and *others* of the same user."""
         self._find = find
+        self._others = tuple(others)
         self._known: Credentials | None = None
         self._is_known = False
 
@@ -86,6 +108,17 @@ class Identity:
             self._is_known = True
         return self._known
 
+    def choose(self, alternatives: Iterable[Sequence[Place]]) -> tuple[Credentials, ...]:
+        """Return the credentials for the first of *alternatives* that there are some for, else the run's first ones."""
+        first = self.get()
+        known = [*([first] if first else []), *self._others]
+        for places in alternatives:
+            chosen = [next((one for one in known if place.is_for(one)), None) for place in places]
+            found = tuple(one for one in chosen if one is not None)
+            if found and len(found) == len(chosen):
+                return found
+        return tuple(known[:1])
+
     def renew(self) -> Credentials | None:
         """Find the credentials again, for targets whose users change during the run."""
         self._is_known = False
@@ -94,4 +127,6 @@ class Identity:
     @property
     def redaction(self) -> Redaction:
         """What hides the credentials in texts."""
-        return self._known.redaction if self._known else Redaction()
+        known = [*([self._known] if self._known else []), *self._others]
+        names = frozenset(one.name.lower() for one in known)
+        return Redaction(tuple(one.secret for one in known), names) if known else Redaction()

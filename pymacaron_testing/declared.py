@@ -15,7 +15,7 @@ def keep_declared(value: Json, schema: JsonObject, document: JsonObject) -> Json
     JSON Schema lets unnamed properties pass, many services refuse them: a request with one proves nothing. Objects
     whose schema names no property at all stay as they are. document: what local ``$ref`` point into.
     """
-    branches = list(_branches(schema, document, set()))
+    branches = list(branches_of(schema, document))
     if isinstance(value, list):
         items = next((branch["items"] for branch in branches if isinstance(branch.get("items"), dict)), None)
         return value if items is None else [keep_declared(item, items, document) for item in value]
@@ -30,6 +30,11 @@ def keep_declared(value: Json, schema: JsonObject, document: JsonObject) -> Json
         for key, item in value.items()
         if is_open or key in named
     }
+
+
+def branches_of(schema: JsonObject, document: JsonObject) -> Iterator[JsonObject]:
+    """Yield *schema* and everything that it refers to or is combined from. document: as for `keep_declared`."""
+    yield from _branches(schema, document, set())
 
 
 def _branches(schema: JsonObject, document: JsonObject, seen: set[str]) -> Iterator[JsonObject]:

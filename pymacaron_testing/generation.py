@@ -40,6 +40,7 @@ from pymacaron_testing.declared import keep_declared
 from pymacaron_testing.drawing import draw_values, quiet_hypothesis
 from pymacaron_testing.exchange import Case, Exchange, find_subject
 from pymacaron_testing.freshen import freshen, make_distinct
+from pymacaron_testing.sendable import drop_unsendable
 
 if TYPE_CHECKING:
     from schemathesis.generation.case import Case as EngineCase
@@ -154,7 +155,7 @@ class Generator:
         is_sendable = True
         if is_valid:
             self._drop_undeclared(operation, generated)
-            is_sendable = _drop_unsendable(operation, generated)
+            is_sendable = drop_unsendable(self.api, operation, generated)
         location = data.parameter_location.name.lower() if data.parameter_location is not None else ""
         return Case(
             operation,
@@ -182,7 +183,8 @@ class Generator:
     ) -> requests.PreparedRequest:
         """Return the request of *case* with *headers* added, *path_values* instead of its own where given.
 
-        A header that the case leaves out or breaks on purpose is not put back.
+        Names that begin with ``?`` are keys of the query. A header that the case leaves out or breaks on purpose is not
+        put back.
         """
         generated: GeneratedCase = case.generated
         if path_values:
@@ -192,10 +194,12 @@ class Generator:
         for name in ("X-Schemathesis-TestCaseId", "User-Agent"):
             sent.pop(name, None)
         keeps = case.subject.lower() if case.location == "header" and not case.is_valid else None
-        for name, value in headers.items():
-            if name.lower() != keeps:
-                sent[name] = value
-        return requests.Request(**arguments).prepare()
+        sent.update({name: value for name, value in headers.items() if name[0] != "?" and name.lower() != keeps})
+        request = requests.Request(**arguments).prepare()
+        query = {name[1:]: value for name, value in headers.items() if name[0] == "?"}
+        if query:
+            request.prepare_url(str(request.url), query)
+        return request
 
     def judge(self, exchange: Exchange) -> list[Verdict]:
         """Return what is wrong with the answer: 5xx, status, media type, headers, body; empty when nothing is."""
@@ -305,21 +309,6 @@ def _copy(generated: GeneratedCase) -> GeneratedCase:
     copied = generated.derive()
     copied.freeze_metadata()
     return copied
-
-
-def _drop_unsendable(operation: Operation, generated: GeneratedCase) -> bool:
-    """Leave out parameters whose value has no text: null, and lists and objects without content.
-
-    Returns whether the request is still valid: False where such a parameter is required.
-    """
-    required = {parameter.name for parameter in operation.parameters if parameter.is_required}
-    dropped: set[str] = set()
-    for container in (generated.query, generated.headers, generated.cookies):
-        empty = [key for key, value in container.items() if value in (None, "null", [], {})]
-        dropped.update(empty)
-        for key in empty:
-            del container[key]
-    return not dropped & required
 
 
 def _examples(engine: Engine) -> Iterator[GeneratedCase]:

@@ -35,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="'HEADER: VALUE'",
         action="append",
         dest="pymacaron_auth",
-        help="header line that identifies the user; the first one is used",
+        help="header line that identifies the user, or ?KEY=VALUE; of several each operation gets what it asks for",
     )
     add("--pymacaron-seed", type=int, default=0, metavar="N", dest="pymacaron_seed", help="other random cases")
     add(
@@ -120,4 +120,4 @@ def auth_headers(request: pytest.FixtureRequest, target: Target) -> dict[str, st
     """Return the headers that identify the run's user; empty where none is known."""
     del target
     credentials = _start_run(request.config).identity.get()
-    return {credentials.name: credentials.value} if credentials else {}
+    return {credentials.name: credentials.value} if credentials and not credentials.is_in_query else {}

@@ -59,7 +59,7 @@ class Run:
 
     def __post_init__(self) -> None:
         """Prepare to find the user when one is needed."""
-        self.identity = Identity(self._find_credentials)
+        self.identity = Identity(self._find_credentials, self.settings.auth[1:])
 
     # --- the process of the tests ----------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from pymacaron_testing.exchange import Case, Exchange, describe_answer, describe
 from pymacaron_testing.failure import Failure
 from pymacaron_testing.generation import Generator
 from pymacaron_testing.rescue import fill_in, use_usual_values
+from pymacaron_testing.sendable import PathValues
 from pymacaron_testing.wire import Wire
 
 if TYPE_CHECKING:
@@ -44,11 +45,16 @@ class Suite:
     resources: Resources
     source: str
     run_salt: int
+    path_values: PathValues = field(init=False)
     _exchanges: dict[str, list[Exchange]] = field(default_factory=dict)
     _running: set[str] = field(default_factory=set)
     _stock: dict[str, list[Case]] = field(default_factory=dict)
     _draws: int = 0
     _freshness: int = 0
+
+    def __post_init__(self) -> None:
+        """Prepare to look at values of other things before they are sent."""
+        self.path_values = PathValues(self.api)
 
     def exercise(self, operation: Operation) -> list[Exchange]:
         """Send every case of *operation* and return the exchanges; the second call returns the same ones.
@@ -140,7 +146,8 @@ class Suite:
         """Return the path values of an existing thing; None where the case is about the path itself."""
         if case.keeps_path or case.is_probe:
             return None
-        return self.resources.find(case.operation.path) or None
+        values = self.resources.find(case.operation.path)
+        return values if values and self.path_values.fit(case.operation, values) else None
 
     def create_for(self, operation: Operation) -> None:
         """Create a new thing of the kind that the path of *operation* names, if the document tells how."""
@@ -239,13 +246,6 @@ class Suite:
             curl=describe_request(exchange.request, redaction),
             cause=(check, *cause),
         )
-
-    def build_plain_failure(
-        self, operation: Operation, check: str, *, promise: str, pointer: str, answer: str
-    ) -> Failure:
-        """Return a failure of *operation* that no single request shows."""
-        place = describe_place(self.source, self.api.text, pointer)
-        return Failure(operation.operation_id, check, promise, answer, place, curl="", cause=(check,))
 
 
 def _may_clash(exchange: Exchange) -> bool:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import requests
 
+from pymacaron_testing.credentials import Place
 from pymacaron_testing.exchange import Case, Exchange
 
 if TYPE_CHECKING:
-    from pymacaron.spec import Operation
+    from pymacaron.spec import Operation, SecurityScheme
     from pymacaron_testing.credentials import Credentials, Identity
     from pymacaron_testing.generation import Generator
     from pymacaron_testing.session import TargetSession
@@ -59,12 +60,15 @@ class Wire:
 
     def headers_for(self, operation: Operation) -> dict[str, str]:
         """Return the user's credentials as headers if *operation* asks for any."""
-        credentials = self.credentials_for(operation)
-        return {credentials.name: credentials.value} if credentials else {}
+        return {credentials.name: credentials.value for credentials in self.credentials_for(operation)}
 
-    def credentials_for(self, operation: Operation) -> Credentials | None:
-        """Return the user's credentials if *operation* asks for any."""
-        return self.identity.get() if takes_credentials(operation) else None
+    def credentials_for(self, operation: Operation) -> tuple[Credentials, ...]:
+        """Return those of the user's credentials that *operation* asks for."""
+        if not takes_credentials(operation):
+            return ()
+        schemes = self.generator.api.security_schemes
+        needs = [need for need in operation.security if need]
+        return self.identity.choose([_place_of(schemes[name]) for name in need if name in schemes] for need in needs)
 
     def _send_with(self, case: Case, headers: Mapping[str, str], path_values: Mapping[str, str] | None) -> Exchange:
         request = self.generator.build_request(case, headers, path_values)
@@ -93,6 +97,14 @@ class Wire:
                 f"{self.session.base_url} stopped answering during {name_of(operation)} ({explain(second)}). "
                 "Look at what the service printed last, and start it again."
             ) from error
+
+
+def _place_of(scheme: SecurityScheme) -> Place:
+    """Return where credentials of *scheme* stand in a request."""
+    if scheme.type == "apiKey":
+        names = {"query": f"?{scheme.key}", "cookie": "Cookie"}
+        return Place(names.get(scheme.location, scheme.key))
+    return Place("Authorization", scheme.scheme if scheme.type == "http" else "Bearer")
 
 
 def name_of(operation: Operation) -> str:

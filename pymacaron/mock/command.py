@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 from flask import Flask
@@ -19,11 +20,22 @@ from pymacaron.server import reserve_port
 from pymacaron.spec import load_spec
 from pymacaron.spec.load import is_url
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 _DEFAULT_PORT = 4010
 
 
-class QuietHandler(WSGIRequestHandler):
-    """Leaves the line about each request to the service's own log."""
+class _RequestHandler(WSGIRequestHandler):
+    """Leaves the line about each request to the service's own log, and lets all headers through."""
+
+    def make_environ(self) -> WSGIEnvironment:
+        """Add the headers whose names hold an underscore, as ``api_key``: Werkzeug fears proxies, a mock has none."""
+        environ = super().make_environ()
+        for name, value in self.headers.items():
+            if "_" in name:
+                environ.setdefault(f"HTTP_{name.upper().replace('-', '_')}", value)
+        return environ
 
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - the parent's name
         """Say nothing."""
@@ -59,7 +71,7 @@ def start_server(app: Flask, host: str = "127.0.0.1", port: int = 0) -> BaseWSGI
 
     port 0: any free one, ``server_port`` tells. Raises: ConfigError: it cannot listen there.
     """
-    return make_server(host, reserve_port(host, port), app, threaded=True, request_handler=QuietHandler)
+    return make_server(host, reserve_port(host, port), app, threaded=True, request_handler=_RequestHandler)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -22,6 +22,7 @@ class Parameter:
     style, explode: OpenAPI's serialization, always filled in; style ``content`` is a text that holds JSON,
     ``tabDelimited`` is Swagger 2.0's ``tsv``.
     may_be_empty: an empty text means that the parameter is not used (``allowEmptyValue``).
+    is_required_if_form: a form that comes must have the field, although no form need come.
     pointer: its place in the document. keyword: name under which handlers get it, snake_case, unique in its operation.
     """
 
@@ -35,6 +36,7 @@ class Parameter:
     keyword: str
     description: str = ""
     may_be_empty: bool = False
+    is_required_if_form: bool = False
 
     @property
     def is_file(self) -> bool:

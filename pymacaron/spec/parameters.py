@@ -77,6 +77,7 @@ class ParameterReader:
         place = join_pointer(pointer, "content", media_type, "schema")
         properties = dict(self._properties(media.get("schema", {}), place, ()))
         required = set(self._required(media.get("schema", {}), ()))
+        is_form_required = body.get("required") is True
         for name, (schema, field_pointer) in properties.items():
             encoding = media.get("encoding", {}).get(name, {})
             style = encoding.get("style", "form")
@@ -84,7 +85,8 @@ class ParameterReader:
                 name=name,
                 location="form",
                 schema=_mark_files(schema_object(schema), media_type),
-                is_required=name in required,
+                is_required=name in required and is_form_required,
+                is_required_if_form=name in required and not is_form_required,
                 style=style,
                 explode=encoding.get("explode", style in ("form", "deepObject")),
                 pointer=self.locate(field_pointer),

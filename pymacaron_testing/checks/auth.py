@@ -60,9 +60,11 @@ def _wrong(suite: Suite, operation: Operation) -> Iterator[tuple[str, Mapping[st
     """Yield what is wrong with the caller, and the headers that it sends."""
     yield "no credentials", {}
     credentials = suite.wire.credentials_for(operation)
-    if credentials is not None:
-        for words, value in spoil(credentials).items():
-            yield words, {credentials.name: value}
+    if credentials:
+        first, *others = credentials
+        kept = {other.name: other.value for other in others}
+        for words, value in spoil(first).items():
+            yield words, {**kept, first.name: value}
     else:
         yield "garbage instead of a token", {"Authorization": "Bearer pymacaron-garbage"}
 

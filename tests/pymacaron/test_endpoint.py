@@ -411,6 +411,28 @@ def anything(body):
 """
 
 
+def test_optional_form(make_service: MakeService) -> None:
+    """Where no form need come, its required fields are only asked for when one comes."""
+    document = FORMS.replace(
+        """        required: true
+        content:
+          multipart/form-data:
+            schema:
+""",
+        """        content:
+          multipart/form-data:
+            schema:
+""",
+    )
+    handlers = FORM_HANDLERS.replace("return count + len(file.read())", "return -1 if count is None else count")
+    client = make_service(document=document, handlers=handlers).test_client()
+    assert body_of(client.post("/upload")) == -1
+    assert body_of(client.post("/upload", data={"count": "2", "file": (io.BytesIO(b"abc"), "a.txt")})) == 2
+    refused = client.post("/upload", data={}, content_type="multipart/form-data")
+    assert refused.status_code == 400
+    assert body_of(refused)["error_description"] == "form count: Field required; form file: a file is required"
+
+
 def test_other_bodies(make_service: MakeService) -> None:
     """Forms arrive as keywords, text as str, anything else as bytes; answers likewise."""
     client = make_service(document=FORMS, handlers=FORM_HANDLERS).test_client()

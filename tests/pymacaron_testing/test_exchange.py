@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from pymacaron_testing.credentials import Credentials, Identity, read_header_line, spoil
+from pymacaron_testing.credentials import Credentials, Identity, Place, read_header_line, spoil
 from pymacaron_testing.exchange import Exchange, Redaction, describe_answer, describe_request, find_subject, shorten
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
@@ -124,7 +124,13 @@ def test_header_line() -> None:
     assert (credentials.scheme, credentials.secret, credentials.with_secret("x")) == ("", "abc", "x")
 
 
-@pytest.mark.parametrize("line", ["nothing", ": value", "Name:"])
+def test_key_of_the_query() -> None:
+    """A line that begins with a question mark is a key of the query."""
+    credentials = read_header_line("?key=a:b", "origin")
+    assert (credentials, credentials.is_in_query) == (Credentials("?key", "a:b", "origin"), True)
+
+
+@pytest.mark.parametrize("line", ["nothing", ": value", "Name:", "?=value", "?key"])
 def test_bad_header_line(line: str) -> None:
     """Anything else is refused."""
     with pytest.raises(ValueError, match=r"^it is no header line 'Name: value'$"):
@@ -151,6 +157,29 @@ def test_identity() -> None:
     assert identity.redaction == Redaction()
     assert identity.renew() == Credentials("A", "1", "")
     assert identity.redaction == Redaction(("1",), frozenset({"a"}))
+
+
+BEARER = Credentials("Authorization", "Bearer b", "")
+BASIC = Credentials("authorization", "basic c", "")
+KEY = Credentials("X-Key", "k", "")
+
+
+@pytest.mark.parametrize(
+    ("alternatives", "expected"),
+    [
+        pytest.param([], [BEARER], id="nothing asked"),
+        pytest.param([[Place("x-key")]], [KEY], id="by name"),
+        pytest.param([[Place("Authorization", "basic")]], [BASIC], id="by scheme"),
+        pytest.param([[Place("X-Key"), Place("Authorization", "Bearer")]], [KEY, BEARER], id="both"),
+        pytest.param([[Place("?q")], [Place("X-Key")]], [KEY], id="second alternative"),
+        pytest.param([[Place("?q"), Place("X-Key")]], [BEARER], id="one is missing"),
+    ],
+)
+def test_choice_of_credentials(alternatives: list[list[Place]], expected: list[Credentials]) -> None:
+    """An operation gets the credentials that it asks for, in doubt the first ones; all are secret."""
+    identity = Identity(lambda: BEARER, [BASIC, KEY])
+    assert identity.choose(alternatives) == tuple(expected)
+    assert identity.redaction.clean("b c k") == "$TOKEN $TOKEN $TOKEN"
 
 
 @pytest.mark.parametrize(
