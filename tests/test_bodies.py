@@ -171,5 +171,6 @@ def test_the_service_keeps_its_document(granian: str, folder: Path, tmp_path: Pa
     """The contract run of the test plugin finds nothing."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--pymacaron-target={granian}"]
     command += [f"--pymacaron-spec={folder / 'apis' / 'bodies.yaml'}", f"--rootdir={tmp_path}"]
+    command += ["--pymacaron-max-examples=5"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout

@@ -43,7 +43,7 @@ def upload(meta: Any, photo: FileStorage, docs: list[FileStorage] | None, **text
     return {
         "meta": meta,
         "photo": [photo.filename, photo.mimetype, len(photo.read())],
-        "docs": [doc.read().decode() for doc in docs or []],
+        "docs": [doc.read().decode(errors="replace") for doc in docs or []],
         **texts,
     }
 
