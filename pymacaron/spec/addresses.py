@@ -8,7 +8,7 @@ from urllib.parse import quote
 from jsonschema_specifications import REGISTRY as METASCHEMAS  # type: ignore[import-untyped]
 from referencing import Registry, Resource
 from referencing.exceptions import NoSuchResource, Unresolvable
-from referencing.jsonschema import DRAFT202012
+from referencing.jsonschema import DRAFT202012, specification_with
 
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.spec.pointers import follow_pointer, join_pointer, split_pointer
@@ -28,8 +28,9 @@ class Addresses:
     Source: JSON Schema 2020-12, core, section 8.2.
     """
 
-    def __init__(self) -> None:
-        """Begin with no schema."""
+    def __init__(self, dialect: str) -> None:
+        """Begin with no schema. dialect: what schemas are written in that do not say it."""
+        self._default = specification_with(dialect, default=DRAFT202012)
         self._registry: Registry[Json] = Registry()
         self._files: dict[str, list[tuple[str, Json]]] = {}
         self._places: dict[int, str] = {}
@@ -47,7 +48,7 @@ class Addresses:
         known += new
         for place, schema in new:
             self._remember_places(place, schema)
-        resource = Resource.from_contents(collect_schemas(known), default_specification=DRAFT202012)
+        resource = Resource.from_contents(collect_schemas(known), default_specification=self._default)
         try:
             self._registry = self._registry.with_resource(uri, resource).crawl()
         except (AttributeError, LookupError, TypeError, ValueError):
@@ -106,7 +107,8 @@ def collect_schemas(schemas: Sequence[tuple[str, Json]], file: JsonObject | None
     """Return the one schema of a file, or a schema that holds all *schemas* of a *file* that is more than a schema."""
     if len(schemas) == 1 and file is None:
         return schemas[0][1]
-    return {**(file or {}), "$defs": {str(index): schema for index, (_, schema) in enumerate(schemas)}}
+    # Every draft looks into allOf.
+    return {**(file or {}), "allOf": [schema for _, schema in schemas]}
 
 
 def write_uri(base: str, pointer: str) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # The data of other files stand under this key of the root while the tree is checked, by relative path or URL.
 FILES_KEY = "x-pymacaron-files"
-_MARKS = ("$id", "$anchor", "$dynamic", "$recursive", "$schema")
+_MARKS = ("$id", "$anchor", "$dynamic", "$recursive", "$schema", "jsonSchemaDialect")
 _SCHEMA_KEYWORDS = {key for key in OPENAPI_3_2["schema"].fields if not key.startswith("x-")} - {
     *("title", "description", "deprecated", "externalDocs", "required"),
 }
@@ -193,7 +193,7 @@ class Bundle:
             return
         from pymacaron.spec.addresses import Addresses  # noqa: PLC0415 - takes 0.1 s, and few documents need it
 
-        self.addresses = self.addresses or Addresses()
+        self.addresses = self.addresses or Addresses(str(self.root.get("jsonSchemaDialect", "")))
         place = self._place_of(key)
         schemas = [
             found

@@ -11,7 +11,7 @@ from pymacaron.exceptions import Finding, SpecError, UnreadableSpecError
 from pymacaron.spec.build import build_api
 from pymacaron.spec.bundle import FILES_KEY, Bundle, Fault
 from pymacaron.spec.files import FileFinder
-from pymacaron.spec.gather import gather_parts
+from pymacaron.spec.gather import gather_parts, name_schemes
 from pymacaron.spec.grammar import PATH_ITEMS_KEY
 from pymacaron.spec.load import SourceText, is_url, parse_data, read_source
 from pymacaron.spec.model import Api
@@ -53,6 +53,7 @@ def _read_api(text: SourceText, name: str, finder: FileFinder) -> Api:
     # Faults are placed before the tree changes under them.
     findings = [bundle.finding(fault) for fault in (*shape.faults, *shape.wholes.check())]
     findings += [bundle.finding(fault) for fault in gather_parts(bundle, shape.references, dialect.folders)]
+    name_schemes(shape.schemes)
     shape.wholes.put_stubs()
     upgraded = upgrade(bundle.root, dialect)
     findings += [bundle.finding(fault) for fault in upgraded.faults]

@@ -9,8 +9,8 @@ from urllib.parse import quote
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.spec.bundle import FILES_KEY, Bundle, Fault
 from pymacaron.spec.naming import unique_name
-from pymacaron.spec.pointers import MISSING, follow_pointer, join_pointer, split_pointer
-from pymacaron.spec.shape import Reference
+from pymacaron.spec.pointers import MISSING, follow_pointer, join_pointer, pointer_of_fragment, split_pointer
+from pymacaron.spec.shape import Reference, Scheme
 
 # Tokens of a pointer that say nothing about what stands there.
 _NOISE = {
@@ -50,6 +50,14 @@ def gather_parts(
     bundle.root.pop(FILES_KEY, None)
     bundle.moves.append(moves)
     return faults
+
+
+def name_schemes(schemes: Sequence[Scheme]) -> None:
+    """Put the name of each security scheme, which `gather_parts` gave it, in place of its URI."""
+    for scheme in schemes:
+        if "$ref" in scheme.holder and scheme.uri in scheme.requirement:
+            name = split_pointer(pointer_of_fragment(scheme.holder["$ref"][1:]))[-1]
+            scheme.requirement[name] = scheme.requirement.pop(scheme.uri)
 
 
 def _place_part(bundle: Bundle, folder: tuple[str, ...], part: tuple[str, Json], moves: dict[str, str]) -> str:

@@ -14,6 +14,8 @@ from pymacaron.spec.pointers import follow_pointer, join_pointer, split_pointer
 from pymacaron.spec.whole import WholeSchemas
 
 # Source: OpenAPI 3.2, "Components Object".
+_NEWEST = "media-type"  # a kind that only OpenAPI 3.2 has a folder for
+_URI_MARKS = re.compile(r"[#/:]")
 _PART_NAME = re.compile(r"[A-Za-z0-9.\-_]+")
 
 
@@ -32,6 +34,15 @@ class Reference:
     stub: JsonObject | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """A security scheme that a *requirement* names by URI; ``holder["$ref"]`` refers to it."""
+
+    requirement: JsonObject
+    uri: str
+    holder: JsonObject
+
+
 @dataclass(slots=True)
 class Shape:
     """What the check of a document found: its faults, and for the next step its references and what is kept whole."""
@@ -39,11 +50,13 @@ class Shape:
     wholes: WholeSchemas
     faults: list[Fault] = field(default_factory=list)
     references: list[Reference] = field(default_factory=list)
+    schemes: list[Scheme] = field(default_factory=list)
 
 
 def check_shape(bundle: Bundle, rules: Mapping[str, ObjectRule], folders: Mapping[str, tuple[str, ...]]) -> Shape:
     """Check the whole tree; what is of the wrong type is taken out of it, so that later steps need not look again."""
     walk = _Walk(bundle, rules, folders)
+    walk.shape.wholes.find_dialect()
     walk.run()
     walk.shape.faults += walk.shape.wholes.faults
     return walk.shape
@@ -165,6 +178,8 @@ class _Walk:
                 self._fault(pointer, f"{key} is missing", f"Add {key}")
         if kind == "components":
             self._check_names(node, pointer)
+        if kind in ("document", "operation") and isinstance(node.get("security"), list):
+            self._visit_requirements(node["security"], join_pointer(pointer, "security"))
         for key in list(node) if rule.is_closed or rule.later else ():
             place = join_pointer(pointer, key)
             if key in rule.fields or key.startswith("x-") or key == "$ref":
@@ -178,6 +193,18 @@ class _Walk:
                 fix = f"Write {close[0]}" if close else f"Remove it, or call it x-{key}"
                 fault = Fault(place, f"{key} is no field of {_with_article(kind)}", fix)
                 self._strangers.setdefault((kind, pointer), []).append(fault)
+
+    def _visit_requirements(self, requirements: list[Json], pointer: str) -> None:
+        """Follow the URIs of security schemes, which OpenAPI 3.2 allows in place of names."""
+        if _NEWEST not in self._folders:
+            return
+        known = follow_pointer(self._bundle.root, "/components/securitySchemes")
+        for index, requirement in enumerate(requirements):
+            for name in requirement if isinstance(requirement, dict) else ():
+                if _URI_MARKS.search(name) and not (isinstance(known, dict) and name in known):
+                    scheme = Scheme(requirement, name, {"$ref": name})
+                    self.shape.schemes.append(scheme)
+                    self._visit_reference("security-scheme", scheme.holder, join_pointer(pointer, index, name))
 
     def _check_names(self, components: JsonObject, pointer: str) -> None:
         """Tell names of parts that OpenAPI 3 does not allow."""

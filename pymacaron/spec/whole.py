@@ -43,6 +43,15 @@ class WholeSchemas:
     _resources: JsonObject = field(default_factory=dict)
     _stubs: dict[str, JsonObject] = field(default_factory=dict)
 
+    def find_dialect(self) -> None:
+        """Look for the dialect that the document says its schemas are in, if that is somebody's own."""
+        dialect = self.bundle.root.get("jsonSchemaDialect")
+        if isinstance(dialect, str) and self.bundle.addresses is not None and not is_known_dialect(dialect):
+            try:
+                self._follow(self.bundle.resolve(dialect, "/jsonSchemaDialect")[0])
+            except BadReferenceError as error:
+                self.faults.append(Fault("/jsonSchemaDialect", error.found, error.fix))
+
     def is_needed(self, schema: Json) -> bool:
         """Tell whether *schema* must be kept: it has, at any depth, a keyword whose meaning lies in where it stands."""
         if self.bundle.addresses is None or not isinstance(schema, dict):

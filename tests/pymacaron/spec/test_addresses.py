@@ -181,6 +181,17 @@ def test_metaschemas_and_older_dialects(tmp_path: Path) -> None:
         assert (check.find_faults(right), bool(check.find_faults(wrong))) == ([], True)
 
 
+def test_the_dialect_of_the_document(tmp_path: Path) -> None:
+    """Where the document names an older draft, its schemas mean what that says; an unknown dialect is looked for."""
+    text = "jsonSchemaDialect: DIALECT\ncomponents: {schemas: {A: {items: [{type: string}], additionalItems: false}}}"
+    api = load(tmp_path, text.replace("DIALECT", "http://json-schema.org/draft-07/schema#"))
+    check = SchemaCheck.build(api.schemas["A"], api.schemas)
+    assert check is not None
+    assert (check.find_faults(["a"]), bool(check.find_faults(["a", "b"]))) == ([], True)
+    with pytest.raises(SpecError, match=r"api.yaml:3#/jsonSchemaDialect: \$ref 'https://a.example/own' cannot be used"):
+        load(tmp_path, text.replace("DIALECT", "https://a.example/own"))
+
+
 @pytest.mark.parametrize(
     ("schema", "place", "fault"),
     [

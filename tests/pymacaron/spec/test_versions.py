@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pymacaron.exceptions import SpecError
 from pymacaron.spec import Api, load_spec
 
 HEAD = 'openapi: {version}\ninfo: {{title: a, version: "1"{info}}}\n'
@@ -105,6 +106,28 @@ def test_files_beside_a_document_that_says_where_it_is_published(tmp_path: Path)
     api = load_spec(tmp_path / "api.yaml")
     assert sorted(api.files) == ["more/pet.yaml", "tag.yaml"]
     assert api.schemas["Pet"]["properties"]["tag"] == api.schemas["B"]
+
+
+def test_security_schemes_by_uri(tmp_path: Path) -> None:
+    """A requirement of OpenAPI 3.2 may name a scheme by the URI of it; names of components go first."""
+    (tmp_path / "schemes.yaml").write_text("bearer: {type: http, scheme: bearer}\n")
+    text = """\
+openapi: 3.2.0
+info: {title: a, version: b}
+security: [{schemes.yaml#/bearer: [], "#key": []}, {"#/components/securitySchemes/own": [a]}]
+components: {securitySchemes: {"own": {type: http, scheme: basic}}}
+paths: {/a: {get: {}}}
+"""
+    (tmp_path / "api.yaml").write_text(text.replace(', "#key": []', ""))
+    api = load_spec(tmp_path / "api.yaml")
+    assert api.operations[0].security == ({"bearer": ()}, {"own": ("a",)})
+    assert {name: scheme.scheme for name, scheme in api.security_schemes.items()} == {
+        "own": "basic",
+        "bearer": "bearer",
+    }
+    (tmp_path / "api.yaml").write_text(text)
+    with pytest.raises(SpecError, match="/security/0/#key/\\$ref: \\$ref '#key' names an anchor that is nowhere"):
+        load_spec(tmp_path / "api.yaml")
 
 
 @pytest.mark.parametrize(
