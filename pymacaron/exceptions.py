@@ -281,6 +281,16 @@ class CallError(Exception):
         super().__init__(f"{call}: {found}. {fix}.")
         self.call = call
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it be carried to another process."""
+        return _restore, (type(self), self.args), vars(self)
+
+
+def _restore(kind: type[CallError], arguments: tuple[Any, ...]) -> CallError:
+    error = kind.__new__(kind)
+    error.args = arguments
+    return error
+
 
 class CallConnectionError(CallError):
     """The service could not be reached, or hung up before its answer was complete."""

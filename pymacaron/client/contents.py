@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import IOBase
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
@@ -16,6 +16,7 @@ from urllib3.fields import RequestField
 from urllib3.filepost import encode_multipart_formdata
 
 from pymacaron.client.expansion import deep_pairs, to_json_value, to_text
+from pymacaron.item_streams import is_json_lines, is_json_sequence
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.spec.media_types import essence_of, is_json_type
 from pymacaron.validation import SchemaCheck, describe, validate_json
@@ -62,11 +63,15 @@ class BodyWriter:
             taken = ", ".join(media.media_type for media in self._body.media)
             faults.append(f"body: a {type(value).__name__} is neither text, bytes nor a file, and it takes {taken}")
             return Encoded()
-        content_type = _concrete_type(media.media_type, value)
+        return self._write_as(media, _concrete_type(media.media_type, value), value, faults)
+
+    def _write_as(self, media: Media, content_type: str, value: object, faults: list[str]) -> Encoded:
         if isinstance(value, bytes) or _is_file(value):
             return Encoded(cast("Content", value), content_type)
         if isinstance(value, str) and not media.is_json:
             return Encoded(value.encode(), content_type)
+        if is_json_lines(essence_of(content_type)) or is_json_sequence(essence_of(content_type)):
+            return Encoded(self._write_items(media, value, faults), content_type)
         if not media.is_form:
             return Encoded(self._write_json(media, value, faults), content_type)
         fields = from_json(self._write_json(media, value, faults))
@@ -81,13 +86,22 @@ class BodyWriter:
             return not media.is_json and not media.is_form
 
         def is_structured(media: Media) -> bool:
-            return not is_plain(media) or media.media_type == "*/*"
+            essence = essence_of(media.media_type)
+            is_items = is_json_lines(essence) or is_json_sequence(essence)
+            return not is_plain(media) or media.media_type == "*/*" or (is_items and isinstance(value, list))
 
         def is_json(media: Media) -> bool:
             return media.is_json
 
         wanted: list[Callable[[Media], bool]] = [is_plain, is_structured] if is_raw else [is_json, is_structured]
         return next((media for suits in wanted for media in self._body.media if suits(media)), None)
+
+    def _write_items(self, media: Media, value: object, faults: list[str]) -> bytes:
+        """Return the items of a list as JSON texts, one after the other."""
+        item = replace(media, schema=media.item_schema, model_name=media.item_model_name)
+        texts = [self._write_json(item, part, faults) for part in cast("list[object]", value)]
+        start = b"" if is_json_lines(essence_of(media.media_type)) else b"\x1e"
+        return b"".join(start + text + b"\n" for text in texts)
 
     def _write_json(self, media: Media, value: object, faults: list[str]) -> bytes:
         model = self._models.get(media.model_name) if media.model_name else None

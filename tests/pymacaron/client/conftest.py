@@ -22,7 +22,11 @@ class Seen:
 
 @dataclass
 class Reply:
-    """An answer. delay_s: time before it. is_hang_up: nothing comes. is_cut: less comes than was promised."""
+    """An answer.
+
+    delay_s: time before it. is_hang_up: nothing comes. is_cut: less comes than was promised. pieces: what is sent one
+    by one after the body, each when its event is set; is_chunked: with or without chunks.
+    """
 
     status: int = 200
     body: bytes = b"{}"
@@ -31,6 +35,8 @@ class Reply:
     delay_s: float = 0.0
     is_hang_up: bool = False
     is_cut: bool = False
+    pieces: list[tuple[threading.Event, bytes]] = field(default_factory=list)
+    is_chunked: bool = True
 
 
 Behaviour = Callable[[Seen], Reply]
@@ -60,12 +66,27 @@ class ScriptedServer:
                     return
                 self.send_response(reply.status)
                 self.send_header("Content-Type", reply.content_type)
+                if reply.pieces:
+                    self._send_pieces(reply)
+                    return
                 self.send_header("Content-Length", str(len(reply.body) + (100 if reply.is_cut else 0)))
                 for name, value in reply.headers.items():
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(reply.body)
                 self.close_connection = reply.is_cut
+
+            def _send_pieces(self, reply: Reply) -> None:
+                name, value = ("Transfer-Encoding", "chunked") if reply.is_chunked else ("Connection", "close")
+                self.send_header(name, value)
+                self.end_headers()
+                for event, piece in [(None, reply.body), *reply.pieces]:
+                    if event is not None:
+                        event.wait(5)
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece) if reply.is_chunked else piece)
+                    self.wfile.flush()
+                self.wfile.write(b"0\r\n\r\n" if reply.is_chunked else b"")
+                self.close_connection = not reply.is_chunked
 
             do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _answer  # noqa: N815 - names of the base class
 

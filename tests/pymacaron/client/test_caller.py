@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import pickle
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -228,6 +229,38 @@ def test_models_are_sent_as_they_were_set(connect: Callable[..., Client]) -> Non
     client.answer_me(question(text="?", hint=None))
     assert [request.content for request in fake.seen] == [b'{"text":"?"}', b'{"text":"?","hint":null}']
     assert fake.seen[0].headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("media_type", "expected"),
+    [
+        pytest.param("application/jsonl", b'{"name":"a"}\n{"name":"b"}\n', id="lines"),
+        pytest.param("application/json-seq", b'\x1e{"name":"a"}\n\x1e{"name":"b"}\n', id="sequence"),
+    ],
+)
+def test_bodies_of_many_items(media_type: str, expected: bytes) -> None:
+    """A list is sent item by item where the operation takes a sequence; each item is held to its schema."""
+    item = "{type: object, required: [name], properties: {name: {type: string}}}"
+    text = (
+        "openapi: 3.2.0\ninfo: {title: A, version: '1'}\n"
+        "paths: {/x: {post: {operationId: send, requestBody: {content: {%s: {itemSchema: %s}}}, "
+        "responses: {'204': {description: ok}}}}}\n"
+    )
+    fake = Fake(204)
+    client = Client(parse_spec(text % (media_type, item), source="a.yaml", name="a"), transport=fake)
+    client.call("send", [{"name": "a"}, {"name": "b"}])
+    assert (fake.seen[0].headers["Content-Type"], fake.seen[0].content) == (media_type, expected)
+    with pytest.raises(CallArgumentsError, match=r"^send: body /name: Field required$"):
+        client.call("send", [{"name": "a"}, {}])
+
+
+def test_errors_travel_between_processes(connect: Callable[..., Client]) -> None:
+    """A worker process may raise them."""
+    with pytest.raises(RemoteError) as caught:
+        connect(Fake(409, "application/json", b'{"error": "TAKEN"}')).answer_me()
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert isinstance(copy, RemoteError)
+    assert (str(copy), copy.call, copy.status, copy.code) == (str(caught.value), caught.value.call, 409, "TAKEN")
 
 
 @pytest.mark.parametrize(

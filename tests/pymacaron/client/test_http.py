@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import threading
@@ -30,6 +31,7 @@ paths:
     patch: {operationId: patchThing, responses: {"200": {description: done, content: {application/json: {}}}}}
     delete: {operationId: deleteThing, responses: {"204": {description: gone}}}
     post: {operationId: postThing, responses: {"200": {description: done, content: {application/json: {}}}}}
+  /events: {get: {operationId: watch, responses: {"200": {description: events, content: {text/event-stream: {}}}}}}
   /moved:
     get: {operationId: getMoved, responses: {"302": {description: elsewhere}}}
 components:
@@ -345,3 +347,46 @@ def test_connections_are_kept_and_closed(serve: Any, reply: Any, connect: Any) -
     client.close()
     client.get_thing(id="1")
     assert len(ports) == 2
+
+
+@pytest.mark.parametrize("is_chunked", [True, False], ids=["chunks", "until the connection ends"])
+def test_events_come_as_they_are_sent(serve: Any, reply: Any, connect: Any, is_chunked: bool) -> None:
+    """An item of a stream is there before the next one is sent."""
+    may_send = threading.Event()
+    pieces = [(may_send, b"data: 2\n\n")]
+    server = serve(lambda _seen: reply(200, b"data: 1\n\n", "text/event-stream", pieces=pieces, is_chunked=is_chunked))
+    events = iter(connect(server.url).watch())
+    assert next(events).data == "1"
+    may_send.set()
+    assert [event.data for event in events] == ["2"]
+
+
+def test_a_stream_that_stops_is_an_error(serve: Any, reply: Any, connect: Any) -> None:
+    """A service that goes silent inside of a stream is one that does not answer in time."""
+    never = threading.Event()
+    server = serve(lambda _seen: reply(200, b"data: 1\n\n", "text/event-stream", pieces=[(never, b"")]))
+    events = iter(connect(server.url, timeout_s=(1, 0.2)).watch())
+    assert next(events).data == "1"
+    with pytest.raises(CallTimeoutError):
+        next(events)
+    never.set()
+
+
+def test_compressed_answers(serve: Any, reply: Any, connect: Any) -> None:
+    """Content that comes compressed is unpacked."""
+    packed = gzip.compress(json.dumps({"name": "x" * 100_000}).encode())
+    server = serve(lambda _seen: reply(200, packed, headers={"Content-Encoding": "gzip"}))
+    assert len(connect(server.url).get_thing(id="1").name) == 100_000
+
+
+def test_a_document_from_the_service_itself(serve: Any, reply: Any) -> None:
+    """A document read from a URL may name its server relative to that."""
+    text = DOCUMENT.replace("security: [{key: []}]", "servers: [{url: ../v1}]")
+
+    def answer(seen: Any) -> Any:
+        return reply(200, text.encode(), "application/yaml") if seen.target.endswith(".yaml") else reply(200, THING)
+
+    server = serve(answer)
+    client = Client(f"{server.url}/docs/things.yaml")
+    assert client.get_thing(id="1").name == "Rex"
+    assert server.seen[-1].target == "/v1/things/1"
