@@ -269,11 +269,11 @@ class Client(TypedClient):
 
     def _names(self) -> dict[str, str]:
         """Return every name of every operation -> its id."""
-        operations = self._api.operations
-        bound = {str(operation.extensions.get("x-bind-client")): operation.operation_id for operation in operations}
         ids = {operation_id: operation_id for operation_id in self._operations}
-        names = {name: operation_id for operation_id, name in name_methods(operations).items()}
-        return {**ids, **names, **{name.rpartition(".")[2]: key for name, key in bound.items() if name != "None"}}
+        names = {name: operation_id for operation_id, name in name_methods(self._api.operations).items()}
+        bound = {key: operation.extensions.get("x-bind-client") for key, operation in self._operations.items()}
+        own = {name.rpartition(".")[2]: key for key, name in bound.items() if isinstance(name, str)}
+        return {**ids, **names, **own}
 
 
 def _load_models(api: Api) -> dict[str, type]:

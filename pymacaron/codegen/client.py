@@ -149,7 +149,10 @@ def _describe(signature: Signature) -> list[str]:
         for argument in signature.parameters
         if argument.description.strip()
     ]
-    return [summarize(signature.operation), *(["", *described] if described else [])]
+    summary = summarize(signature.operation)
+    if signature.operation.is_deprecated:
+        summary = f"{summary} Deprecated."
+    return [summary, *(["", *described] if described else [])]
 
 
 def _write_call(passed: list[str], result: str) -> list[str]:

@@ -13,9 +13,18 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from pymacaron import CallArgumentsError, CallTimeoutError, Client, RemoteError, SpecError, UnexpectedAnswerError
+from pymacaron import (
+    CallArgumentsError,
+    CallTimeoutError,
+    Client,
+    RemoteError,
+    SpecError,
+    UnexpectedAnswerError,
+    service_of,
+)
 from pymacaron.auth import authenticate_http_request, generate_token
 from pymacaron.client import HttpRequest, HttpResponse, Patience, ServerSentEvent, Stream
+from pymacaron.events import SectionTimed
 from pymacaron.exceptions import Call
 from pymacaron.spec import parse_spec
 
@@ -433,7 +442,7 @@ def calling(make_service: Any, connect: Callable[..., Client]) -> Callable[[Any]
 
 
 def test_the_users_token_and_the_request_id_go_on(calling: Callable[[Any], Flask]) -> None:
-    """Inside of a request the other service gets the token of its user, and its id."""
+    """Inside of a request the other service gets the token of its user, and its id; the call is timed."""
     fake = Fake(200, "application/json", b"[]")
     app = calling(fake)
     token = generate_token("alice")
@@ -442,7 +451,10 @@ def test_the_users_token_and_the_request_id_go_on(calling: Callable[[Any], Flask
         authenticate_http_request()
         vars(app.view_functions["pets:listPets"])["_call"].__globals__["client"].call("bearerOne")
     assert fake.seen[0].headers["Authorization"] == f"Bearer {token}"
+    times: list[tuple[str, str]] = []
+    service_of(app).bus.subscribe(SectionTimed, lambda event: times.append((event.kind, event.method)))
     app.test_client().get("/pets", headers=headers)
+    assert times == [("call", "all.bearerOne")]
     assert fake.seen[1].headers["X-Request-Id"] == "r-1"
 
 

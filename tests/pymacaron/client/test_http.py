@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import socket
 import threading
@@ -27,7 +28,10 @@ paths:
       responses:
         "200": {description: one, content: {application/json: {schema: {$ref: "#/components/schemas/Thing"}}}}
         "404": {description: none, content: {application/json: {schema: {$ref: "#/components/schemas/Fault"}}}}
-    put: {operationId: putThing, responses: {"200": {description: done, content: {application/json: {}}}}}
+    put:
+      operationId: putThing
+      requestBody: {content: {application/octet-stream: {}}}
+      responses: {"200": {description: done, content: {application/json: {}}}}
     patch: {operationId: patchThing, responses: {"200": {description: done, content: {application/json: {}}}}}
     delete: {operationId: deleteThing, responses: {"204": {description: gone}}}
     post: {operationId: postThing, responses: {"200": {description: done, content: {application/json: {}}}}}
@@ -88,6 +92,22 @@ def test_what_may_be_repeated_is(
         client.call(operation, id="1")
     assert len(server.seen) == 1
     assert isinstance(caught.value, CallConnectionError if failure == "hangs up" else RemoteError)
+
+
+def test_a_file_is_sent_from_its_start_each_time(serve: Any, reply: Any, connect: Any) -> None:
+    """A repetition sends the whole file again; one that cannot be read twice is sent once."""
+    server = failing(serve, reply(503), 2, reply(200, b"{}"))
+    connect(server.url).put_thing(io.BytesIO(b"content"), id="1")
+    assert [seen.body for seen in server.seen] == [b"content"] * 3
+
+    class Once(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+    server = serve(lambda _seen: reply(503))
+    with pytest.raises(RemoteError):
+        connect(server.url).put_thing(Once(b"content"), id="1")
+    assert [seen.body for seen in server.seen] == [b"content"]
 
 
 def test_repetitions_end(serve: Any, reply: Any, connect: Any) -> None:
