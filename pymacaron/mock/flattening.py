@@ -37,9 +37,9 @@ def referred_schema(reference: str, schemas: Mapping[str, JsonObject]) -> Json:
 
 
 def reference_name(schema: Json) -> str | None:
-    """Return the name of the schema that *schema* refers to, None if it refers to none."""
+    """Return the name of the schema that *schema* refers to, None if it refers to none, or to a resource as a whole."""
     reference = schema.get("$ref") if isinstance(schema, dict) else None
-    return reference.removeprefix(_REF) if isinstance(reference, str) else None
+    return reference.removeprefix(_REF) if isinstance(reference, str) and reference.startswith(_REF) else None
 
 
 def flatten(schema: Json, schemas: Mapping[str, JsonObject], choose: Choose) -> JsonObject:

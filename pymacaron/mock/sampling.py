@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from random import Random
 
-from jsonschema_rs import Draft202012Validator
+from jsonschema_rs import Draft202012Validator, Registry
 
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.mock.drawing import Draw, Manner
 from pymacaron.mock.flattening import ImpossibleError
 from pymacaron.mock.heights import find_heights, reachable_schemas
+from pymacaron.spec import find_resources
 
 _ATTEMPTS = 60
 _MOST_FAULTS = 5
@@ -30,7 +31,8 @@ class Sampler:
         self._schemas = {name: _hide_write_only(inner) for name, inner in reachable_schemas(schema, schemas).items()}
         self._heights = find_heights(self._schemas)
         document = {"allOf": [self._schema], "components": {"schemas": self._schemas}}
-        self._validator = Draft202012Validator(document, validate_formats=True)
+        registry = Registry(list(find_resources(document).items()))
+        self._validator = Draft202012Validator(document, validate_formats=True, registry=registry, offline=True)
 
     def is_valid(self, value: Json) -> bool:
         """Tell whether *value* is an instance."""

@@ -280,3 +280,12 @@ def test_all_real_schemas() -> None:
 def is_document(file: Path) -> bool:
     folders = {"json-schema-test-suite", "fail", "malicious", "partial", "resources"}
     return file.suffix in {".yaml", ".json"} and folders.isdisjoint(file.parts)
+
+
+def test_a_schema_that_stands_whole_for_itself() -> None:
+    """A schema with dynamic references is drawn for by trying, and judged exactly."""
+    tree = {"$dynamicAnchor": "node", "type": ["array", "null"], "items": {"$dynamicRef": "#node"}}
+    stub = {"$ref": "file:///-/-/tree.json", "x-pymacaron-resources": {"file:///-/-/tree.json": tree}}
+    sampler = Sampler({"$ref": "#/components/schemas/Tree"}, {"Tree": stub})
+    assert [sampler.is_valid(value) for value in ([[None], []], [[1]])] == [True, False]
+    assert all(sampler.is_valid(sampler.sample(seed)) for seed in SEEDS)
