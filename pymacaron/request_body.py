@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from flask import request
@@ -47,7 +47,8 @@ class BodyReader:
         self._table = MediaTable(body.media)
         self._models = models
         self._schemas = api.schemas
-        self._readers: dict[tuple[str, str], Callable[[list[str]], Json]] = {}
+        self._full_checks: dict[int, SchemaCheck] = {}
+        self._shapes = {media.pointer: read_shape(media.schema or {}, api.schemas) for media in body.media}
         checks = {
             name: SchemaCheck.build(schema, api.schemas)
             for media in body.media
@@ -111,8 +112,12 @@ class BodyReader:
         return value
 
     def _check_value(self, value: Json, schema: JsonObject | None, faults: list[str], place: str = "body") -> None:
-        if schema:
-            faults += [f"{place} {fault}" for fault in SchemaCheck(schema, self._schemas).find_faults(value)]
+        if not schema:
+            return
+        check = self._full_checks.get(id(schema))
+        if check is None:
+            check = self._full_checks[id(schema)] = SchemaCheck(schema, self._schemas)
+        faults += [f"{place} {fault}" for fault in check.find_faults(value)]
 
     def _to_utf_8(self, data: bytes) -> bytes:
         """Return JSON in the charset that RFC 8259 asks for; others are taken where the request names them."""
@@ -133,7 +138,7 @@ class BodyReader:
             faults.append(f"body: it is no {charset} text")
             return None
         if media.schema:
-            value = parse_scalar(text, read_shape(media.schema, self._schemas).types)
+            value = parse_scalar(text, self._shapes[media.pointer].types)
             self._check_value(value, media.schema, faults)
         return text
 
@@ -176,7 +181,7 @@ class BodyReader:
 
     def _read_fields(self, media: Media, parts: Mapping[str, list[Part]], faults: list[str]) -> JsonObject:
         """Return the form as a JSON object; a file in it is base64, as JSON would carry it."""
-        shape = read_shape(media.schema or {}, self._schemas)
+        shape = self._shapes[media.pointer]
         values = FormValues(faults=faults)
         readers = [
             FormField(name, inner, media.encoding.get(name, {}), self._schemas)

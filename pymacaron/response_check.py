@@ -100,15 +100,17 @@ class ViolationReporter:
 
 
 def find_json_violations(data: bytes, model: type | None, check: SchemaCheck | None, place: Place) -> list[Violation]:
-    """Return what is wrong with the JSON text *data*, by its *model* first, then by what the model does not say."""
+    """Return what is wrong with the JSON text *data*; the *check* decides where there is one, else the *model*."""
     try:
+        if check is not None:
+            return list(_find_faults(from_json(data, allow_inf_nan=False), check, place))
         if model is not None:
             validate_json(model, data)
-        return list(_find_faults(from_json(data), check, place)) if check is not None else []
     except ValidationError as error:
         return list(_split_error(error, place))
     except ValueError as error:
         return [Violation(place, f"it is no JSON: {error}")]
+    return []
 
 
 def find_value_violations(value: Json, check: SchemaCheck, place: Place) -> list[Violation]:
