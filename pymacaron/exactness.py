@@ -27,7 +27,7 @@ _KEYWORDS: Mapping[str, frozenset[str]] = {
     "boolean": frozenset(),
     "null": frozenset(),
     "array": frozenset({"items", "minItems", "maxItems"}),
-    "object": frozenset({"properties", "required", "additionalProperties"}),
+    "object": frozenset({"properties", "required", "additionalProperties", "discriminator"}),
 }
 # Their types have no room for bounds beside the format.
 _BARE_FORMATS = frozenset({"DateTime", "Date", "Uuid", "DecimalText"})

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import difflib
 import json
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from operator import is_
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, RootModel
-from pydantic_core import to_jsonable_python
+from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
+from pydantic_core import core_schema, to_json, to_jsonable_python
 
 from pymacaron.json_types import Json, JsonObject
 
 if TYPE_CHECKING:
-    from pydantic import GetCoreSchemaHandler
+    from pydantic import (
+        GetCoreSchemaHandler,
+        SerializationInfo,
+        SerializerFunctionWrapHandler,
+        ValidationInfo,
+        ValidatorFunctionWrapHandler,
+    )
     from pydantic.fields import FieldInfo
     from pydantic_core import CoreSchema
 
 NULLABLE = "x-nullable"
+CHILDREN = "__pymacaron_children__"
 RootT = TypeVar("RootT")
 DatetimeEncoder = Callable[[datetime], Json]
 
@@ -72,6 +81,64 @@ def _tell_absent_from_null(model_field: Any, field: FieldInfo) -> None:
         model_field["serialization_exclude_if"] = _is_none
 
 
+def make_whole(value: Json) -> Json:
+    """Return *value* with 1 in place of each 1.0: to JSON Schema that is the same number, and an integer."""
+    if isinstance(value, dict):
+        return {key: make_whole(element) for key, element in value.items()}
+    if isinstance(value, list):
+        return [make_whole(element) for element in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _find_child(cls: type[BaseModel], value: Json) -> type[BaseModel] | None:
+    """Return the class that the JSON object *value* names by the property of its discriminator."""
+    name, classes = cls.__dict__[CHILDREN]
+    tag = value.get(name) if isinstance(value, dict) else None
+    child_name = classes.get(tag if isinstance(tag, str) else "", classes.get("", ""))
+    child = getattr(sys.modules[cls.__module__], child_name, None)
+    return child if isinstance(child, type) and issubclass(child, cls) else None
+
+
+def _read_child(cls: type[BaseModel], value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    """Return an instance of the class that *value* names; where that refuses it, of the parent, which decides."""
+    child = _find_child(cls, value) if info.mode == "json" else None
+    if child is not None:
+        for content in (value, make_whole(value)):
+            with suppress(ValidationError):
+                return child.__pydantic_validator__.validate_json(
+                    to_json(content), strict=True, by_alias=True, by_name=False
+                )
+    return handler(value)
+
+
+def _write_child(
+    cls: type[BaseModel], value: Any, handler: SerializerFunctionWrapHandler, info: SerializationInfo
+) -> Any:
+    """Return what an instance of a child is in JSON, all its properties included."""
+    if type(value) is cls or not isinstance(value, cls):
+        return handler(value)
+    return type(value).__pydantic_serializer__.to_python(
+        value,
+        mode=info.mode,
+        by_alias=info.by_alias,
+        exclude_unset=info.exclude_unset,
+        exclude_defaults=info.exclude_defaults,
+        exclude_none=info.exclude_none,
+    )
+
+
+def _add_children(cls: type[BaseModel], schema: Any) -> None:
+    """Rewrite the core schema of a parent in place, so that it reads and writes its children too."""
+    inner = {key: value for key, value in schema.items() if key != "ref"}
+    write = core_schema.wrap_serializer_function_ser_schema(partial(_write_child, cls), schema=inner, info_arg=True)
+    outer = core_schema.with_info_wrap_validator_function(partial(_read_child, cls), inner, serialization=write)
+    reference = schema.get("ref")
+    schema.clear()
+    schema.update(outer)
+    if reference is not None:
+        schema["ref"] = reference
+
+
 class _Named:
     """What every generated class knows about where it comes from."""
 
@@ -101,10 +168,13 @@ class PymacaronBaseModel(_Named, BaseModel):
     def __get_pydantic_core_schema__(cls, source: type[BaseModel], handler: GetCoreSchemaHandler, /) -> CoreSchema:
         """Tell absent from null in each optional property."""
         schema = handler(source)
-        fields = _find_fields(handler.resolve_ref_schema(schema))
+        definition = handler.resolve_ref_schema(schema)
+        fields = _find_fields(definition)
         for name, field in cls.model_fields.items():
             if name in fields:
                 _tell_absent_from_null(fields[name], field)
+        if CHILDREN in cls.__dict__:
+            _add_children(cls, definition)
         return schema
 
     def to_json(

@@ -15,6 +15,7 @@ from pydantic_core import from_json, to_json
 from pymacaron.exactness import exactness_of
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.judge import Direction, judge_of
+from pymacaron.model import make_whole
 from pymacaron.spec.pointers import join_pointer
 
 _NOT_INTEGER = frozenset({"int_type", "int_from_float"})
@@ -149,20 +150,11 @@ def validate_json(model: type, data: bytes | str) -> Any:
         if not any(finding["type"] in _NOT_INTEGER and _is_whole(finding["input"]) for finding in error.errors()):
             raise
     # Source: JSON Schema 2020-12, validation, section 6.1.1: a number without a fraction is an integer.
-    return validate(to_json(_make_whole(from_json(data))), strict=True, by_alias=True, by_name=False)
+    return validate(to_json(make_whole(from_json(data))), strict=True, by_alias=True, by_name=False)
 
 
 def _is_whole(value: Json) -> bool:
     return isinstance(value, float) and value.is_integer()
-
-
-def _make_whole(value: Json) -> Json:
-    """Return *value* with 1 in place of each 1.0."""
-    if isinstance(value, dict):
-        return {key: _make_whole(element) for key, element in value.items()}
-    if isinstance(value, list):
-        return [_make_whole(element) for element in value]
-    return int(value) if _is_whole(value) else value
 
 
 def describe(error: ValidationError, prefix: str = "") -> str:
@@ -171,10 +163,12 @@ def describe(error: ValidationError, prefix: str = "") -> str:
     prefix: what the JSON pointer is relative to, ``"body "``. Values never appear: they may be secrets.
     """
     clauses = []
-    findings = error.errors(include_url=False, include_context=False, include_input=False)
+    findings = error.errors(include_url=False, include_input=False)
     for finding in findings[:_MOST]:
-        pointer = "".join(f"/{part}" for part in finding["loc"]) or "/"
-        clauses.append(f"{prefix}{pointer}: {finding['msg']}")
+        message = finding["msg"]
+        if finding["type"] == "union_tag_invalid":  # pydantic's words for it show the value
+            message = "{discriminator} should be one of {expected_tags}".format(**finding["ctx"])
+        clauses.append(f"{prefix}{join_pointer('', *finding['loc']) or '/'}: {message}")
     if len(findings) > _MOST:
         clauses.append(f"and {len(findings) - _MOST} more")
     return "; ".join(clauses)

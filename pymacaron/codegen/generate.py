@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pymacaron.codegen.check import check_text
+from pymacaron.codegen.children import add_children
 from pymacaron.codegen.directions import find_marks
 from pymacaron.codegen.files import write_whole
 from pymacaron.codegen.parents import add_parents
@@ -33,7 +34,9 @@ _NEEDLESS_CONFIG = f"    model_config = ConfigDict(\n{_NEEDLESS_LINE}    )\n"
 def hash_schemas(api: Api) -> str:
     """Return the hex digest of all that the models of *api* are made from, and of the generator's format."""
     marks = {name: sorted(found) for name, found in find_marks(api).items()}
-    made_from = json.dumps([FORMAT_VERSION, api.name, dict(api.schemas), marks], sort_keys=True, default=str)
+    # The values of a discriminator are names as written.
+    tags = dict(api.model_names) if any("discriminator" in schema for schema in api.schemas.values()) else {}
+    made_from = json.dumps([FORMAT_VERSION, api.name, dict(api.schemas), marks, tags], sort_keys=True, default=str)
     return hashlib.sha256(made_from.encode()).hexdigest()
 
 
@@ -47,7 +50,7 @@ def generate_models(api: Api) -> str:
     if not api.schemas:
         return header
     text, names = _run_generator(api)
-    text = add_parents(api, text, names)
+    text = add_children(api, add_parents(api, text, names), names)
     renamed = {name: names[name] for name in api.schemas if names[name] != name}
     if renamed:
         text = f"{text}\n\n{NAMES} = {renamed!r}\n"

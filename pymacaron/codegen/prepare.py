@@ -203,12 +203,19 @@ class _Preparer:
         prepared = self.prepare(schema)
         if not isinstance(schema, dict) or is_required:
             return prepared
-        default = schema.get("default")
+        default = self._find_default(schema)
         if default is not None and self._is_valid(default, schema):
             prepared["default"] = default
         if self._admits_null(schema):
             prepared[NULLABLE] = True
         return prepared
+
+    def _find_default(self, schema: JsonObject, seen: tuple[str, ...] = ()) -> Json:
+        """Return the default of *schema*, or of what it refers to."""
+        name = str(schema.get("$ref", "")).removeprefix(_REF)
+        if "default" in schema or name not in self._schemas or name in seen:
+            return schema.get("default")
+        return self._find_default(self._schemas[name], (*seen, name))
 
     def _prepare_format(self, schema: JsonObject, prepared: JsonObject) -> None:
         name = FORMATS.get(str(schema.get("format")))

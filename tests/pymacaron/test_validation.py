@@ -233,6 +233,45 @@ def test_plain_data(schema: Any, text: str, expected: object) -> None:
     assert read(schema, text) == (expected, [])
 
 
+KINDS: dict[str, Any] = {
+    kind: {
+        "type": "object",
+        "required": ["kind"],
+        "properties": {"kind": {"type": "string", "const": kind.lower()}, "a": {"type": "integer"}},
+    }
+    for kind in ("Cat", "Dog")
+}
+
+
+@pytest.mark.parametrize(
+    ("body", "faults"),
+    [
+        pytest.param({"kind": "cow"}, ["body /: 'kind' should be one of 'cat', 'dog'"], id="unknown value"),
+        pytest.param({}, ["body /: Unable to extract tag using discriminator 'kind'"], id="no value"),
+        pytest.param({"kind": "dog", "a": "x"}, ["body /dog/a: Input should be a valid integer"], id="wrong inside"),
+        pytest.param({"kind": "dog", "a": 1}, [], id="right"),
+    ],
+)
+def test_faults_of_a_discriminator(body: dict[str, Any], faults: list[str]) -> None:
+    """The value of a discriminator that names no class is a fault of its own, and is not shown."""
+    references = [{"$ref": f"#/components/schemas/{kind}"} for kind in KINDS]
+    mapping = {kind.lower(): f"#/components/schemas/{kind}" for kind in KINDS}
+    animal = {"oneOf": references, "discriminator": {"propertyName": "kind", "mapping": mapping}}
+    document = {
+        "openapi": "3.1.0",
+        "info": {"title": "Animals", "version": "1"},
+        "paths": {},
+        "components": {"schemas": KINDS | {"Animal": animal}},
+    }
+    api = parse_spec(json.dumps(document))
+    assert SchemaCheck.build(api.schemas["Animal"], api.schemas) is None
+    found: list[str] = []
+    reader = JsonReader(load_models(api, None, may_write=False)["Animal"])
+    value = reader.read(json.dumps(body).encode(), found)
+    assert found == faults
+    assert faults or type(value).__name__ == "Dog"
+
+
 def test_properties_that_count_are_kept() -> None:
     """Where unnamed properties make an object right, its instance keeps them."""
     assert read({"type": "object", "properties": {"a": {}}, "minProperties": 1}, '{"b": 1}') == ({"b": 1}, [])
