@@ -17,12 +17,18 @@ MISSING: Final = _Missing()
 
 def join_pointer(pointer: str, *tokens: str | int) -> str:
     """Return *pointer* extended by *tokens*, which are escaped."""
-    return pointer + "".join("/" + str(token).replace("~", "~0").replace("/", "~1") for token in tokens)
+    for token in tokens:
+        text = str(token)
+        if "~" in text or "/" in text:
+            text = text.replace("~", "~0").replace("/", "~1")
+        pointer = f"{pointer}/{text}"
+    return pointer
 
 
 def split_pointer(pointer: str) -> list[str]:
     """Return the unescaped tokens of *pointer*; the empty pointer has none."""
-    return [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:]]
+    tokens = pointer.split("/")[1:]
+    return [token.replace("~1", "/").replace("~0", "~") for token in tokens] if "~" in pointer else tokens
 
 
 def pointer_of_fragment(fragment: str) -> str:

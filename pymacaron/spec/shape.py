@@ -181,9 +181,9 @@ class _Walk:
         if kind in ("document", "operation") and isinstance(node.get("security"), list):
             self._visit_requirements(node["security"], join_pointer(pointer, "security"))
         for key in list(node) if rule.is_closed or rule.later else ():
-            place = join_pointer(pointer, key)
             if key in rule.fields or key.startswith("x-") or key == "$ref":
                 continue
+            place = join_pointer(pointer, key)
             if key in rule.later:
                 since = rule.later[key]
                 self._fault(place, f"{key} came with OpenAPI {since}", f"Write openapi: {since}.0, or remove it")
