@@ -149,6 +149,8 @@ class Answerer:
 
     def _write_headers(self, draft: Draft, response: Response) -> None:
         for name, value in draft.headers.items():
+            if value is None:  # a header that this answer does not have
+                continue
             declared = draft.declared.find_header(name) if draft.declared is not None else None
             write = declared.write if declared is not None else write_header
             if name.lower() == "set-cookie" and isinstance(value, list):

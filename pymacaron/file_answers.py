@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeGuard
 
 from flask import request, send_file
+from pydantic import BaseModel
 
 if TYPE_CHECKING:
     from flask import Response
@@ -24,7 +25,10 @@ PROTOCOL_STATUSES = frozenset({206, 304, 416})
 
 def is_file(value: object) -> TypeGuard[FileValue]:
     """Tell whether *value* is a path or an open file."""
-    return isinstance(value, Path) or (hasattr(value, "read") and not isinstance(value, io.TextIOBase))
+    if isinstance(value, BaseModel):  # which may have a property called read
+        return False
+    is_open_file = callable(getattr(value, "read", None)) and not isinstance(value, io.TextIOBase)
+    return is_open_file or isinstance(value, Path)
 
 
 def guess_media_type(value: FileValue) -> str:

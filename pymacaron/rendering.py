@@ -103,15 +103,14 @@ class Renderer:
         is_events = representation is not None and representation.is_event_stream
         if not is_events:  # a browser wants to know at once that it is connected
             first = self._read_first(pieces)
-            is_items = first is not _END and not isinstance(first, (str, bytes, bytearray, memoryview))
-            if is_items and (representation is None or not representation.is_sequential):
-                draft.value = [first, *pieces]
-                return self._render_json(draft)
             pieces = _Resumed(pieces, first)
+            if _is_array(first, representation):
+                draft.value = list(pieces)
+                return self._render_json(draft)
         writer = PieceWriter(representation, self._settle_items(draft.status) if draft.is_checked else None)
         content_type = self._content_type(draft, "application/octet-stream")
         if request.method == "HEAD":
-            pieces.close()  # type: ignore[attr-defined]  # of a generator or a resumed one
+            _close(pieces)
             return Response(b"", status=draft.status, content_type=content_type)
         body = write_pieces(pieces, writer, lambda error: report_failure(self._service, error))
         response = Response(stream_with_context(body), status=draft.status, content_type=content_type)
@@ -145,9 +144,21 @@ class _Resumed:
         return next(self._all)
 
     def close(self) -> None:
-        close = getattr(self._pieces, "close", None)
-        if close is not None:
-            close()
+        _close(self._pieces)
+
+
+def _close(pieces: Iterator[object]) -> None:
+    close = getattr(pieces, "close", None)
+    if close is not None:
+        close()
+
+
+def _is_array(first: object, representation: Representation | None) -> bool:
+    """Tell whether pieces that begin with *first* are the items of a JSON array: they are not written yet, or none."""
+    if first is _END:
+        return representation is not None and representation.is_json
+    is_sequential = representation is not None and representation.is_sequential
+    return not is_sequential and not isinstance(first, (str, bytes, bytearray, memoryview))
 
 
 def _encode(value: object, encoders: Encoders) -> bytes:

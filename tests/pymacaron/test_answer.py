@@ -176,7 +176,10 @@ components:
     Pet:
       type: object
       required: [id]
-      properties: {id: {type: integer}, tags: {type: array, uniqueItems: true, items: {type: string}}}
+      properties:
+        id: {type: integer}
+        read: {type: boolean}
+        tags: {type: array, uniqueItems: true, items: {type: string}}
     Event:
       oneOf:
         - {type: object, required: [data], properties: {event: {const: raw}, data: {maxLength: 3}}}
@@ -192,7 +195,7 @@ from pymacaron import ServerSentEvent
 from pymacaron.pool import apipool
 
 CASES = {
-    "fine": lambda: (apipool.pets.Pet(id=1), {"X-Count": 1}),
+    "fine": lambda: (apipool.pets.Pet(id=1, read=True), {"X-Count": 1, "X-None": None}),
     "unique": lambda: (apipool.pets.Pet(id=1, tags=["a", "a"]), {"X-Count": 1}),
     "type": lambda: ({"id": "x"}, {"X-Count": 1}),
     "no header": lambda: apipool.pets.Pet(id=1),
@@ -351,6 +354,16 @@ paths:
       operationId: text
       parameters: [{name: when, in: path, required: true, schema: {type: string}}]
       responses: {"200": {description: ok, content: {text/plain: {}}}, "404": {description: none}}
+  /array/{count}:
+    get:
+      operationId: array
+      parameters: [{name: count, in: path, required: true, schema: {type: integer}}]
+      responses:
+        "200": {description: ok, content: {application/json: {schema: {type: array, items: {type: integer}}}}}
+  /events:
+    get:
+      operationId: events
+      responses: {"200": {description: ok, content: {text/event-stream: {}}}}
 """
 STREAM_HANDLERS = """
 from flask import request
@@ -373,6 +386,12 @@ def text(when):
             yield {"a": 1}
     finally:
         closed.append(when)
+
+def array(count):
+    return (number for number in range(count))
+
+def events():
+    return iter(["a", {"b": 1}])
 """
 
 
@@ -389,6 +408,14 @@ def test_errors_in_streams(make_service: MakeService) -> None:
         with pytest.raises(error):
             _ = client.get(f"/text/{when}").data
     assert [type(report.exception).__name__ for report in reports] == ["ValueError", "BadResponseException"]
+
+
+def test_iterators_become_what_the_document_says(make_service: MakeService) -> None:
+    """An array of JSON, empty or not, or events; any iterator will do."""
+    client = make_service(document=STREAMS, handlers=STREAM_HANDLERS, debug=False).test_client()
+    assert [client.get(f"/array/{count}").get_json() for count in (0, 2)] == [[], [0, 1]]
+    assert client.get("/events").data == b'data: a\n\ndata: {"b":1}\n\n'
+    assert client.head("/events").data == b""
 
 
 def test_a_caller_who_leaves_closes_the_stream(bodies_app: Flask) -> None:
