@@ -12,7 +12,7 @@ from pydantic import RootModel, ValidationError
 from pydantic_core import from_json, to_json
 
 from pymacaron.client.streams import ServerSentEvent, Stream, is_stream_type, read_items
-from pymacaron.exceptions import Call, RemoteError, UnexpectedAnswerError
+from pymacaron.exceptions import Call, CallTimeoutError, RemoteError, UnexpectedAnswerError
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.media_table import MediaTable
 from pymacaron.response_check import ResponseCheck
@@ -66,16 +66,18 @@ class AnswerReader:
         """Tell whether the document names *status* itself, not by ``default``."""
         return str(status) in self._operation.statuses
 
-    def read(self, response: HttpResponse, call: Call, check: ResponseCheck) -> Answer:
+    def read(self, response: HttpResponse, call: Call, check: ResponseCheck, total_s: float) -> Answer:
         """Return the answer of a success.
 
+        total_s: how long its content may take, unless it is a stream.
         Raises: RemoteError: it is none. UnexpectedAnswerError: it breaks the document, and *check* is enforced.
+        CallTimeoutError: its content takes longer.
         """
         judge = _Judge(call, check)
         declared = self._operation.find_response(response.status)
         is_success = response.status in _SUCCESS or (response.status in _REDIRECTION and self.declares(response.status))
         if not is_success:
-            raise self._read_error(response, call, declared)
+            raise self._read_error(response, call, declared, total_s)
         if declared is None:
             judge.note(f"status {response.status}", "the document declares no such status for this operation")
         media = _find_media(declared, response.headers, judge)
@@ -83,14 +85,16 @@ class AnswerReader:
         if is_stream_type(essence) or (media is not None and media.item_schema is not None):
             items = self._read_stream(essence, response.pieces, media, judge)
             return Answer(response.status, response.headers, Stream(items, response.close))
-        data = response.read()
+        data = _read_content(response, call, total_s)
         if not data or (declared is not None and not declared.media):
             return Answer(response.status, response.headers, None)
         value = self._read_value(data, response.headers, media, judge)
         return Answer(response.status, response.headers, value)
 
-    def _read_error(self, response: HttpResponse, call: Call, declared: DeclaredResponse | None) -> RemoteError:
-        data = response.read()
+    def _read_error(
+        self, response: HttpResponse, call: Call, declared: DeclaredResponse | None, total_s: float
+    ) -> RemoteError:
+        data = _read_content(response, call, total_s)
         media = _find_media(declared, response.headers, None)
         body: Any = None
         plain: Json = None
@@ -181,6 +185,14 @@ class _Judge:
             raise UnexpectedAnswerError(self.call, f"{where}: {detail}", _FIX)
         if self.is_due:
             log.warning("%s: %s: %s", self.call, where, detail)
+
+
+def _read_content(response: HttpResponse, call: Call, total_s: float) -> bytes:
+    try:
+        return response.read(total_s)
+    except TimeoutError:
+        found = f"its answer was not complete within {total_s:g} s"
+        raise CallTimeoutError(call, found, "See why the service is slow, or raise total_s") from None
 
 
 def _find_media(declared: DeclaredResponse | None, headers: Mapping[str, str], judge: _Judge | None) -> Media | None:

@@ -50,18 +50,23 @@ class ClientOptions(TypedDict, total=False):
     """What a client is told once; `TypedClient.with_options` tells it something else for some calls.
 
     token: for operations that ask for a bearer token; a text or a function. Default: the token of the user whose
-    request is being handled; None sends none. credentials: security scheme -> text or function; for HTTP basic
-    ``user:password``. headers: sent with each call, or a function that returns them, such as a tracer's; they replace
-    headers of the same name. timeout_s: seconds until there is a connection, and between two pieces of an answer, as a
-    pair or one number for both. retries: how often a call that may be repeated is repeated. retry_budget_s: for how
-    many seconds. response_validation: ``observe`` (log what breaks the document), ``enforce`` (raise
-    UnexpectedAnswerError), ``sample:0.01`` or ``off``. transport: a WSGI app to call in this process, or a `Transport`.
+    request is being handled; None sends none.
+    credentials: security scheme -> text or function; for HTTP basic ``user:password``.
+    headers: sent with each call, or a function that returns them, such as a tracer's; they replace headers of the same
+    name.
+    timeout_s: seconds until there is a connection, and between two pieces of an answer: a pair, or one number for both.
+    total_s: seconds that the content of an answer may take, unless it is a stream.
+    retries: how often a call that may be repeated is repeated. retry_budget_s: for how many seconds.
+    response_validation: ``observe`` (log what breaks the document), ``enforce`` (raise UnexpectedAnswerError),
+    ``sample:0.01`` or ``off``.
+    transport: a WSGI app to call in this process, or a `Transport`.
     """
 
     token: Credential
     credentials: Mapping[str, Credential]
     headers: Headers
     timeout_s: float | tuple[float, float]
+    total_s: float
     retries: int
     retry_budget_s: float
     response_validation: str
@@ -130,7 +135,7 @@ class TypedClient:
         call = self._describe(operation)
         response = self._carry(request, self._settings.patience, call)
         response = self._follow(request, response, reader, call)
-        return reader.read(response, call, self._settings.check)
+        return reader.read(response, call, self._settings.check, self._settings.patience.total_s)
 
     def with_options(self, **options: Unpack[ClientOptions]) -> Self:
         """Return a client with other *options*; it shares everything else, connections included."""
@@ -313,10 +318,17 @@ def _read_patience(options: ClientOptions) -> Patience:
     default = Patience()
     given = options.get("timeout_s", (default.connect_s, default.read_s))
     connect_s, read_s = given if isinstance(given, tuple) else (given, given)
-    retries, budget_s = options.get("retries", default.retries), options.get("retry_budget_s", default.retry_budget_s)
-    if not (0 < connect_s < inf and 0 < read_s < inf and 0 <= budget_s < inf and retries >= 0):
-        raise ValueError("timeout_s must be above 0, retries and retry_budget_s 0 or above, and all of them finite")
-    return Patience(connect_s, read_s, retries, budget_s)
+    patience = Patience(
+        connect_s=connect_s,
+        read_s=read_s,
+        total_s=options.get("total_s", default.total_s),
+        retries=options.get("retries", default.retries),
+        retry_budget_s=options.get("retry_budget_s", default.retry_budget_s),
+    )
+    times = (connect_s, read_s, patience.total_s)
+    if not (all(0 < time_s < inf for time_s in times) and 0 <= patience.retry_budget_s < inf and patience.retries >= 0):
+        raise ValueError("times must be above 0, retries and retry_budget_s 0 or above, and all of them finite")
+    return patience
 
 
 def _is_same_service(one: SplitResult, other: SplitResult) -> bool:

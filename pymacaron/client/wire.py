@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Protocol
@@ -16,12 +17,14 @@ Content = bytes | IO[bytes] | None
 class Patience:
     """How long a call may take.
 
-    connect_s, read_s: seconds until there is a connection, and between two pieces of the answer. retries: how often a
-    call that may be repeated is repeated. retry_budget_s: no repetition begins later than this after the first failure.
+    connect_s, read_s: seconds until there is a connection, and between two pieces of the answer. total_s: seconds from
+    its head to its end, of an answer that is no stream. retries: how often a call that may be repeated is repeated.
+    retry_budget_s: no repetition begins later than this after the first failure.
     """
 
     connect_s: float = 5.0
     read_s: float = 30.0
+    total_s: float = 300.0
     retries: int = 3
     retry_budget_s: float = 30.0
 
@@ -46,12 +49,18 @@ class HttpResponse:
     pieces: Iterator[bytes]
     close: Callable[[], None]
 
-    def read(self) -> bytes:
-        """Return the whole content, and close."""
+    def read(self, total_s: float) -> bytes:
+        """Return the whole content, and close. Raises TimeoutError: it takes longer than *total_s* seconds."""
+        deadline_s = time.monotonic() + total_s
+        content = []
         try:
-            return b"".join(self.pieces)
+            for piece in self.pieces:
+                content.append(piece)
+                if time.monotonic() > deadline_s:
+                    raise TimeoutError
         finally:
             self.close()
+        return b"".join(content)
 
 
 class Transport(Protocol):

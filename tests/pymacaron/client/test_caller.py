@@ -185,7 +185,7 @@ def test_keys_in_the_query(connect: Callable[..., Client]) -> None:
     assert "cret" not in repr(client)
 
 
-NO_TIME = "timeout_s must be above 0, retries and retry_budget_s 0 or above, and all of them finite"
+NO_TIME = "times must be above 0, retries and retry_budget_s 0 or above, and all of them finite"
 NO_SCHEME = "all has no security scheme nope; it has bearer, oauth, basic, query, cookie, classic"
 NO_MODE = "response_validation is 'x'. Write enforce, observe, off or sample:0.01"
 
@@ -196,6 +196,7 @@ NO_MODE = "response_validation is 'x'. Write enforce, observe, off or sample:0.0
         pytest.param({"credentials": {"nope": "x"}}, NO_SCHEME, id="scheme"),
         pytest.param({"timeout_s": 0}, NO_TIME, id="no time"),
         pytest.param({"timeout_s": (1, float("inf"))}, NO_TIME, id="for ever"),
+        pytest.param({"total_s": 0}, NO_TIME, id="no time in all"),
         pytest.param({"retries": -1}, NO_TIME, id="less than nothing"),
         pytest.param({"response_validation": "x"}, NO_MODE, id="mode"),
     ],

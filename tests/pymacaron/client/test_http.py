@@ -410,3 +410,20 @@ def test_a_document_from_the_service_itself(serve: Any, reply: Any) -> None:
     client = Client(f"{server.url}/docs/things.yaml")
     assert client.get_thing(id="1").name == "Rex"
     assert server.seen[-1].target == "/v1/things/1"
+
+
+def test_an_answer_that_drips(serve: Any, reply: Any, connect: Any) -> None:
+    """Content that comes byte by byte, each in time, must be complete in time all the same; streams need not."""
+    pause = threading.Event()
+
+    class Slow(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002 - a pause of its own
+            return pause.wait(0.1)
+
+    drops = [(Slow(), b" ") for _ in range(50)]
+    server = serve(lambda _seen: reply(200, THING, pieces=drops))
+    started_s = time.monotonic()
+    with pytest.raises(CallTimeoutError, match=r"its answer was not complete within 0\.3 s\. See why"):
+        connect(server.url, total_s=0.3).get_thing(id="1")
+    assert time.monotonic() - started_s < 3
+    pause.set()
