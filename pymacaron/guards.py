@@ -90,10 +90,12 @@ class _Check:
 def _build_check(
     service: Service, api: Api, operation: Operation, name: str, scopes: tuple[str, ...]
 ) -> _Check | Finding:
+    def find(found: str, fix: str) -> Finding:  # lines are worked out only where something is wrong
+        return Finding(api.place_of(f"{operation.pointer}/security"), found, fix)
+
     scheme = api.security_schemes.get(name)
-    where = api.place_of(f"{operation.pointer}/security")
     if scheme is None:
-        return Finding(where, f"the security scheme {name} is not declared", "Declare it, or correct its name")
+        return find(f"the security scheme {name} is not declared", "Declare it, or correct its name")
     resolver = service.security_resolvers.get(name)
     if resolver is not None:
         return _Check(scheme, resolver, scopes)
@@ -102,12 +104,12 @@ def _build_check(
         if settings.is_empty:
             found = f"{name} asks for a JWT, and there is no key to verify one"
             fix = "Set jwt_secret, jwt_public_key or jwt_jwks_url in pym-config.yaml, or pass a security resolver"
-            return Finding(where, found, fix)
+            return find(found, fix)
         build_verifier(settings)
         return _Check(scheme, jwt_resolver(prefix="Bearer", cookie=TOKEN_COOKIE), scopes)
     what = f"{scheme.type} {scheme.scheme}".strip()
     fix = f"Pass create_app(…, security_resolvers={{{name!r}: function}})"
-    return Finding(where, f"there is no resolver for {name} ({what})", fix)
+    return find(f"there is no resolver for {name} ({what})", fix)
 
 
 def _guard(alternatives: list[list[_Check]], *, is_optional: bool) -> None:

@@ -1,22 +1,29 @@
-"""Serves an app under granian, after checking in a throw-away process that it can start at all."""
+"""Serves an app under granian; where it cannot start, the reasons are told once, not by each worker."""
 
 from __future__ import annotations
 
+import functools
 import importlib
 import multiprocessing
 import multiprocessing.connection
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
+import threading
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
 from pymacaron.exceptions import ConfigError, Finding, StartupError
+
+if TYPE_CHECKING:
+    from granian.server.common import AbstractServer
 
 METRICS_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _CANNOT_START = 2
@@ -52,8 +59,7 @@ def run(options: ServerOptions) -> int:
     os.environ["PORT"] = str(port)  # what the service's own code, imported by the workers, finds
     metrics_folder = _make_metrics_folder()
     try:
-        _check_app(options.target)
-        return _serve(options, port)
+        return _serve_reloading(options, port) if options.is_reloading else _serve(options, port)
     finally:
         if metrics_folder:
             shutil.rmtree(metrics_folder, ignore_errors=True)
@@ -145,27 +151,89 @@ def _check_app(target: str) -> None:
 
 
 def _try_app(target: str, sender: multiprocessing.connection.Connection) -> None:
+    app = _load_or_explain(target)
+    sender.send(app if isinstance(app, list) else [])
+    sender.close()
+
+
+def _load_or_explain(target: str) -> Flask | list[Finding]:
+    """Return the app, or why there is none: whatever the user's module raises is told in one line, with its place."""
     try:
-        load_app(target)
+        return load_app(target)
     except StartupError as error:
-        sender.send(list(error.findings))
-    except Exception as error:  # noqa: BLE001 - whatever the user's module raises is told in one line, with its place
+        return list(error.findings)
+    except Exception as error:  # noqa: BLE001 - it is told, not passed on
         frames = traceback.extract_tb(error.__traceback__)
         place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else target
-        sender.send([Finding(place, f"{type(error).__name__}: {error}", "Correct it; the service cannot be imported")])
-    else:
-        sender.send([])
-    finally:
-        sender.close()
+        return [Finding(place, f"{type(error).__name__}: {error}", "Correct it; the service cannot be imported")]
+
+
+class _Workers:
+    """Hears from each worker whether it could load the app; the first that could not ends the server."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self.is_serving = False
+        self._reports: multiprocessing.SimpleQueue[list[Finding]] = multiprocessing.SimpleQueue()
+
+    def listen(self) -> None:
+        """Start to listen."""
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def load(self, folder: str, target: str) -> Flask:
+        """Return the app, inside of a worker."""
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+        app = _load_or_explain(target)
+        self._reports.put(app if isinstance(app, list) else [])
+        if isinstance(app, Flask):
+            return app
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        while True:  # a worker that ended now would be replaced
+            signal.pause()
+
+    def _listen(self) -> None:
+        while not self.findings:
+            self.findings = self._reports.get()
+            self.is_serving |= not self.findings
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _serve(options: ServerOptions, port: int) -> int:
+    """Serve; raises StartupError if a worker could not load the app."""
+    workers = _Workers()
+    workers.listen()
+    try:
+        _build_server(options, port).serve(target_loader=functools.partial(workers.load, str(options.folder.resolve())))
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 1
+    else:
+        code = 0
+    if not workers.findings and not workers.is_serving and code:
+        fix = "Run python -c 'import server'"
+        raise StartupError(Finding(options.target, "the app ends the process that imports it", fix))
+    if workers.findings:
+        raise StartupError(workers.findings)
+    return code
+
+
+def _serve_reloading(options: ServerOptions, port: int) -> int:
+    """Serve what is written while it runs, after checking once that it can start: later faults must not end it."""
+    _check_app(options.target)
+    try:
+        _build_server(options, port).serve()
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 1
+    return 0
+
+
+def _build_server(options: ServerOptions, port: int) -> AbstractServer[Any]:
     from granian.constants import Interfaces  # noqa: PLC0415 - a server is only loaded where one is started
     from granian.server import Server  # noqa: PLC0415
 
     name = options.folder.resolve().name
     print(f"Serving {name} on http://{options.host}:{port} (docs at /doc, metrics at /metrics)", flush=True)  # noqa: T201 - for people
-    server = Server(
+    return Server(
         options.target,
         address=options.host,
         port=port,
@@ -179,8 +247,3 @@ def _serve(options: ServerOptions, port: int) -> int:
         respawn_failed_workers=True,
         workers_kill_timeout=_STOP_TIMEOUT_S,
     )
-    try:
-        server.serve()
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 1
-    return 0
