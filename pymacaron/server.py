@@ -185,10 +185,11 @@ class _Workers:
         if folder not in sys.path:
             sys.path.insert(0, folder)
         app = _load_or_explain(target)
-        self._reports.put(app if isinstance(app, list) else [])
         if isinstance(app, Flask):
+            self._reports.put([])
             return app
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self._reports.put(app)
         while True:  # a worker that ended now would be replaced
             signal.pause()
 
