@@ -81,10 +81,10 @@ def main() -> None:
         folders = [write_service(Path(name, file.stem), file) for file in (document, bare)]
         results = [[measure_start(*folder) for folder in folders] for _ in range(rounds)]
     large, small = (summarize([pair[index] for pair in results]) for index in (0, 1))
-    print(f"{'':6}{document.stem:>14}{'bare':>10}{'ratio':>8}")
+    print(f"{'':6}{document.stem:>14}{'bare':>10}{'ratio':>8}")  # noqa: T201
     for unit in ("wall_s", "cpu_s", "peak_mb"):
         one, other = getattr(large, unit), getattr(small, unit)
-        print(f"{unit:<8}{one:>12.2f}{other:>10.2f}{one / other:>8.2f}")
+        print(f"{unit:<8}{one:>12.2f}{other:>10.2f}{one / other:>8.2f}")  # noqa: T201
 
 
 def write_service(folder: Path, document: Path) -> tuple[Path, str]:
