@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from functools import cached_property
 from itertools import islice
 from math import isinf
 from typing import Any
@@ -20,8 +20,12 @@ from pymacaron.spec.pointers import join_pointer
 
 _NOT_INTEGER = frozenset({"int_type", "int_from_float"})
 _MOST = 20
-# Only such a text can be a number beyond what a double holds.
-_HUGE = re.compile(rb"[eE]\+?[0-9]{3}|[0-9]{300}")
+# Only a text with such a part can hold a number beyond what a double holds; each digit and plus read as 0.
+_DIGITS = bytes.maketrans(b"123456789+E", b"0000000000e")
+_EXPONENT, _LONG = b"e000", b"0" * 300
+_BEFORE_NUMBERS = frozenset({b"", b"[", b":", b",", b" ", b"\t", b"\r", b"\n"})
+_SIGHTS = 50
+_NO_SCHEMAS = frozenset({"metadata", "serialization", "default", "cls"})
 
 
 class SchemaCheck:
@@ -90,10 +94,14 @@ class JsonReader:
             return value.root if isinstance(value, RootModel) else value
         return None
 
+    @cached_property
+    def _holds_any(self) -> bool:
+        return _has_any(getattr(self._model, "__pydantic_core_schema__", None))
+
     def _validate(self, data: bytes) -> Json:
         if self._check is None and self._model is not None:
             # pydantic takes these for JSON where anything goes
-            if b"NaN" in data or b"Infinity" in data or _HUGE.search(data):
+            if b"NaN" in data or b"Infinity" in data or (self._holds_any and _may_be_huge(data)):
                 read_plain(data)
             return validate_json(self._model, data)
         value = read_plain(data)
@@ -125,9 +133,39 @@ class InvalidValueError(ValueError):
 def read_plain(data: bytes) -> Json:
     """Return the plain data that the JSON text *data* is. Raises ValueError: it is none, or a number is too large."""
     value = from_json(data, allow_inf_nan=False)
-    if _HUGE.search(data) and _has_infinity(value):
+    if _may_be_huge(data) and _has_infinity(value):
         raise ValueError("a number is too large")
     return value
+
+
+def _has_any(core_schema: Any) -> bool:
+    """Tell whether a part of *core_schema* takes values of which it does not know the type."""
+    steps = [core_schema]
+    while steps:
+        node = steps.pop()
+        if isinstance(node, dict):
+            is_open = node.get("extra_fields_behavior") == "allow" or node.get("extra_behavior") == "allow"
+            bare = {"list": "items_schema", "dict": "values_schema"}.get(str(node.get("type")))
+            if node.get("type") == "any" or is_open or (bare and bare not in node):
+                return True
+            steps += [value for key, value in node.items() if key not in _NO_SCHEMAS]
+        elif isinstance(node, (list, tuple)):
+            steps += node
+    return False
+
+
+def _may_be_huge(data: bytes) -> bool:
+    """Tell whether *data* may hold a number that is too large; UUIDs and the like look so only at first sight."""
+    digits = data.translate(_DIGITS)
+    place = -1
+    for _ in range(_SIGHTS):
+        place = digits.find(_EXPONENT, place + 1)
+        if place < 0:
+            return _LONG in digits
+        before = digits[max(0, place - len(_LONG)) : place].rstrip(b"0.-")
+        if before[-1:] in _BEFORE_NUMBERS:
+            return True
+    return True
 
 
 def _has_infinity(value: Json) -> bool:

@@ -132,6 +132,7 @@ OPEN_OBJECT = {"type": "object", "properties": {"a": {}, "b": {"type": "integer"
         pytest.param({"enum": [[1], {"a": 2}]}, '{"a": 2.0}', {"a": 2.0}, id="object of an enum"),
         pytest.param({"type": "string", "maxLength": 1}, '"\U0001f600"', "\U0001f600", id="length in code points"),
         pytest.param(OPEN_OBJECT, '{"b": 1, "b": 2}', {"b": 2}, id="the last of equal names"),
+        pytest.param(OPEN_OBJECT, '{"a": ["123e4567", 1e20]}', {"a": ["123e4567", 1e20]}, id="no large number"),
         pytest.param(OPEN_OBJECT | {"minProperties": 1}, '{"b": 1, "b": 2}', {"b": 2}, id="judged as it is read"),
         pytest.param(
             {"type": "object", "properties": {"a": {"default": 0}, "b": {"type": "array", "default": []}}},
@@ -172,6 +173,9 @@ def test_values(schema: Any, text: str, expected: object) -> None:
         pytest.param({}, "NaN", ["body: expected value at line 1 column 1"], id="NaN"),
         pytest.param({"type": "object"}, '{"a": 1e400}', ["body: a number is too large"], id="number too large inside"),
         pytest.param({"minimum": 1}, "1e400", ["body: a number is too large"], id="number too large to judge"),
+        pytest.param({}, '["e400", -12.5E+400]', ["body: a number is too large"], id="number too large after a text"),
+        pytest.param({}, f'["{"e400" * 99}", 1e400]', ["body: a number is too large"], id="after many texts"),
+        pytest.param({"type": "object"}, f'{{"a":{"9" * 400}.5}}', ["body: a number is too large"], id="long number"),
         pytest.param(
             {"type": "object", "required": ["a/b"], "properties": {"a/b": {"type": "array", "uniqueItems": True}}},
             '{"a/b": [1, 1.0]}',
