@@ -68,9 +68,11 @@ class FileFinder:
             _refuse("it leaves the folder that holds this one", "Copy the part into the document")
         key = posixpath.relpath(unquote(urlsplit(uri).path), "/-/-")
         path = Path(self.main or "").parent / key
-        above = _real(Path(self.main or "").absolute().parent.parent)
+        folder = _real(Path(self.main or "").absolute().parent)
+        # Above /apis there is everything.
+        bound = folder if folder.parent == Path(folder.anchor) else folder.parent
         real = _real(path)
-        if not real.is_relative_to(above):
+        if not real.is_relative_to(bound):
             _refuse("it leaves the folder that holds this one", "Copy the part into the document")
         return self._by_path.setdefault(real, key)
 

@@ -97,16 +97,31 @@ class _Walk:
         self._folders = folders
         self._seen: set[tuple[str, str]] = set()
         self._steps: list[_Step] = []
+        self._late: list[tuple[str, JsonObject, str]] = []
+        self._is_last_try = False
+        self._waiting = 0
         self._strangers: dict[tuple[str, str], list[Fault]] = {}
 
     def run(self) -> None:
         self._steps.append(_Step("document", {"": self._bundle.root}, "", ""))
+        self._visit_steps()
+        while self._late or self.shape.wholes.late:
+            # What a reference names by $id may stand in a file that another reference leads to.
+            late, self._late = self._late, []
+            waiting = len(late) + len(self.shape.wholes.late)
+            self._is_last_try, self._waiting = waiting == self._waiting, waiting
+            self.shape.wholes.follow_late(is_last_try=self._is_last_try)
+            for kind, node, pointer in late:
+                self._visit_reference(kind, node, pointer)
+            self._visit_steps()
+        self._check_kinds()
+
+    def _visit_steps(self) -> None:
         while self._steps:
             step = self._steps.pop()
             # A node shared by YAML aliases may have been taken away on another way to it.
             if isinstance(step.holder, list) or step.key in step.holder:
                 self._visit(step)
-        self._check_kinds()
 
     def _visit(self, step: _Step) -> None:
         if step.shape in LEAVES:
@@ -229,6 +244,9 @@ class _Walk:
             target, target_node = self._bundle.resolve(ref, pointer, kind)
             self._check_target(kind, ref, target, target_node)
         except BadReferenceError as error:
+            if self._bundle.addresses is not None and not self._is_last_try:
+                self._late.append((kind, node, pointer))
+                return
             self._fault(place, error.found, self._suggest(kind, ref) or error.fix)
             del node["$ref"]
             return

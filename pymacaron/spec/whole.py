@@ -32,9 +32,13 @@ class _Kept:
 
 @dataclass(slots=True)
 class WholeSchemas:
-    """The schemas of one bundle that are kept, and the files that they need."""
+    """The schemas of one bundle that are kept, and the files that they need.
+
+    late: references that led nowhere so far, each with its pointer and keyword.
+    """
 
     bundle: Bundle
+    late: list[tuple[str, str, str]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     _kept: list[_Kept] = field(default_factory=list)
     _files: set[str] = field(default_factory=set)
@@ -47,10 +51,7 @@ class WholeSchemas:
         """Look for the dialect that the document says its schemas are in, if that is somebody's own."""
         dialect = self.bundle.root.get("jsonSchemaDialect")
         if isinstance(dialect, str) and self.bundle.addresses is not None and not is_known_dialect(dialect):
-            try:
-                self._follow(self.bundle.resolve(dialect, "/jsonSchemaDialect")[0])
-            except BadReferenceError as error:
-                self.faults.append(Fault("/jsonSchemaDialect", error.found, error.fix))
+            self.late.append((dialect, "", "jsonSchemaDialect"))
 
     def is_needed(self, schema: Json) -> bool:
         """Tell whether *schema* must be kept: it has, at any depth, a keyword whose meaning lies in where it stands."""
@@ -109,8 +110,20 @@ class WholeSchemas:
             for ref, holder, keyword in _iterate_references(follow_pointer(self.bundle.root, place), place):
                 try:
                     steps.append(self.bundle.resolve(ref, holder)[0])
-                except BadReferenceError as error:
+                except BadReferenceError:
+                    self.late.append((ref, holder, keyword))
+
+    def follow_late(self, *, is_last_try: bool) -> None:
+        """Try again to follow references that led nowhere before."""
+        late, self.late = self.late, []
+        for ref, holder, keyword in late:
+            try:
+                self._follow(self.bundle.resolve(ref, holder)[0])
+            except BadReferenceError as error:
+                if is_last_try:
                     self.faults.append(Fault(join_pointer(holder, keyword), error.found, error.fix))
+                else:
+                    self.late.append((ref, holder, keyword))
 
     def _copy(self, key: str) -> Json:
         from pymacaron.spec.addresses import collect_schemas  # noqa: PLC0415

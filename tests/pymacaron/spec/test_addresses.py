@@ -192,6 +192,26 @@ def test_the_dialect_of_the_document(tmp_path: Path) -> None:
         load(tmp_path, text.replace("DIALECT", "https://a.example/own"))
 
 
+def test_dialects_of_ones_own_and_names_that_come_later(tmp_path: Path) -> None:
+    """A dialect may be a schema of the bundle, even one of a file that only a later reference leads to."""
+    core = "https://json-schema.org/draft/2020-12/vocab/core"
+    meta = {
+        "$id": "https://a.example/meta",
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$vocabulary": {core: True, "https://json-schema.org/draft/2020-12/vocab/applicator": True},
+        "$dynamicAnchor": "meta",
+        "$ref": "https://json-schema.org/draft/2020-12/meta/core",
+    }
+    own = {"$schema": "https://a.example/meta", "properties": {"small": {"minimum": 5}, "no": False}}
+    for order in ("Own: {$ref: own.json}, Meta: {$ref: meta.json}", "Meta: {$ref: meta.json}, Own: {$ref: own.json}"):
+        api = load(tmp_path, f"components: {{schemas: {{{order}}}}}", own=own, meta=meta)
+        check = SchemaCheck.build(api.schemas["Own"], api.schemas)
+        assert check is not None
+        assert (check.find_faults({"small": 1}), bool(check.find_faults({"no": 1}))) == ([], True)
+    later = "components: {schemas: {A: {$ref: 'https://a.example/meta#/$vocabulary'}, Meta: {$ref: meta.json}}}"
+    assert load(tmp_path, later, meta=meta).schemas["Vocabulary"] == meta["$vocabulary"]
+
+
 @pytest.mark.parametrize(
     ("schema", "place", "fault"),
     [

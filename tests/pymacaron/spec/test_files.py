@@ -166,6 +166,14 @@ def test_files_outside_are_not_read(tmp_path: Path, ref: str) -> None:
     )
 
 
+def test_the_root_of_the_file_system_is_no_folder_above() -> None:
+    """A document in /apis may not refer to everything there is."""
+    finder = FileFinder("/apis/api.yaml")
+    assert finder.find_key("file:///-/-/more/pet.yaml") == "more/pet.yaml"
+    with pytest.raises(SpecError, match="it leaves the folder"):
+        finder.find_key("file:///-/etc/passwd")
+
+
 def test_files_around_are_read_once(tmp_path: Path) -> None:
     """The folder above belongs to the document; two ways to a file, or a link, lead to one part."""
     path = write_document(tmp_path, "../common/pet.yaml")
