@@ -17,10 +17,9 @@ from pymacaron.exceptions import Finding, StartupError
 from pymacaron.generate import generate
 from pymacaron.mock import mock
 from pymacaron.scaffold import new
-from pymacaron.server import ServerOptions, find_port, run
+from pymacaron.server import ServerOptions, find_development_port, run
 
 _BAD_INPUT = 2
-_DEVELOPMENT_PORT = 8000
 
 
 class _Commands(click.Group):
@@ -113,17 +112,12 @@ def run_command(  # noqa: PLR0913 - one argument an option
         folder=folder.resolve(),
         target=target,
         host=host,
-        port=_default_port() if port is None else port,
+        port=find_development_port() if port is None else port,
         workers=workers or load_config(folder.resolve()).worker_count or 1,
         is_reloading=is_reloading,
         is_debug=is_debug,
     )
     sys.exit(run(options))
-
-
-def _default_port() -> int:
-    is_set = os.environ.get("PORT") or os.environ.get("PYM_SERVER_PORT")
-    return find_port() if is_set else _DEVELOPMENT_PORT
 
 
 main.add_command(check)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 METRICS_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _CANNOT_START = 2
 _DEFAULT_PORT = 80
+_DEVELOPMENT_PORT = 8000
 # Running requests have so long when the service is stopped; also, a worker that was still starting misses the signal.
 _STOP_TIMEOUT_S = 10
 _THREADS = 16  # of each worker: more only help handlers that wait for others most of the time
@@ -74,6 +75,12 @@ def find_port() -> int:
                 raise ConfigError(Finding(variable, f"{text!r} is no port", "Set it to a number up to 65535"))
             return int(text)
     return _DEFAULT_PORT
+
+
+def find_development_port() -> int:
+    """Return the port for a developer's machine: PORT, else PYM_SERVER_PORT, else 8000. Raises ConfigError."""
+    is_set = os.environ.get("PORT") or os.environ.get("PYM_SERVER_PORT")
+    return find_port() if is_set else _DEVELOPMENT_PORT
 
 
 def load_app(target: str) -> Flask:

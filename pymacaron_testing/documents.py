@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
@@ -36,6 +37,8 @@ _INDEX = "/doc"
 _BUILT_IN = {"ping", "crash"}
 _LOOKS_LIKE = re.compile(rb"""["']?(openapi|swagger)["']?\s*:\s*["']?[23]\.""")
 _HTTP_OK = 200
+_MAX_PROBES = 6
+_VARIABLE = re.compile(r"\{[^{}]+\}")
 
 
 def find_own_documents(apis: Path) -> list[Path]:
@@ -76,19 +79,28 @@ def find_published(url: str) -> list[str]:
 def choose_prefix(api: Api, session: TargetSession) -> str:
     """Return the path below the target's URL at which the paths of *api* start: its base path, or nothing.
 
-    A target URL with a path of its own is taken as it is. Otherwise an operation without parameters tells: the base
-    path is left out only if the operation is found without it and not with it.
+    A target URL with a path of its own is taken as it is. Otherwise operations tell, a GET without parameters best: the
+    base path is left out only if one is found without it and not with it.
     """
     if not api.base_path or urlsplit(session.base_url).path.strip("/"):
         return ""
-    probe = next((operation for operation in api.operations if _is_plain_get(operation)), None)
-    if probe is None:
-        return api.base_path
-    statuses = [
-        session.get(prefix + probe.path, allow_redirects=False, timeout=TIMEOUT_S).status_code
-        for prefix in (api.base_path, "")
-    ]
-    return "" if statuses[0] == requests.codes.not_found != statuses[1] else api.base_path
+    for method, path in islice(_probes(api), _MAX_PROBES):
+        is_found = [
+            session.request(method, prefix + path, allow_redirects=False, timeout=TIMEOUT_S).status_code
+            != requests.codes.not_found
+            for prefix in (api.base_path, "")
+        ]
+        if is_found[0] != is_found[1]:
+            return api.base_path if is_found[0] else ""
+    return api.base_path
+
+
+def _probes(api: Api) -> Iterator[tuple[str, str]]:
+    """Yield harmless requests, method and path, to which a service says whether it has such a path."""
+    plain = [operation.path for operation in api.operations if "{" not in operation.path]
+    yield from (("GET", operation.path) for operation in api.operations if _is_plain_get(operation))
+    yield from (("OPTIONS", path) for path in plain)
+    yield from (("OPTIONS", _VARIABLE.sub("1", operation.path)) for operation in api.operations)
 
 
 def _is_plain_get(operation: Operation) -> bool:

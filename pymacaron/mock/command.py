@@ -16,14 +16,12 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from pymacaron.config import find_ref_hosts
 from pymacaron.mock.credentials import DEFAULT_TOKEN, describe_credentials
 from pymacaron.mock.service import create_mock
-from pymacaron.server import reserve_port
+from pymacaron.server import find_development_port, reserve_port
 from pymacaron.spec import load_spec
 from pymacaron.spec.load import is_url
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
-
-_DEFAULT_PORT = 4010
 
 
 class _RequestHandler(WSGIRequestHandler):
@@ -45,17 +43,18 @@ class _RequestHandler(WSGIRequestHandler):
 @click.argument("document", metavar="FILE|URL")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=_DEFAULT_PORT, show_default=True, help="Port; 0 is any free one."
+    "--port", type=click.IntRange(0, 65535), default=None, help="Port; 0 is any free one. Default: $PORT or 8000."
 )
 @click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Another one gives other answers.")
 @click.option(
     "--token", default=DEFAULT_TOKEN, show_default=True, help="What callers send where the document wants credentials."
 )
-def mock(document: str, host: str, port: int, seed: int, token: str) -> None:
+def mock(document: str, host: str, port: int | None, seed: int, token: str) -> None:
     """Serve an OpenAPI document: requests are checked, answers are its examples or fit its schemas."""
     signal.signal(signal.SIGTERM, _interrupt)
     api = load_spec(document if is_url(document) else Path(document), remote_ref_hosts=find_ref_hosts())
-    server = start_server(create_mock(api, seed=seed, token=token), host, port)
+    app = create_mock(api, seed=seed, token=token)
+    server = start_server(app, host, find_development_port() if port is None else port)
     url = f"http://{host}:{server.server_port}"
     click.echo(f"Mocking {document} on {url} (docs at {url}/doc)")
     for line in describe_credentials(api, token):

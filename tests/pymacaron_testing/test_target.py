@@ -196,7 +196,9 @@ paths:
         pytest.param("https://example.com/v1", "get", "/v1/things", "", "/v1", id="served at the base path"),
         pytest.param("/v1", "get", "/things", "", "", id="served without it"),
         pytest.param("/v1", "get", "/elsewhere", "", "/v1", id="served at neither"),
-        pytest.param("/v1", "post", "/things", "", "/v1", id="nothing to ask"),
+        pytest.param("/v1", "post", "/things", "", "", id="a POST without it"),
+        pytest.param("/v1", "post", "/v1/things", "", "/v1", id="a POST at the base path"),
+        pytest.param("/v1", "post", "/elsewhere", "", "/v1", id="a POST at neither"),
         pytest.param("/v1", "get", "/things", "/api", "", id="the URL has a path"),
     ],
 )
