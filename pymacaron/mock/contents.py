@@ -5,16 +5,19 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from flask import Response, request
 
-from pymacaron.exceptions import BadResponseException, HttpError, InvalidParameterError
+from pymacaron.exceptions import BadResponseException, InvalidParameterError, NotAcceptableError
+from pymacaron.header_values import HeaderCheck
 from pymacaron.mock.echo import echo
 from pymacaron.mock.flattening import ImpossibleError
-from pymacaron.mock.rendering import concrete_type, is_text_type, plain_header, render, render_items
+from pymacaron.mock.rendering import concrete_type, is_text_type, render, render_items
 from pymacaron.mock.sampling import Sampler
 from pymacaron.mock.texts import sample_bytes
+from pymacaron.negotiation import parse_wishes, quality_of
 from pymacaron.spec.bodies import read_examples
 
 if TYPE_CHECKING:
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
     from pymacaron.spec import Api, Media
     from pymacaron.spec import Response as DeclaredResponse
 
-_NOT_ACCEPTABLE = 406
 _STREAM_ITEMS = 3
 _BINARY_BYTES = 64
 _HEADER_TRIES = 10
@@ -101,34 +103,32 @@ class Content:
 def choose_media(declared: DeclaredResponse) -> Media | None:
     """Return the representation that the caller likes best; of equal ones the document's first.
 
-    Raises: HttpError: the caller accepts none of them.
+    Raises: NotAcceptableError: the caller accepts none of them.
     """
     if not declared.media:
         return None
-    if not request.accept_mimetypes:
-        return declared.media[0]
-    by_type = {concrete_type(media.media_type): media for media in declared.media}
-    best = request.accept_mimetypes.best_match(by_type)
-    if best is None:
+    wishes = parse_wishes(request.headers.get("Accept", "*/*"))
+    qualities = [quality_of(concrete_type(media.media_type), wishes) for media in declared.media]
+    if not any(qualities):
         offered = ", ".join(media.media_type for media in declared.media)
-        raise HttpError(_NOT_ACCEPTABLE, "NOT_ACCEPTABLE", f"This answer is {offered}, which Accept excludes")
-    return by_type[best]
+        raise NotAcceptableError(f"This answer is {offered}, which Accept excludes")
+    return declared.media[qualities.index(max(qualities))]
 
 
 def draw_headers(api: Api, declared: DeclaredResponse, seed: str) -> dict[str, str]:
     """Return a value for each declared header; without those for which none can be sent that fits."""
-    drawn = {name: _draw_header(api, node, f"{seed} {name}") for name, node in declared.headers.items()}
+    drawn = {name: _draw_header(api, name, node, f"{seed} {name}") for name, node in declared.headers.items()}
     return {name: text for name, text in drawn.items() if text is not None}
 
 
-def _draw_header(api: Api, node: JsonObject, seed: str) -> str | None:
+def _draw_header(api: Api, name: str, node: JsonObject, seed: str) -> str | None:
+    check = HeaderCheck(name, node, api.schemas)
     content = next(iter(node.get("content", {}).values()), None)
     sampler = Sampler((content or node).get("schema", {}), api.schemas)
-    examples = [value for _, value in read_examples(api.document, content or node)]
+    examples = (value for _, value in read_examples(api.document, content or node))
     drawn = (sampler.sample(f"{seed} {number}") for number in range(_HEADER_TRIES))
-    for value in [*filter(sampler.is_valid, examples), *drawn]:
-        explode = node.get("explode") is True
-        text = render(value, "application/json", None).decode() if content else plain_header(value, explode=explode)
-        if text.isascii() and text.isprintable() and text == text.strip():
+    for value in chain(filter(sampler.is_valid, examples), drawn):
+        text = check.write(value)
+        if text.isascii() and text.isprintable() and text == text.strip() and not check.find_fault(text):
             return text
     return None

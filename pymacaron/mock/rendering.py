@@ -9,13 +9,13 @@ from xml.etree import ElementTree as ET
 
 from pydantic_core import to_json
 
+from pymacaron.item_streams import is_event_stream, is_json_sequence
 from pymacaron.json_types import Json, JsonObject
+from pymacaron.server_sent_events import ServerSentEvent
 from pymacaron.spec.media_types import essence_of, is_json_type
 
 _FORM = "application/x-www-form-urlencoded"
-_EVENTS = "text/event-stream"
 _TEXTS = ("application/xml", "application/javascript", "application/yaml", "application/graphql")
-_EVENT_FIELDS = ("event", "id", "retry")
 # What a body is called whose document leaves it open.
 _CONCRETE = {"*/*": "application/json", "text/*": "text/plain", "image/*": "image/png", "audio/*": "audio/mpeg"}
 
@@ -61,21 +61,12 @@ def render_items(items: Iterable[Json], media_type: str) -> Iterator[bytes]:
     """
     essence = essence_of(media_type)
     for item in items:
-        if essence == _EVENTS:
+        if is_event_stream(essence):
             yield _event(item)
-        elif essence.endswith(("/json-seq", "+json-seq")):
+        elif is_json_sequence(essence):
             yield b"\x1e" + to_json(item) + b"\n"
         else:
             yield to_json(item) + b"\n"
-
-
-def plain_header(value: Json, *, explode: bool) -> str:
-    """Return the text of a header in OpenAPI's style ``simple``."""
-    if isinstance(value, dict):
-        return ",".join(f"{key}{'=' if explode else ','}{_plain(item)}" for key, item in value.items())
-    if isinstance(value, list):
-        return ",".join(map(_plain, value))
-    return _plain(value)
 
 
 def _plain(value: Json) -> str:
@@ -84,10 +75,11 @@ def _plain(value: Json) -> str:
 
 def _event(item: Json) -> bytes:
     """Return one event. Its fields are those of *item* if it has ``data``, else *item* is the data."""
-    fields = item if isinstance(item, dict) and "data" in item else {"data": item}
-    lines = [f"{name}: {_plain(fields[name])}" for name in _EVENT_FIELDS if fields.get(name) is not None]
-    lines += [f"data: {line}" for line in _plain(fields["data"]).splitlines() or [""]]
-    return ("\n".join(lines) + "\n\n").encode()
+    if not isinstance(item, dict) or "data" not in item:
+        return ServerSentEvent(item).encode()
+    texts = {name: _plain(item[name]) for name in ("event", "id") if item.get(name) is not None}
+    retry_ms = item["retry"] if type(item.get("retry")) is int else None
+    return ServerSentEvent(item["data"], retry_ms=retry_ms, **texts).encode()
 
 
 def _element(name: str, value: Json) -> ET.Element:
