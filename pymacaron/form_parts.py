@@ -67,7 +67,7 @@ def read_parts(request: Request) -> list[Part]:
 
     Raises: ValueError: the body is no form. RequestEntityTooLarge: it breaks a limit of the app.
     """
-    if request.mimetype != "multipart/form-data":
+    if not request.mimetype.startswith("multipart/"):
         return _read_urlencoded(request.get_data())
     if "form" in request.__dict__:  # a hook of the service was first: the headers of fields are gone
         parts = [Part(name, text.encode()) for name, text in request.form.items(multi=True)]

@@ -18,7 +18,7 @@ from pymacaron.forms import FormField, FormValues, group_parts
 from pymacaron.item_streams import is_sequential, split_items
 from pymacaron.media_table import MediaTable, split_media_type
 from pymacaron.shapes import parse_scalar, read_shape
-from pymacaron.spec.media_types import is_form_type, is_json_type
+from pymacaron.spec.media_types import is_form_type, is_json_type, is_multipart
 from pymacaron.validation import JsonReader, SchemaCheck
 
 if TYPE_CHECKING:
@@ -69,12 +69,12 @@ class BodyReader:
 
         Raises: UnsupportedMediaTypeError: its media type is not declared.
         """
-        if is_form_type(request.mimetype):
+        if is_form_type(request.mimetype) or is_multipart(request.mimetype):
             media = self._table.find(request.mimetype)
-            if media is not None and (media.is_form or media.model_name):
+            if media is not None and (media.is_form or media.model_name or self._has_named_parts(media)):
                 return self._read_form(media, faults)
         data = request.get_data(parse_form_data=False)
-        if not data:
+        if not data and not self._may_be_empty():
             if self._is_required:
                 faults.append("body: it is missing")
             return self._read_json(b"{}", self._absent_model, faults) if self._absent_model else None
@@ -83,6 +83,18 @@ class BodyReader:
         if media is None:
             raise refuse_media_type(self._table)
         return self._read_data(data, media, faults)
+
+    def _may_be_empty(self) -> bool:
+        """Tell whether a body of no bytes is one: a text or a file, where the request says that it is."""
+        media = self._table.find(request.content_type) if request.content_type else None
+        if media is None or media.is_json or is_form_type(request.mimetype) or is_sequential(request.mimetype):
+            return False
+        return not is_json_type(request.mimetype)
+
+    def _has_named_parts(self, media: Media) -> bool:
+        """Tell whether parts are properties of an object, as in a form, and not items of a sequence."""
+        is_item_wise = media.item_schema is not None or not is_multipart(media.media_type)
+        return not is_item_wise and self._shapes[media.pointer].is_object
 
     def _read_data(self, data: bytes, media: Media, faults: list[str]) -> Json:
         essence = request.mimetype
@@ -177,6 +189,8 @@ class BodyReader:
         fields = self._read_fields(media, parts, faults)
         if faults:
             return None
+        if not media.is_form and not media.model_name:
+            return self._read_checked(json.dumps(fields).encode(), media.schema, faults)
         return self._read_json(json.dumps(fields).encode(), self._models.get(media.model_name or ""), faults)
 
     def _read_fields(self, media: Media, parts: Mapping[str, list[Part]], faults: list[str]) -> JsonObject:

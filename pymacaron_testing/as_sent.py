@@ -17,7 +17,7 @@ from pymacaron.media_table import MediaTable
 from pymacaron.parameters import ParameterReader
 from pymacaron.raw_path import RawPath
 from pymacaron.shapes import parse_scalar, read_shape
-from pymacaron.spec.media_types import is_form_type
+from pymacaron.spec.media_types import is_form_type, is_multipart
 from pymacaron.validation import SchemaCheck
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _is_body_right(api: Api, exchange: Exchange, request: Request) -> bool:
     if media is None or media.schema is None:
         return False
     try:
-        if is_form_type(request.mimetype):
+        if is_form_type(request.mimetype) or is_multipart(request.mimetype):
             return _is_form_right(api, media, request)
         if request.mimetype.startswith("text/"):
             text = request.get_data().decode()

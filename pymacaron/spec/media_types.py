@@ -16,6 +16,11 @@ def is_json_type(media_type: str) -> bool:
     return essence == "application/json" or essence.endswith("+json")
 
 
+def is_multipart(media_type: str) -> bool:
+    """Tell whether the content is parts between boundaries."""
+    return essence_of(media_type).startswith("multipart/")
+
+
 def is_form_type(media_type: str) -> bool:
     """Tell whether the content is a form, in either of its two encodings."""
     return essence_of(media_type) in FORM_TYPES

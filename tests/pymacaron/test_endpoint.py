@@ -433,6 +433,57 @@ def test_optional_form(make_service: MakeService) -> None:
     assert body_of(refused)["error_description"] == "form count: Field required; form file: a file is required"
 
 
+MIXED = """\
+openapi: 3.1.0
+info: {title: Mixed, version: "1"}
+paths:
+  /mixed:
+    post:
+      operationId: mixed
+      requestBody:
+        required: true
+        content:
+          multipart/mixed:
+            schema: {type: object, required: [count], properties: {count: {type: integer}, more: {type: object}}}
+      responses: {"200": {description: ok, content: {application/json: {schema: {}}}}}
+  /text:
+    post:
+      operationId: text
+      requestBody: {required: true, content: {text/plain: {schema: {type: string, maxLength: 3}}, image/png: {}}}
+      responses: {"200": {description: ok, content: {application/json: {schema: {type: integer}}}}}
+"""
+MIXED_HANDLERS = """
+def mixed(body):
+    return body
+def text(body):
+    return len(body)
+"""
+
+
+def test_named_parts(make_service: MakeService) -> None:
+    """Parts of multipart/mixed are properties where the schema is an object, and held to it."""
+    client = make_service(document=MIXED, handlers=MIXED_HANDLERS).test_client()
+
+    def send(count: str) -> TestResponse:
+        part = '--x\r\nContent-Disposition: form-data; name="{}"\r\n{}\r\n{}\r\n'
+        more = part.format("more", "Content-Type: application/json\r\n", '{"a": 1}')
+        data = part.format("count", "", count) + more + "--x--\r\n"
+        return client.post("/mixed", data=data, content_type="multipart/mixed; boundary=x")
+
+    assert body_of(send("2")) == {"count": 2, "more": {"a": 1}}
+    refused = send("two")
+    assert refused.status_code == 400
+    assert "count" in body_of(refused)["error_description"]
+
+
+def test_empty_bodies(make_service: MakeService) -> None:
+    """A text or a file of no bytes is one if the request says so; without a media type nothing came."""
+    client = make_service(document=MIXED, handlers=MIXED_HANDLERS).test_client()
+    assert body_of(client.post("/text", data="", content_type="text/plain")) == 0
+    assert body_of(client.post("/text", data=b"", content_type="image/png")) == 0
+    assert client.post("/text").status_code == 400
+
+
 def test_other_bodies(make_service: MakeService) -> None:
     """Forms arrive as keywords, text as str, anything else as bytes; answers likewise."""
     client = make_service(document=FORMS, handlers=FORM_HANDLERS).test_client()
