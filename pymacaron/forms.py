@@ -16,7 +16,7 @@ from pymacaron.exceptions import UnsupportedMediaTypeError
 from pymacaron.form_parts import Part
 from pymacaron.header_values import HeaderCheck
 from pymacaron.json_types import Json, JsonObject
-from pymacaron.media_table import is_within, split_media_type
+from pymacaron.media_table import is_same_media, is_within, split_media_type
 from pymacaron.shapes import Entry, Shape, assemble, parse_items, parse_scalar
 from pymacaron.spec.media_types import is_json_type
 
@@ -81,8 +81,10 @@ class FormField:
                 values.texts[self.name] = value
 
     def _check_part(self, part: Part, values: FormValues) -> None:
-        essence, _ = split_media_type(part.media_type)
-        if self._content_types and essence and not any(is_within(essence, one) for one in self._content_types):
+        essence, parameters = split_media_type(part.media_type)
+        declared = map(split_media_type, self._content_types)
+        is_taken = any(is_within(essence, one) and is_same_media(parameters, rest) for one, rest in declared)
+        if self._content_types and essence and not is_taken:
             taken = ", ".join(self._content_types)
             raise UnsupportedMediaTypeError(f"form {self.name}: the part is {essence}, this field takes {taken}")
         for header in self._headers:

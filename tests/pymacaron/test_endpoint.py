@@ -445,6 +445,7 @@ paths:
         content:
           multipart/mixed:
             schema: {type: object, required: [count], properties: {count: {type: integer}, more: {type: object}}}
+            encoding: {more: {contentType: application/json; charset=utf-8}}
       responses: {"200": {description: ok, content: {application/json: {schema: {}}}}}
   /text:
     post:
