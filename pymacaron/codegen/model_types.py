@@ -137,11 +137,7 @@ class ModelTypes:
         if name in _TYPING:
             return ANY if name == "Any" else TypeText(name, frozenset({("typing", name)}))
         if self._imported.get(name) == formats.__name__:
-            base = get_args(getattr(formats, name))[0]
-            if base is AwareDatetime:  # what type checkers take for a datetime
-                base = datetime
-            module = "" if base.__module__ == "builtins" else base.__module__
-            return plain_type(base.__name__, module)
+            return _render_format(name)
         name = _COLLECTIONS.get(name, name)
         return plain_type(name) if hasattr(builtins, name) else ANY
 
@@ -175,6 +171,16 @@ class ModelTypes:
         rendered = list(map(self._render, parts))
         imports = outer.imports.union(*(part.imports for part in rendered))
         return TypeText(f"{outer.text}[{', '.join(part.text for part in rendered)}]", imports, frozenset({outer.text}))
+
+
+def _render_format(name: str) -> TypeText:
+    """Return what type checkers take for a type of `pymacaron.formats`."""
+    base = next(iter(get_args(getattr(formats, name, None))), None)
+    if base is AwareDatetime:
+        base = datetime
+    if not isinstance(base, type):
+        return ANY
+    return plain_type(base.__name__, "" if base.__module__ == "builtins" else base.__module__)
 
 
 def literal(text: str) -> str:

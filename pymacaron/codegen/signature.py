@@ -155,6 +155,9 @@ def _body(body: Body, types: ModelTypes, side: Side) -> Argument:
 def _body_types(media: Media, types: ModelTypes, side: Side) -> list[TypeText]:
     if media.is_json or media.is_form:
         return [types.of_model(media.model_name)]
+    if _is_stream(essence_of(media.media_type)) and (media.item_schema is not None or media.schema is not None):
+        item = types.of_model(media.item_model_name)
+        return [TypeText(f"list[{item.text}]", item.imports, frozenset({"list"}))]
     if essence_of(media.media_type).startswith("text/"):
         return [_TEXT]
     if essence_of(media.media_type) == "*/*":

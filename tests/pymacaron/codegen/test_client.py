@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -52,7 +53,8 @@ paths:
 def test_the_whole_client(everything: str, golden: Callable[[str, str], None]) -> None:
     """A method for each operation, with the types of its models."""
     api = parse_spec(everything, source="apis/everything.yaml", name="everything")
-    golden("everything_client.txt", generate_client(api, "everything.yaml", generate_models(api)))
+    text = generate_client(api, "everything.yaml", generate_models(api))
+    golden("everything_client.txt", re.sub(r"(?m)^# sha256: [0-9a-f]{64}$", "# sha256: of the document", text))
 
 
 def test_text_of_a_document_is_never_code() -> None:
