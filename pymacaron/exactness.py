@@ -44,7 +44,8 @@ class Exactness:
         self._own = FOREIGN["response" if direction == "request" else "request"]
         self._is_answer = direction == "response"
         self._local: dict[str, tuple[bool, frozenset[str]]] = {}
-        self._local |= {name: (False, frozenset()) for name in find_loops(schemas)}
+        self._loops = find_loops(schemas)
+        self._local |= {name: (False, frozenset()) for name in self._loops}
 
     def is_exact(self, schema: Json) -> bool:
         """Tell whether the model of *schema*, and of all that it refers to, accepts what the schema accepts."""
@@ -116,10 +117,11 @@ class Exactness:
 
     def _is_exact_object_of_parts(self, schema: JsonObject, names: set[str]) -> bool:
         rest = {key: value for key, value in schema.items() if key != "allOf"}
-        parts = [part for inner in schema["allOf"] for part in self._flatten(inner)]
-        parts += [rest] if set(rest) - _ANNOTATIONS else []
+        parts = [part for inner in schema["allOf"] for part in self._flatten(inner, names)]
+        parts += [(rest, True)] if set(rest) - _ANNOTATIONS else []
         properties: JsonObject = {}
-        for part in parts:
+        own: JsonObject = {}
+        for part, is_own in parts:
             keys = {key for key in part if key not in _ANNOTATIONS and not key.startswith("x-")}
             if not keys <= {"type", "properties", "required", "additionalProperties", "discriminator"}:
                 return False
@@ -127,25 +129,32 @@ class Exactness:
                 return False
             if any(properties.setdefault(name, inner) != inner for name, inner in part.get("properties", {}).items()):
                 return False
-        whole = {"properties": properties, "required": [name for part in parts for name in part.get("required", ())]}
-        is_object = any("type" in part for part in parts)
-        return is_object and set(whole["required"]) <= set(properties) and self._is_exact_object(whole, names)
+            own |= part.get("properties", {}) if is_own else {}
+        required = [name for part, _ in parts for name in part.get("required", ())]
+        if not any("type" in part for part, _ in parts) or not set(required) <= set(properties):
+            return False
+        is_demanded = self._requires_own({"properties": properties, "required": required})
+        return not is_demanded and self._is_exact_object({"properties": own}, names)
 
-    def _flatten(self, schema: Json, seen: tuple[str, ...] = ()) -> Iterator[JsonObject]:
-        """Yield the schemas that *schema* joins, references resolved; what is no plain part comes as it is."""
+    def _flatten(self, schema: Json, names: set[str], *, is_own: bool = True) -> Iterator[tuple[JsonObject, bool]]:
+        """Yield what *schema* joins, references resolved and their names added, and whether it stands here.
+
+        What is no plain part comes as it is.
+        """
         if not isinstance(schema, dict):
-            yield {"not": schema}
+            yield {"not": schema}, is_own
             return
         keys = {key for key in schema if key not in _ANNOTATIONS and not key.startswith("x-")}
         name = self._target(schema)
-        if keys == {"$ref"} and name in self._schemas and name not in seen:
-            yield from self._flatten(self._schemas[name], (*seen, name))
+        if keys == {"$ref"} and name in self._schemas and name not in self._loops:
+            names.add(name)
+            yield from self._flatten(self._schemas[name], names, is_own=False)
         elif "allOf" in keys:
             for part in schema["allOf"]:
-                yield from self._flatten(part, seen)
-            yield {key: value for key, value in schema.items() if key != "allOf"}
+                yield from self._flatten(part, names, is_own=is_own)
+            yield {key: value for key, value in schema.items() if key != "allOf"}, is_own
         else:
-            yield schema
+            yield schema, is_own
 
     def _is_exact_choice(self, schema: JsonObject, names: set[str]) -> bool:
         choices = schema.get("oneOf") or schema.get("anyOf") or ()
