@@ -23,6 +23,23 @@ def test_a_finding_says_where_what_and_what_to_do() -> None:
     assert str(finding) == "pets.yaml:3#/paths: it is empty. Add a path."
 
 
+@pytest.mark.parametrize(
+    ("line", "pointer", "where"),
+    [
+        pytest.param(3, "/paths", "pets.yaml:3#/paths", id="line and pointer"),
+        pytest.param(None, "/paths", "pets.yaml#/paths", id="pointer"),
+        pytest.param(3, None, "pets.yaml:3", id="line"),
+        pytest.param(3, "", "pets.yaml:3#", id="whole document"),
+        pytest.param(None, None, "pets.yaml", id="file"),
+    ],
+)
+def test_findings_in_files_have_parts(line: int | None, pointer: str | None, where: str) -> None:
+    """File, line and pointer are fields of their own beside the text."""
+    finding = Finding.at("pets.yaml", line, pointer, found="it is empty", fix="Add a path")
+    assert str(finding) == f"{where}: it is empty. Add a path."
+    assert (finding.where, finding.file, finding.line, finding.pointer) == (where, "pets.yaml", line, pointer or "")
+
+
 def test_a_startup_error_has_a_line_for_each_finding() -> None:
     """Several findings become several lines."""
     error = ConfigError([Finding("a", "b", "C"), Finding("d", "e", "F")])

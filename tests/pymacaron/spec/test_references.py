@@ -264,3 +264,52 @@ def test_names_of_schemas(parse: Callable[[str], Api]) -> None:
         },
     }
     assert api.document["components"]["schemas"].keys() == api.schemas.keys()
+
+
+def test_parts_of_every_kind_in_another_file(tmp_path: Path) -> None:
+    """Whatever may be referred to may stand in another file, escapes in its name included."""
+    path = write(
+        tmp_path,
+        api="""\
+        openapi: 3.0.3
+        info: {title: a, version: b}
+        security: [{key: []}]
+        paths:
+          /a:
+            post:
+              operationId: send
+              parameters: [{$ref: "parts.yaml#/a~1b%20c"}]
+              requestBody: {$ref: "parts.yaml#/body"}
+              responses:
+                "200":
+                  description: d
+                  headers: {X-A: {$ref: "parts.yaml#/header"}}
+                  content: {application/json: {schema: {type: string}, examples: {one: {$ref: "parts.yaml#/example"}}}}
+                  links: {next: {$ref: "parts.yaml#/link"}}
+              callbacks: {done: {$ref: "parts.yaml#/callback"}}
+        components:
+          securitySchemes: {key: {$ref: "parts.yaml#/scheme"}}
+          schemas: {A: {$ref: "parts.yaml#/list/1"}}
+        """,
+        parts="""\
+        a/b c: {name: q, in: query, schema: {type: integer}}
+        body: {content: {text/plain: {schema: {$ref: "#/list/1"}}}}
+        header: {$ref: "#/other"}
+        other: {schema: {type: integer}}
+        example: {value: x}
+        link: {operationId: send}
+        callback: {"{$request.body#/url}": {post: {responses: {"200": {description: d}}}}}
+        scheme: {type: apiKey, in: header, name: K}
+        list: [{type: string}, {type: object, properties: {more: {$ref: "#/list/1"}}}]
+        """,
+    )
+    api = load_spec(path)
+    (send,) = api.operations
+    assert [parameter.name for parameter in send.parameters] == ["q"]
+    assert send.body is not None
+    assert send.body.media[0].schema == api.schemas["A"] == {"$ref": "#/components/schemas/List1"}
+    assert api.schemas["List1"]["properties"] == {"more": {"$ref": "#/components/schemas/List1"}}
+    assert send.responses[0].headers == {"X-A": {"schema": {"type": "integer"}}}
+    assert send.responses[0].media[0].examples == {"one": "x"}
+    assert (api.security_schemes["key"].location, api.security_schemes["key"].key) == ("header", "K")
+    assert api.document["paths"]["/a"]["post"]["callbacks"]["done"] == {"$ref": "#/components/callbacks/callback"}
