@@ -74,7 +74,8 @@ def read_shape(schema: JsonObject, schemas: Mapping[str, JsonObject], depth: int
         if isinstance(part.get("items"), dict):
             items = read_shape(part["items"], schemas, depth + 1)
         if "prefixItems" in part:
-            prefix = tuple(read_shape(inner, schemas, depth + 1) for inner in part["prefixItems"])
+            inners = part["prefixItems"]
+            prefix = tuple(read_shape(i, schemas, depth + 1) if isinstance(i, dict) else ANY_TEXT for i in inners)
         additional = _read_additional(part, schemas, depth) or additional
         for name, value in part.get("properties", {}).items():
             properties[name] = read_shape(value, schemas, depth + 1) if isinstance(value, dict) else ANY_TEXT
