@@ -13,6 +13,7 @@ from pymacaron.diff.rules import KINDS, RULES, Kind
 from pymacaron.diff.sameness import Sameness
 
 _MOST_STEPS = 20_000
+_BESIDE_PATTERNS = ("bound", "pattern", "format", "enum")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,9 @@ class SchemaWalk:
             if verdict.is_possible is False:
                 return harmless
             witness = verdict.witness
+        # A pattern may already rule out what the new bound does.
         is_plain = difference.kind != "condition" and not COMPOSITES & allowed.keys()
+        is_plain &= "pattern" not in allowed or difference.kind not in _BESIDE_PATTERNS
         severity: Severity = kind.request if is_request else kind.answer
         if witness is None and not is_plain:
             severity = "undecided"
