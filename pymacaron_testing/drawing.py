@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 import hypothesis
 import hypothesis.configuration
+import schemathesis
+from hypothesis import strategies
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 Value = TypeVar("Value")
+
+# A format of OpenAPI's registry that schemathesis does not know: it would send any text.
+schemathesis.openapi.format("decimal", strategies.from_regex(r"-?(0|[1-9][0-9]{0,8})(\.[0-9]{1,4})?", fullmatch=True))
 
 
 def draw_values(strategy: SearchStrategy[Value], count: int, seed: int) -> list[Value]:
