@@ -120,6 +120,9 @@ def test_a_port_in_use_is_one_message(folder: Path) -> None:
         pytest.param(
             "server.py", "1 / 0\n", "{folder}/server.py:1: ZeroDivisionError: division by zero. ", id="server.py raises"
         ),
+        pytest.param(
+            "server.py", "raise SystemExit(3)\n", "server:app: the app ends the process that imports it. ", id="exits"
+        ),
         pytest.param("server.py", "application = 1\n", "{folder}/server.py: app is no Flask app. ", id="no app"),
         pytest.param(
             "svc.py",
