@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pymacaron.spec import Api, Body, Media
 
 _UTF_8 = frozenset({"utf-8", "utf_8", "ascii"})
+_MOST_REMEMBERED = 64
 
 
 def refuse_media_type(table: MediaTable) -> UnsupportedMediaTypeError:
@@ -48,6 +49,8 @@ class BodyReader:
         self._models = models
         self._schemas = api.schemas
         self._full_checks: dict[int, SchemaCheck] = {}
+        # Content-Types that were found to be JSON of a model in UTF-8: the common case, which has nothing to look up.
+        self._plain: dict[str, JsonReader] = {}
         self._shapes = {media.pointer: read_shape(media.schema or {}, api.schemas) for media in body.media}
         checks = {
             name: SchemaCheck.build(schema, api.schemas)
@@ -69,6 +72,11 @@ class BodyReader:
 
         Raises: UnsupportedMediaTypeError: its media type is not declared.
         """
+        plain = self._plain.get(request.environ.get("CONTENT_TYPE", ""))
+        if plain is not None:
+            data = request.get_data(parse_form_data=False)
+            if data:
+                return plain.read(data, faults)
         if is_form_type(request.mimetype) or is_multipart(request.mimetype):
             media = self._table.find(request.mimetype)
             if media is not None and (media.is_form or media.model_name or self._has_named_parts(media)):
@@ -99,9 +107,10 @@ class BodyReader:
     def _read_data(self, data: bytes, media: Media, faults: list[str]) -> Json:
         essence = request.mimetype
         if media.is_json or (is_json_type(essence) and _is_json_wanted(media)):
-            data = self._to_utf_8(data)
+            charset = request.mimetype_params.get("charset", "utf-8").lower()
+            data = data if charset in _UTF_8 else self._decode(data, charset).encode()
             if media.is_json:
-                return self._read_json(data, self._models.get(media.model_name or ""), faults)
+                return self._read_model(data, self._models.get(media.model_name or ""), charset, faults)
             return self._read_checked(data, media.schema, faults)
         if is_sequential(essence) and (media.item_schema is not None or media.schema is not None):
             return self._read_items(data, media, faults)
@@ -131,10 +140,11 @@ class BodyReader:
             check = self._full_checks[id(schema)] = SchemaCheck(schema, self._schemas)
         faults += [f"{place} {fault}" for fault in check.find_faults(value)]
 
-    def _to_utf_8(self, data: bytes) -> bytes:
-        """Return JSON in the charset that RFC 8259 asks for; others are taken where the request names them."""
-        charset = request.mimetype_params.get("charset", "")
-        return data if not charset or charset.lower() in _UTF_8 else self._decode(data, charset).encode()
+    def _read_model(self, data: bytes, model: type | None, charset: str, faults: list[str]) -> Json:
+        reader = self._json_readers.get(model)
+        if reader is not None and charset in _UTF_8 and len(self._plain) < _MOST_REMEMBERED:
+            self._plain[request.environ.get("CONTENT_TYPE", "")] = reader
+        return self._read_json(data, model, faults)
 
     def _decode(self, data: bytes, charset: str) -> str:
         try:

@@ -66,8 +66,10 @@ class RequestReader:
         given: JsonObject = {}
         keywords: dict[str, object] = {}
         if self._form is not None or self._body_reader is not None:
-            limit_body(request)
-            if "HTTP_CONTENT_ENCODING" in request.environ:
+            environ = request.environ
+            if not environ.get("CONTENT_LENGTH"):
+                limit_body(request)
+            if "HTTP_CONTENT_ENCODING" in environ:
                 unpack_body(request)
         if self._form is not None:
             self._read_form(self._form, given, keywords, faults)
