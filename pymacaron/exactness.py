@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import combinations
 
-from pymacaron.formats import FORMATS
+from pymacaron.formats import FORMATS, INTEGER_FORMATS
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.judge import FOREIGN, REF, Direction, SameSchemas, find_foreign
 from pymacaron.loops import find_loops
@@ -73,7 +73,7 @@ class Exactness:
     def _is_exact(self, schema: Json, names: set[str]) -> bool:
         if not isinstance(schema, dict):
             return schema is True
-        keys = {key for key in schema if key not in _ANNOTATIONS and not key.startswith("x-")}
+        keys = _keywords(schema)
         if keys == {"$ref"}:
             names.add(self._target(schema))
             return self._target(schema) in self._schemas
@@ -122,7 +122,7 @@ class Exactness:
         properties: JsonObject = {}
         own: JsonObject = {}
         for part, is_own in parts:
-            keys = {key for key in part if key not in _ANNOTATIONS and not key.startswith("x-")}
+            keys = _keywords(part)
             if not keys <= {"type", "properties", "required", "additionalProperties", "discriminator"}:
                 return False
             if part.get("type", "object") != "object" or part.get("additionalProperties", True) not in (True, {}):
@@ -144,7 +144,7 @@ class Exactness:
         if not isinstance(schema, dict):
             yield {"not": schema}, is_own
             return
-        keys = {key for key in schema if key not in _ANNOTATIONS and not key.startswith("x-")}
+        keys = _keywords(schema)
         name = self._target(schema)
         if keys == {"$ref"} and name in self._schemas and name not in self._loops:
             names.add(name)
@@ -212,6 +212,13 @@ def exactness_of(schemas: Mapping[str, JsonObject], direction: Direction) -> Exa
 @lru_cache(maxsize=16)
 def _make_exactness(key: SameSchemas, direction: Direction) -> Exactness:
     return Exactness(key.schemas, direction)
+
+
+def _keywords(schema: JsonObject) -> set[str]:
+    """Return the keywords of *schema* that may refuse a value."""
+    keys = {key for key in schema if key not in _ANNOTATIONS and not key.startswith("x-")}
+    is_asserted = schema.get("format") in FORMATS or schema.get("format") in INTEGER_FORMATS
+    return keys if is_asserted else keys - {"format"}
 
 
 def _types(schema: JsonObject) -> set[str]:

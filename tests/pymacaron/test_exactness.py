@@ -75,6 +75,7 @@ EXACT: list[Any] = [
     pytest.param({"type": "string", "pattern": "^[a-z]+$", "default": "a"}, id="pattern"),
     pytest.param({"type": "string", "enum": ["a", "b"]}, id="enum of texts"),
     pytest.param({"type": "string", "format": "uuid"}, id="format"),
+    pytest.param({"type": "string", "format": "of-our-own", "enum": ["a"]}, id="format that is an annotation"),
     pytest.param({"allOf": [OBJECT, {"type": "object", "required": ["b"], "properties": {"b": {}}}]}, id="allOf"),
     pytest.param({"anyOf": [OBJECT, {"type": "null"}]}, id="nullable object"),
     pytest.param({"oneOf": [{"type": "integer"}, {"type": "string"}]}, id="oneOf of different types"),
