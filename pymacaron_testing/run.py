@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pymacaron.config import load_config, set_config
+from pymacaron.config import get_config, load_config, set_config
 from pymacaron.exceptions import Finding, StartupError, TargetError
 from pymacaron.spec import load_spec
 from pymacaron_testing.credentials import Credentials, Identity, read_header_line
@@ -166,7 +166,7 @@ class Run:
         shown = str(source)
         if isinstance(source, Path) and source.is_relative_to(self.config.rootpath):
             shown = source.relative_to(self.config.rootpath).as_posix()
-        document = Document(load_spec(source), shown)
+        document = Document(load_spec(source, remote_ref_hosts=get_config().remote_ref_hosts), shown)
         self.documents.append(document)
         self.report.documents.append(describe_document(document.api, shown))
         return document

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import requests
 
+from pymacaron.config import find_ref_hosts
 from pymacaron.exceptions import Finding, TargetError
 from pymacaron.json_types import JsonObject
 from pymacaron.spec import load_spec
@@ -40,7 +41,7 @@ def gate(ctx: click.Context, target: str, report_file: Path, spec: str | None, j
     Prints pass, fail or undecided with every reason. Exit code: 0 pass, 1 fail, 2 undecided or bad input.
     """
     report = _read_report_file(report_file)
-    apis = [load_spec(spec)] if spec else None
+    apis = [load_spec(spec, remote_ref_hosts=find_ref_hosts())] if spec else None
     page = fetch_page(target)
     verdict = judge(report, apis=apis, target=target, now=datetime.now(UTC), page=page)
     click.echo(render_verdict(verdict))

@@ -4,7 +4,7 @@ from pymacaron.client.answers import Answer
 from pymacaron.client.caller import Client, ClientOptions, TypedClient
 from pymacaron.client.classic import ClassicClient
 from pymacaron.client.contents import FileContent
-from pymacaron.client.streams import ServerSentEvent, Stream
+from pymacaron.client.streams import ReceivedEvent, Stream
 from pymacaron.client.wire import HttpRequest, HttpResponse, Patience, Transport
 
 __all__ = [
@@ -16,7 +16,7 @@ __all__ = [
     "HttpRequest",
     "HttpResponse",
     "Patience",
-    "ServerSentEvent",
+    "ReceivedEvent",
     "Stream",
     "Transport",
     "TypedClient",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import RootModel, ValidationError
 from pydantic_core import from_json, to_json
 
-from pymacaron.client.streams import ServerSentEvent, Stream, is_stream_type, read_items
+from pymacaron.client.streams import ReceivedEvent, Stream, is_stream_type, read_items
 from pymacaron.exceptions import Call, CallTimeoutError, RemoteError, UnexpectedAnswerError
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.media_table import MediaTable
@@ -163,10 +163,10 @@ class AnswerReader:
         check = self._find_check(media, is_item=True) if media and judge.is_due else None
         try:
             for item in read_items(essence, pieces):
-                if isinstance(item, ServerSentEvent) and model is None and check is None:
+                if isinstance(item, ReceivedEvent) and model is None and check is None:
                     yield item
                     continue
-                content = _event_object(item) if isinstance(item, ServerSentEvent) else item
+                content = _event_object(item) if isinstance(item, ReceivedEvent) else item
                 yield self._fit(content, to_json(content), model, check, judge)
         except ValueError as error:
             raise UnexpectedAnswerError(judge.call, "an item of its stream is no JSON", _FIX) from error
@@ -220,7 +220,7 @@ def _find_code(fields: JsonObject) -> str:
     return code if _SANE_CODE.match(code) else ""
 
 
-def _event_object(event: ServerSentEvent) -> JsonObject:
+def _event_object(event: ReceivedEvent) -> JsonObject:
     """Source: OpenAPI 3.2, "Sequential Media Types": an item has the fields that the stream wrote."""
     names = {"data": "data", "event": "event", "id": "id", "retry_ms": "retry"}
     defaults = {"event": "message", "id": "", "retry_ms": None}

@@ -24,6 +24,7 @@ from pymacaron.client.expansion import check_header
 from pymacaron.client.http import HttpTransport, WsgiTransport
 from pymacaron.client.wire import HttpRequest, HttpResponse, Patience, Transport
 from pymacaron.codegen import load_models, name_methods
+from pymacaron.config import get_config
 from pymacaron.exceptions import Call, CallArgumentsError, CallConnectionError, Finding, SpecError
 from pymacaron.log import request_id_var
 from pymacaron.monitor import monitor
@@ -105,7 +106,11 @@ class TypedClient:
         Raises: SpecError: the document is broken, or it names no server and *base_url* is not given. ValueError: an
         option is wrong.
         """
-        api = document if isinstance(document, Api) else load_spec(document)
+        api = (
+            document
+            if isinstance(document, Api)
+            else load_spec(document, remote_ref_hosts=get_config().remote_ref_hosts)
+        )
         self._api = api
         self._models = _load_models(api)
         self._operations = {operation.operation_id: operation for operation in api.operations}

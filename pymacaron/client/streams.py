@@ -47,7 +47,7 @@ class Stream(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class ServerSentEvent:
+class ReceivedEvent:
     """One event of a ``text/event-stream``. event: its type. id: the last one that the stream named, or ""."""
 
     data: str
@@ -61,7 +61,7 @@ def is_stream_type(essence: str) -> bool:
     return is_event_stream(essence) or is_json_lines(essence) or is_json_sequence(essence)
 
 
-def read_items(essence: str, pieces: Iterator[bytes]) -> Iterator[ServerSentEvent | Json]:
+def read_items(essence: str, pieces: Iterator[bytes]) -> Iterator[ReceivedEvent | Json]:
     """Yield what the stream *pieces* holds: events, or JSON values. Raises ValueError: one is no JSON."""
     if is_event_stream(essence):
         yield from read_events(pieces)
@@ -72,7 +72,7 @@ def read_items(essence: str, pieces: Iterator[bytes]) -> Iterator[ServerSentEven
             yield from_json(text, allow_inf_nan=False)
 
 
-def read_events(pieces: Iterator[bytes]) -> Iterator[ServerSentEvent]:
+def read_events(pieces: Iterator[bytes]) -> Iterator[ReceivedEvent]:
     """Yield the events of a stream; comments and events without data are left out.
 
     Source: HTML, section 9.2.6, "Interpreting an event stream".
@@ -82,7 +82,7 @@ def read_events(pieces: Iterator[bytes]) -> Iterator[ServerSentEvent]:
     for line in _event_lines(pieces):
         if not line:
             if data:
-                yield ServerSentEvent("\n".join(data), event or "message", last_id, retry_ms)
+                yield ReceivedEvent("\n".join(data), event or "message", last_id, retry_ms)
             data, event, retry_ms = [], "", None
             continue
         name, _, value = line.partition(":")

@@ -214,7 +214,7 @@ def _stream_type(media: Media, types: ModelTypes, side: Side) -> TypeText:
     if media.item_model_name:
         item = types.of_model(media.item_model_name)
     elif is_event_stream(essence_of(media.media_type)):
-        item = plain_type("ServerSentEvent", "pymacaron.client")
+        item = plain_type("ReceivedEvent", "pymacaron.client")
     else:
         item = ANY if _is_stream(essence_of(media.media_type)) else _BYTES
     return TypeText(f"Stream[{item.text}]", item.imports | {stream})

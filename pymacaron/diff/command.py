@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from pymacaron.config import find_ref_hosts
 from pymacaron.diff.compare import compare
 from pymacaron.diff.report import render_json, render_text
 from pymacaron.exceptions import Finding, SpecError
@@ -34,9 +35,10 @@ def _load(*sources: str) -> tuple[Api, ...]:
     """Read the documents. Raises SpecError with the findings of all of them."""
     apis: list[Api] = []
     findings: list[Finding] = []
+    hosts = find_ref_hosts()
     for source in sources:
         try:
-            apis.append(load_spec(source))
+            apis.append(load_spec(source, remote_ref_hosts=hosts))
         except SpecError as error:
             findings += error.findings
     if findings:

@@ -23,7 +23,7 @@ from pymacaron import (
     service_of,
 )
 from pymacaron.auth import authenticate_http_request, generate_token
-from pymacaron.client import HttpRequest, HttpResponse, Patience, ServerSentEvent, Stream
+from pymacaron.client import HttpRequest, HttpResponse, Patience, ReceivedEvent, Stream
 from pymacaron.events import SectionTimed
 from pymacaron.exceptions import Call
 from pymacaron.spec import parse_spec
@@ -329,7 +329,7 @@ def test_events(connect: Callable[..., Client]) -> None:
     stream = connect(fake).answer_me()
     assert isinstance(stream, Stream)
     assert fake.closed == 0
-    assert list(stream) == [ServerSentEvent("a\nb"), ServerSentEvent("c", "x")]
+    assert list(stream) == [ReceivedEvent("a\nb"), ReceivedEvent("c", "x")]
     assert fake.closed >= 1
 
 
