@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 
 Decode = Callable[[str], str]
 Pairs = list[tuple[str, str]]
-# In a query a separator that stands for itself may come percent-encoded where a URL has no other way to write it.
+# In a URL a separator that stands for itself may come percent-encoded where there is no other way to write it.
 _SEPARATORS = {
-    "spaceDelimited": re.compile(r"%20|\+| "),
+    "spaceDelimited": re.compile(r"%20| "),
     "pipeDelimited": re.compile(r"%7[Cc]|\|"),
     "tabDelimited": re.compile(r"%09|\t"),
 }
+_QUERY_SPACE = re.compile(r"%20|\+| ")
 _COMMA = re.compile(",")
 _ENCODED_COMMA = re.compile("%2[Cc]")
 _HEADER_COMMA = re.compile(r"[ \t]*,[ \t]*")
@@ -103,9 +104,10 @@ class ParameterReader:
             return re.compile(r"\.")
         if self.parameter.style == "matrix" and self.parameter.explode:
             return re.compile(";")
-        if self.parameter.location == "header":
-            return _HEADER_COMMA  # RFC 9110, section 5.6.1: lists may have blanks around their commas
-        return _SEPARATORS.get(self.parameter.style, _COMMA)
+        if self.parameter.location == "query" and self.parameter.style == "spaceDelimited":
+            return _QUERY_SPACE
+        # RFC 9110, section 5.6.1: lists in headers may have blanks around their commas.
+        return _SEPARATORS.get(self.parameter.style, _HEADER_COMMA if self.parameter.location == "header" else _COMMA)
 
     def _find_decode(self) -> Decode:
         if self.parameter.location in {"query", "querystring"}:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -47,6 +47,10 @@ _STYLES = {
     "pipeDelimited": _Style("", "%7C", "&", is_named=True),
     "tabDelimited": _Style("", "%09", "&", is_named=True),
 }
+
+
+# Swagger 2.0 has lists with these in headers and paths too.
+_DELIMITERS = {"spaceDelimited": " ", "pipeDelimited": "|", "tabDelimited": "\t"}
 
 
 @dataclass(slots=True)
@@ -145,6 +149,8 @@ def deep_pairs(name: str, value: Json) -> Iterator[tuple[str, str]]:
 
 def _expand(parameter: Parameter, value: Json) -> str:
     style = _STYLES.get(parameter.style, _STYLES["form"])
+    if parameter.location == "path" and parameter.style in _DELIMITERS:
+        style = replace(style, is_named=False)
     name = _encode(parameter.name)
     if not isinstance(value, (list, dict)):
         text = _encode(to_text(value))
@@ -192,12 +198,13 @@ def _write_header(parameter: Parameter, value: Json) -> str:
     elif isinstance(value, (list, dict)):
         parts = _read_parts(value, str)
         is_pairs = isinstance(value, dict) and parameter.explode
-        if any("," in part or part != part.strip() for part in parts) or parts == [""]:
-            raise ValueError("a header cannot hold a comma or outer blanks inside a value, or one empty value")
+        separator = _DELIMITERS.get(parameter.style, ",")
+        if any(separator in part or part != part.strip() for part in parts) or parts == [""]:
+            raise ValueError("a header cannot hold its separator or outer blanks inside a value, or one empty value")
         if is_pairs and any("=" in key for key in parts[::2]):
             raise ValueError("its style cannot write = inside a name")
         pairs = [f"{key}={text}" for key, text in zip(parts[::2], parts[1::2], strict=True)] if is_pairs else parts
-        text = ",".join(pairs)
+        text = separator.join(pairs)
     else:
         text = to_text(value)
     check_header(text)

@@ -37,8 +37,6 @@ _STYLES = {
     "header": ("simple",),
     "cookie": ("form", "cookie"),
 }
-# Made of Swagger 2.0's collectionFormat: tsv.
-_TABS = "tabDelimited"
 _SCHEME_NEEDS = {
     "apiKey": ("name", "in"),
     "http": ("scheme",),
@@ -184,7 +182,8 @@ def _check_parameter(parameter: JsonObject, pointer: str) -> Iterator[Fault]:
         return
     if location == "path" and parameter.get("required") is not True:
         yield Fault(pointer, "a parameter in: path must be required", "Write required: true")
-    if parameter.get("style", _STYLES[location][0]) not in (*_STYLES[location], _TABS):
+    # Swagger 2.0's collectionFormat, which stays beside the style made of it, separates lists in every place alike.
+    if parameter.get("style", _STYLES[location][0]) not in _STYLES[location] and "collectionFormat" not in parameter:
         styles = ", ".join(_STYLES[location])
         yield Fault(
             join_pointer(pointer, "style"),

@@ -168,13 +168,13 @@ class _Swagger:
             return _follow_folder({"$ref": node["$ref"]})
         self.moves[new + "/schema"] = old
         schema, own = self._split(node)
-        parameter = {key: own[key] for key in own if key != "collectionFormat"} | {"schema": schema}
+        parameter = own | {"schema": schema}
         if own.get("x-mandatory") is True or own.get("in") == "path":
             parameter["required"] = True
         if schema.get("type") == "array":
             style = self._style(own, old)
-            is_in_path = node.get("in") in ("path", "header")
-            parameter |= {"style": "simple", "explode": False} if is_in_path else style
+            has_commas = node.get("in") in ("path", "header") and style["style"] == "form"
+            parameter |= {"style": "simple", "explode": False} if has_commas else style
         return parameter
 
     def _split(self, node: JsonObject) -> tuple[JsonObject, JsonObject]:

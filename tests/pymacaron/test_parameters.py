@@ -181,6 +181,8 @@ PAIR = {"type": "array", "prefixItems": [{"type": "integer"}, {"type": "string"}
         pytest.param("path", "simple", False, "%C3%A9%252F", TYPES["string"], "é%2F", id="unicode and percent"),
         pytest.param("query", "tabDelimited", False, "color=a%09b+c%09d", STRINGS, ["a", "b c", "d"], id="tabs"),
         pytest.param("query", "spaceDelimited", False, "color=a+b%20c", STRINGS, ["a", "b", "c"], id="plus is a space"),
+        pytest.param("path", "spaceDelimited", False, "a+b%20c", STRINGS, ["a+b", "c"], id="Swagger's ssv in a path"),
+        pytest.param("header", "pipeDelimited", False, "a,b|c", STRINGS, ["a,b", "c"], id="Swagger's pipes"),
         pytest.param("query", "pipeDelimited", False, "color=a|b", STRINGS, ["a", "b"], id="pipe as it is"),
         pytest.param("query", "pipeDelimited", True, "color=a&color=b", STRINGS, ["a", "b"], id="pipe exploded"),
         pytest.param("query", "form", False, "color=1,b", PAIR, [1, "b"], id="items of different types"),

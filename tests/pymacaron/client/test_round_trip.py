@@ -131,6 +131,26 @@ def _write_document() -> str:
     return json.dumps({"openapi": "3.2.0", "info": {"title": "Echo", "version": "1"}, "paths": paths})
 
 
+SWAGGER_LISTS = [
+    pytest.param(f"{location}_{written}", id=f"{location}-{written}")
+    for location in ("path", "query", "header")
+    for written in ("csv", "ssv", "tsv", "pipes")
+]
+
+
+def _write_swagger() -> str:
+    paths: dict[str, Any] = {}
+    for case in SWAGGER_LISTS:
+        operation_id = str(case.values[0])
+        location, _, written = operation_id.partition("_")
+        parameter = {"name": "v", "in": location, "required": location == "path", "collectionFormat": written}
+        parameter |= {"type": "array", "items": {"type": "string"}}
+        responses = {"200": {"description": "echo", "schema": {}}}
+        operation = {"operationId": operation_id, "parameters": [parameter], "responses": responses}
+        paths[f"/lists/{operation_id}{'/{v}' if location == 'path' else ''}"] = {"get": operation}
+    return json.dumps({"swagger": "2.0", "info": {"title": "Lists", "version": "1"}, "paths": paths})
+
+
 def _operation(operation_id: str, parameters: list[dict[str, Any]]) -> dict[str, Any]:
     responses = {"200": {"description": "echo", "content": {"application/json": {}}}}
     return {"operationId": operation_id, "parameters": parameters, "responses": responses}
@@ -163,6 +183,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     paths = list(sys.path)
     (folder / "apis").mkdir()
     (folder / "apis" / "echo.json").write_text(_write_document())
+    (folder / "apis" / "lists.json").write_text(_write_swagger())
     (folder / "pym-config.yaml").write_text("name: echo\nlog_level: ERROR\n")
     (folder / "echo_handlers.py").write_text(HANDLERS)
     app = Flask("echo", root_path=str(folder))
@@ -200,6 +221,19 @@ def test_parameters(client: Client, operation_id: str, kind: str) -> None:
         got = _echo(client, operation_id, value)
         # An empty list or object that is spread over several parameters is none of them.
         assert got == value or (is_exploded and not value and got is None)
+
+    check()
+
+
+@pytest.mark.parametrize("operation_id", SWAGGER_LISTS)
+def test_lists_of_swagger(app: Flask, operation_id: str) -> None:
+    """Swagger 2.0 separates lists in the same ways in every place."""
+    client = Client(Path(app.root_path) / "apis" / "lists.json", transport=app)
+
+    @settings(max_examples=15, deadline=None)
+    @given(VALUES["strings"])
+    def check(value: list[str]) -> None:
+        assert _echo(client, operation_id, value) == value
 
     check()
 

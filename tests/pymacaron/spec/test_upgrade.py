@@ -351,3 +351,28 @@ def test_collection_formats(parse: Callable[[str], Api], written: str, style: st
     """)
     (parameter,) = api.operations[0].parameters
     assert (parameter.style, parameter.explode) == (style, explode)
+
+
+@pytest.mark.parametrize(
+    ("written", "style"),
+    [
+        pytest.param("csv", "simple", id="csv"),
+        pytest.param("ssv", "spaceDelimited", id="ssv"),
+        pytest.param("pipes", "pipeDelimited", id="pipes"),
+    ],
+)
+def test_collection_formats_of_paths_and_headers(parse: Callable[[str], Api], written: str, style: str) -> None:
+    """In a path and a header lists are separated as they are in a query, which OpenAPI 3 has no style for."""
+    rest = f"type: array, items: {{type: string}}, collectionFormat: {written}"
+    api = parse(f"""\
+    swagger: "2.0"
+    info: {{title: a, version: b}}
+    paths:
+      /a/{{p}}:
+        get:
+          parameters:
+            - {{name: p, in: path, required: true, {rest}}}
+            - {{name: h, in: header, {rest}}}
+          responses: {{200: {{description: a}}}}
+    """)
+    assert [(parameter.style, parameter.explode) for parameter in api.operations[0].parameters] == [(style, False)] * 2
