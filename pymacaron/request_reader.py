@@ -18,7 +18,7 @@ from pymacaron.model import unwrap
 from pymacaron.parameters import ParameterReader
 from pymacaron.request_body import BodyReader, refuse_media_type
 from pymacaron.shapes import read_shape
-from pymacaron.validation import SchemaCheck, validate_json
+from pymacaron.validation import SchemaCheck, message_of, validate_json
 
 if TYPE_CHECKING:
     from pymacaron.json_types import Json, JsonObject
@@ -132,11 +132,11 @@ class RequestReader:
         places = {parameter.keyword: f"{parameter.location} {parameter.name}" for parameter in self._parameters}
         known = {fault.partition(":")[0] for fault in faults}
         clauses = []
-        for finding in error.errors(include_url=False, include_context=False, include_input=False):
+        for finding in error.errors(include_url=False, include_input=False):
             keyword, *rest = finding["loc"] or ("",)
             place = places.get(str(keyword), str(keyword))
             if place not in known:
-                clauses.append(f"{place}{''.join(f'/{part}' for part in rest)}: {finding['msg']}")
+                clauses.append(f"{place}{''.join(f'/{part}' for part in rest)}: {message_of(finding)}")
         return clauses
 
     def _refuse_unknown(self, faults: list[str]) -> None:

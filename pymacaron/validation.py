@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonschema_rs
 from pydantic import RootModel, ValidationError
-from pydantic_core import from_json, to_json
+from pydantic_core import ErrorDetails, from_json, to_json
 
 from pymacaron.exactness import exactness_of
 from pymacaron.json_types import Json, JsonObject
@@ -200,13 +200,17 @@ def describe(error: ValidationError, prefix: str = "") -> str:
 
     prefix: what the JSON pointer is relative to, ``"body "``. Values never appear: they may be secrets.
     """
-    clauses = []
     findings = error.errors(include_url=False, include_input=False)
-    for finding in findings[:_MOST]:
-        message = finding["msg"]
-        if finding["type"] == "union_tag_invalid":  # pydantic's words for it show the value
-            message = "{discriminator} should be one of {expected_tags}".format(**finding["ctx"])
-        clauses.append(f"{prefix}{join_pointer('', *finding['loc']) or '/'}: {message}")
+    clauses = [
+        f"{prefix}{join_pointer('', *finding['loc']) or '/'}: {message_of(finding)}" for finding in findings[:_MOST]
+    ]
     if len(findings) > _MOST:
         clauses.append(f"and {len(findings) - _MOST} more")
     return "; ".join(clauses)
+
+
+def message_of(finding: ErrorDetails) -> str:
+    """Return what is wrong, in words that do not show the value."""
+    if finding["type"] == "union_tag_invalid":  # pydantic's own words do
+        return "{discriminator} should be one of {expected_tags}".format(**finding["ctx"])
+    return finding["msg"]
