@@ -7,12 +7,13 @@ import logging
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from flask import Flask
+from flask import Flask, has_app_context
 
-from pymacaron.config import set_config
+from pymacaron.config import get_config, set_config
 
 BODIES = Path(__file__).parent / "services" / "bodies"
 
@@ -37,14 +38,34 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
     return compare
 
 
+@contextmanager
+def _restored_process() -> Iterator[None]:
+    """Undo what a service that is built in the block does to the process: its logs, configuration and import path."""
+    root = logging.getLogger()
+    level, handlers, config, paths = root.level, root.handlers[:], get_config(), list(sys.path)
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
+    set_config(config if config.is_chosen else None)
+    sys.path[:] = paths
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _restore_process() -> Iterator[None]:
+    """Leave nothing of a module's services to the next one."""
+    with _restored_process():
+        yield
+
+
 @pytest.fixture(autouse=True)
-def _restore_logging() -> Iterator[None]:
-    """Undo what services that a test builds do to the process's logs."""
+def _leave_nothing() -> Iterator[None]:
+    """Undo what services that a test builds do to the process's logs; blame a test that lets a stream stay open."""
     root = logging.getLogger()
     level, handlers = root.level, root.handlers[:]
     yield
     root.setLevel(level)
     root.handlers[:] = handlers
+    assert not has_app_context(), "a streamed answer was neither read nor closed: its context reaches other tests"
 
 
 @pytest.fixture(scope="session")
@@ -52,13 +73,11 @@ def bodies_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     """Build the service that has an operation for every kind of body and answer, once."""
     folder = tmp_path_factory.mktemp("bodies") / "service"
     shutil.copytree(BODIES, folder, copy_function=shutil.copyfile)
-    paths = list(sys.path)
     spec = importlib.util.spec_from_file_location("bodies_server", folder / "server.py")
     assert spec is not None
     assert spec.loader is not None
     module = sys.modules["bodies_server"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with _restored_process():
+        spec.loader.exec_module(module)
     yield module.app
-    set_config(None)
-    sys.path[:] = paths
     del sys.modules["bodies_server"]

@@ -315,7 +315,8 @@ def test_enforce_refuses_and_off_is_silent(make_service: MakeService) -> None:
         answer = enforced.get(str(case))
         assert answer.status_code == 500 if expected else answer.status_code < 300, case
         assert not expected or answer.get_json()["error"] == "BAD_RESPONSE"
-        silent.get(str(case))
+        answer.close()
+        silent.get(str(case)).close()
         assert silent.violations == []
 
 
