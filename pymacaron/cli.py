@@ -9,21 +9,15 @@ from pathlib import Path
 
 import click
 
-from pymacaron.check import check
 from pymacaron.config import load_config
-from pymacaron.demo import demo
-from pymacaron.diff import diff
 from pymacaron.exceptions import Finding, StartupError
-from pymacaron.generate import generate
-from pymacaron.mock import mock
-from pymacaron.scaffold import new
 from pymacaron.server import ServerOptions, find_development_port, run
 
 _BAD_INPUT = 2
 
 
 class _Commands(click.Group):
-    """Adds the commands of the other packages, and tells start-up errors in one line each."""
+    """Finds commands by entry point, other packages' among them, and tells start-up errors in one line each."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
@@ -32,7 +26,7 @@ class _Commands(click.Group):
         )
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command of that name, loading another package's only when it is asked for."""
+        """Return the command of that name; what it needs is loaded only when it is asked for: `run` starts sooner."""
         own = super().get_command(ctx, cmd_name)
         found = entry_points(group="pymacaron.commands", name=cmd_name)
         if own is not None or not found:
@@ -119,13 +113,6 @@ def run_command(  # noqa: PLR0913 - one argument an option
     )
     sys.exit(run(options))
 
-
-main.add_command(check)
-main.add_command(generate)
-main.add_command(new)
-main.add_command(demo)
-main.add_command(diff)
-main.add_command(mock)
 
 if __name__ == "__main__":
     main(prog_name="pymacaron")

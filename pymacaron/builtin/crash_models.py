@@ -2,8 +2,6 @@
 # sha256: dc83842b679f66473e4f9795a8df3cae0ce8ce185bc06788d5ca090962d7ef09
 # mypy: disable-error-code="assignment,type-arg"
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

@@ -2,8 +2,6 @@
 # sha256: 59cbdcf5d0dce651ee139d6e00ce7a3e1185d722b5fef0f14dbfb9306b54667d
 # mypy: disable-error-code="assignment,type-arg"
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

@@ -116,6 +116,7 @@ def _run_generator(api: Api) -> tuple[str, dict[str, str]]:
                 use_type_alias_type=True,
                 use_double_quotes=True,
                 disable_timestamp=True,
+                disable_future_imports=True,  # annotations that are text are read again for each class
                 allow_remote_refs=False,
             )
         except Exception as error:

@@ -38,8 +38,6 @@ SCHEMAS = {"Pet": PET, "Kind": KIND, "Pets": PETS}
 TEXT = '''\
 # mypy: disable-error-code="assignment,type-arg"
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -444,7 +442,7 @@ def test_text_of_the_document_stays_text(make_api: Any, make_models: Any) -> Non
     schemas["Choice"] = {"enum": HOSTILE, "description": HOSTILE[0], **generator_words}
     tree = ast.parse(generate_models(make_api(schemas)))
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert imported <= {"__future__", "typing", "typing_extensions", "pydantic", "pymacaron.model"}
+    assert imported <= {"typing", "typing_extensions", "pydantic", "pymacaron.model"}
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.Import)]
     assert all(isinstance(node, (ast.ImportFrom, ast.ClassDef, ast.Assign, ast.Expr)) for node in tree.body)
     data = dict.fromkeys(HOSTILE, HOSTILE[0])

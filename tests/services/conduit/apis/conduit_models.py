@@ -2,8 +2,6 @@
 # sha256: d07240b7fdfbdac72c438dcc535b2eae44040a737f08d9499db312dc90cfa570
 # mypy: disable-error-code="assignment,type-arg"
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import ConfigDict, Field
