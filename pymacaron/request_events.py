@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 from flask import request, request_finished, request_started
@@ -122,23 +122,32 @@ class RequestEvents:
 
 
 class _WatchedBody:
-    """A streamed body; the request is finished when it is closed."""
+    """A streamed body; the request is finished when it is closed.
+
+    Its id stands in the logs while a piece is made, not in between: the thread may do other things then.
+    """
 
     def __init__(self, body: Iterable[bytes], record: RequestRecord, events: RequestEvents) -> None:
         self._body = body
+        self._pieces = iter(body)
         self._record = record
         self._events = events
         self._is_closed = False
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
         with _log_context(self._record):
             try:
-                for chunk in self._body:
-                    self._record.response_bytes += len(chunk)
-                    yield chunk
+                chunk = next(self._pieces)
+            except StopIteration:
+                raise
             except Exception as error:
                 self._record.exception = error
                 raise
+        self._record.response_bytes += len(chunk)
+        return chunk
 
     def close(self) -> None:
         if self._is_closed:

@@ -185,6 +185,8 @@ FOLDERS_3: Final[Mapping[str, tuple[str, ...]]] = {
 FOLDERS_3_2: Final = {**FOLDERS_3, "media-type": ("components", "mediaTypes")}
 # Swagger 2.0 has no folder for path items.
 PATH_ITEMS_KEY: Final = "x-pymacaron-path-items"
+# Marks a parameter whose style only Swagger 2.0 has in that place: lists in headers and paths without commas, and tabs.
+OWN_STYLE: Final = "x-pymacaron-collection-format"
 FOLDERS_2: Final[Mapping[str, tuple[str, ...]]] = {
     "schema": ("definitions",),
     "response": ("responses",),

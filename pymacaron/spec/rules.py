@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.spec.bundle import Fault
-from pymacaron.spec.grammar import METHODS, OPENAPI_3_2
+from pymacaron.spec.grammar import METHODS, OPENAPI_3_2, OWN_STYLE
 from pymacaron.spec.link_rules import check_callback, check_link, check_target
 from pymacaron.spec.operations import WrittenOperation, iterate_operations
 from pymacaron.spec.part_rules import (
@@ -182,8 +182,7 @@ def _check_parameter(parameter: JsonObject, pointer: str) -> Iterator[Fault]:
         return
     if location == "path" and parameter.get("required") is not True:
         yield Fault(pointer, "a parameter in: path must be required", "Write required: true")
-    # Swagger 2.0's collectionFormat, which stays beside the style made of it, separates lists in every place alike.
-    if parameter.get("style", _STYLES[location][0]) not in _STYLES[location] and "collectionFormat" not in parameter:
+    if parameter.get("style", _STYLES[location][0]) not in _STYLES[location] and OWN_STYLE not in parameter:
         styles = ", ".join(_STYLES[location])
         yield Fault(
             join_pointer(pointer, "style"),

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.spec.bundle import Fault
-from pymacaron.spec.grammar import METHODS, PATH_ITEMS_KEY, SWAGGER_2, TARGET_VERSION
+from pymacaron.spec.grammar import METHODS, OWN_STYLE, PATH_ITEMS_KEY, SWAGGER_2, TARGET_VERSION
 from pymacaron.spec.media_types import FORM_TYPES, is_form_type
 from pymacaron.spec.pointers import follow_pointer, join_pointer, pointer_of_fragment
 from pymacaron.spec.schemas import rebuild, upgrade_schema
@@ -168,13 +168,15 @@ class _Swagger:
             return _follow_folder({"$ref": node["$ref"]})
         self.moves[new + "/schema"] = old
         schema, own = self._split(node)
-        parameter = own | {"schema": schema}
+        parameter = {key: own[key] for key in own if key != "collectionFormat"} | {"schema": schema}
         if own.get("x-mandatory") is True or own.get("in") == "path":
             parameter["required"] = True
         if schema.get("type") == "array":
             style = self._style(own, old)
-            has_commas = node.get("in") in ("path", "header") and style["style"] == "form"
-            parameter |= {"style": "simple", "explode": False} if has_commas else style
+            is_in_path = node.get("in") in ("path", "header")
+            parameter |= {"style": "simple", "explode": False} if is_in_path and style["style"] == "form" else style
+            if (is_in_path or style["style"] == "tabDelimited") and parameter["style"] != "simple":
+                parameter[OWN_STYLE] = own["collectionFormat"]
         return parameter
 
     def _split(self, node: JsonObject) -> tuple[JsonObject, JsonObject]:

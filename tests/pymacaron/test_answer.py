@@ -11,6 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from pymacaron.events import ContractViolated, ErrorReported
+from pymacaron.log import request_id_var
 from pymacaron.service import service_of
 
 MakeService = Callable[..., Flask]
@@ -417,6 +418,15 @@ def test_iterators_become_what_the_document_says(make_service: MakeService) -> N
     assert [client.get(f"/array/{count}").get_json() for count in (0, 2)] == [[], [0, 1]]
     assert client.get("/events").data == b'data: a\n\ndata: {"b":1}\n\n'
     assert client.head("/events").data == b""
+
+
+def test_a_stream_that_waits_leaves_the_thread_alone(bodies_app: Flask) -> None:
+    """The id of its request stands in the logs only while a piece is made."""
+    answer = bodies_app.test_client().get("/ticks?count=3")
+    assert next(iter(answer.iter_encoded()))
+    assert not request_id_var.get()
+    answer.close()
+    assert not request_id_var.get()
 
 
 def test_a_caller_who_leaves_closes_the_stream(bodies_app: Flask) -> None:
