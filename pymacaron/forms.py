@@ -23,7 +23,8 @@ from pymacaron.spec.media_types import is_json_type
 if TYPE_CHECKING:
     from werkzeug.datastructures import FileStorage
 
-_SEPARATORS = {"spaceDelimited": " ", "pipeDelimited": "|", "tabDelimited": "\t"}
+SEPARATORS = {"spaceDelimited": " ", "pipeDelimited": "|", "tabDelimited": "\t"}
+"""Style -> what stands between the items of a list; a comma in all others."""
 _TOKENS = re.compile(r"\[([^\]]*)\]")
 _STYLED = frozenset({"style", "explode", "allowReserved"})
 
@@ -127,7 +128,7 @@ class FormField:
             return False, None
         texts = [part.read_text() for part in own]
         if not self._explode and (self.shape.is_array or self.shape.is_object):
-            texts = [piece for text in texts if text for piece in text.split(_SEPARATORS.get(self._style, ","))]
+            texts = [piece for text in texts if text for piece in text.split(SEPARATORS.get(self._style, ","))]
         if self.shape.is_array:
             return True, parse_items(texts, self.shape)
         if self.shape.is_object:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
 
+from pymacaron.forms import SEPARATORS
 from pymacaron.json_types import Json
 
 if TYPE_CHECKING:
@@ -47,10 +48,6 @@ _STYLES = {
     "pipeDelimited": _Style("", "%7C", "&", is_named=True),
     "tabDelimited": _Style("", "%09", "&", is_named=True),
 }
-
-
-# Swagger 2.0 has lists with these in headers and paths too.
-_DELIMITERS = {"spaceDelimited": " ", "pipeDelimited": "|", "tabDelimited": "\t"}
 
 
 @dataclass(slots=True)
@@ -149,7 +146,7 @@ def deep_pairs(name: str, value: Json) -> Iterator[tuple[str, str]]:
 
 def _expand(parameter: Parameter, value: Json) -> str:
     style = _STYLES.get(parameter.style, _STYLES["form"])
-    if parameter.location == "path" and parameter.style in _DELIMITERS:
+    if parameter.location == "path" and parameter.style in SEPARATORS:  # as only Swagger 2.0 has it
         style = replace(style, is_named=False)
     name = _encode(parameter.name)
     if not isinstance(value, (list, dict)):
@@ -198,7 +195,7 @@ def _write_header(parameter: Parameter, value: Json) -> str:
     elif isinstance(value, (list, dict)):
         parts = _read_parts(value, str)
         is_pairs = isinstance(value, dict) and parameter.explode
-        separator = _DELIMITERS.get(parameter.style, ",")
+        separator = SEPARATORS.get(parameter.style, ",")
         if any(separator in part or part != part.strip() for part in parts) or parts == [""]:
             raise ValueError("a header cannot hold its separator or outer blanks inside a value, or one empty value")
         if is_pairs and any("=" in key for key in parts[::2]):

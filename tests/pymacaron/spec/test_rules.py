@@ -122,6 +122,13 @@ def test_good_document(parse: Callable[[str], Api]) -> None:
             id="bad style",
         ),
         pytest.param(
+            "style: form",
+            "style: tabDelimited",
+            "10#/paths/~1pets~1{id}/get/parameters/0/style: a parameter in: query cannot have style tabDelimited."
+            " Write one of form, spaceDelimited, pipeDelimited, deepObject.",
+            id="a style of Swagger 2.0 only",
+        ),
+        pytest.param(
             ", style: form, schema: {type: integer}",
             "",
             "10#/paths/~1pets~1{id}/get/parameters/0: neither schema nor content stands in the parameter limit."
