@@ -20,6 +20,7 @@ from pymacaron.response_check import Violation, ViolationReporter
 from pymacaron.streams import is_stream
 
 if TYPE_CHECKING:
+    from pymacaron.call import Call, PlainAnswer
     from pymacaron.response_check import ResponseCheck
     from pymacaron.service import Service
     from pymacaron.spec import Api, Operation
@@ -50,12 +51,12 @@ class Answerer:
         self._offered = _offered(operation)
         self._is_acceptable: dict[str, bool] = {}
 
-    def refuse_unacceptable(self) -> None:
-        """Refuse the current request if it accepts nothing that the operation declares.
+    def refuse_unacceptable(self, call: Call) -> None:
+        """Refuse a request if it accepts nothing that the operation declares.
 
         Raises: NotAcceptableError: before the handler did anything.
         """
-        accept = request.environ.get("HTTP_ACCEPT")
+        accept = call.environ.get("HTTP_ACCEPT")
         if accept and accept != "*/*" and self._offered and not self._accepts_any(accept):
             raise _not_acceptable(self._offered)
 
@@ -68,8 +69,8 @@ class Answerer:
                 self._is_acceptable[accept] = known
         return known
 
-    def answer(self, returned: object) -> BaseResponse:
-        """Return the response for what the handler *returned*. Raises BadResponseException in mode enforce."""
+    def answer(self, returned: object, _call: Call) -> PlainAnswer | BaseResponse:
+        """Return the answer for what the handler *returned*. Raises BadResponseException in mode enforce."""
         if isinstance(returned, BaseResponse):
             return self._answer_response(returned)
         result = Result.of(returned)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from werkzeug.wrappers import Response as BaseResponse
+from flask import Response
 
-from pymacaron.answer import Answerer
+from pymacaron.call import PlainAnswer, current_call
 from pymacaron.crash import report_error
 from pymacaron.exceptions import PyMacaronException
 
 if TYPE_CHECKING:
+    from werkzeug.wrappers import Response as BaseResponse
+
+    from pymacaron.answer import Answerer
+    from pymacaron.call import Call
+    from pymacaron.guards import Guard
     from pymacaron.handlers import BoundHandler
     from pymacaron.raw_path import RawPath
     from pymacaron.request_reader import RequestReader
     from pymacaron.service import Service
     from pymacaron.spec import Operation
 
-Guard = Callable[[], None]
 _FIRST_FATAL = 500
 
 
@@ -48,10 +51,17 @@ class Endpoint:
 
     def __call__(self, **_path_values: str) -> BaseResponse:
         """Handle the current request of Flask."""
+        answer = self.handle(current_call())
+        if isinstance(answer, PlainAnswer):
+            return Response(answer.body, answer.status, content_type=answer.content_type)
+        return answer
+
+    def handle(self, call: Call) -> PlainAnswer | BaseResponse:
+        """Handle one request, inside of Flask's contexts."""
         if self._guard is not None:
-            self._guard()
-        self._answerer.refuse_unacceptable()
-        body, keywords = self._reader.read()
+            self._guard(call)
+        self._answerer.refuse_unacceptable(call)
+        body, keywords = self._reader.read(call)
         keywords = {self._handler.keywords[key]: value for key, value in keywords.items()}
         try:
             returned = self._call(body, **keywords) if self._handler.takes_body else self._call(**keywords)
@@ -60,7 +70,8 @@ class Endpoint:
         except PyMacaronException as error:
             self._answerer.note_error(self._service.status_of(error))
             raise
-        response = self._answerer.answer(returned)
-        if response.status_code >= _FIRST_FATAL:
-            report_error(f"{self.operation.operation_id} answered {response.status_code}")
-        return response
+        answer = self._answerer.answer(returned, call)
+        status = answer.status if isinstance(answer, PlainAnswer) else answer.status_code
+        if status >= _FIRST_FATAL:
+            report_error(f"{self.operation.operation_id} answered {status}")
+        return answer

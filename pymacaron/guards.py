@@ -13,11 +13,12 @@ from pymacaron.exceptions import AuthError, AuthMissingHeaderError, ConfigError,
 from pymacaron.jwt_tokens import JwtSettings, build_verifier
 
 if TYPE_CHECKING:
+    from pymacaron.call import Call
     from pymacaron.json_types import JsonObject
     from pymacaron.service import SecurityResolver, Service
     from pymacaron.spec import Api, Operation, SecurityScheme
 
-Guard = Callable[[], None]
+Guard = Callable[["Call"], None]
 
 _BEARER_TYPES = frozenset({"oauth2", "openIdConnect"})
 _REQUIRES_AUTH = f"{requires_auth.__module__}.{requires_auth.__name__}"
@@ -112,7 +113,7 @@ def _build_check(
     return find(f"there is no resolver for {name} ({what})", fix)
 
 
-def _guard(alternatives: list[list[_Check]], *, is_optional: bool) -> None:
+def _guard(alternatives: list[list[_Check]], _call: Call, *, is_optional: bool) -> None:
     refusal: AuthError | None = None
     for checks in alternatives:
         try:

@@ -21,6 +21,7 @@ from pymacaron.shapes import read_shape
 from pymacaron.validation import SchemaCheck, message_of, validate_json
 
 if TYPE_CHECKING:
+    from pymacaron.call import Call
     from pymacaron.json_types import Json, JsonObject
     from pymacaron.raw_path import RawPath
     from pymacaron.spec import Api, Body, Media, Operation, Parameter
@@ -60,8 +61,8 @@ class RequestReader:
         self._form = FormReader(api, operation, operation.form) if operation.form else None
         self._body_reader = BodyReader(api, operation.body, models) if operation.body else None
 
-    def read(self) -> tuple[Json, dict[str, object]]:
-        """Return body and keywords of the current request. Raises InvalidParameterError with every reason."""
+    def read(self, _call: Call) -> tuple[Json, dict[str, object]]:
+        """Return body and keywords of a request. Raises InvalidParameterError with every reason."""
         faults: list[str] = []
         given: JsonObject = {}
         keywords: dict[str, object] = {}

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from werkzeug.wrappers import Response
 
 from pymacaron.auth import generate_token, get_user_token_data, get_userid, jwt_resolver, requires_auth
+from pymacaron.call import current_call
 from pymacaron.config import PymConfig, get_config
 from pymacaron.exceptions import AuthError, AuthInvalidTokenError, ConfigError
 from pymacaron.guards import Guard, build_guard
@@ -79,7 +80,7 @@ def build_bare(
         schemas={},
         security_schemes=SCHEMES,
     )
-    return app, build_guard(service, api, operation) or (lambda: None)
+    return app, build_guard(service, api, operation) or (lambda _call: None)
 
 
 def build(
@@ -93,7 +94,7 @@ def build(
 
     @app.get("/pets")
     def pets() -> Response:
-        guard()
+        guard(current_call())
         return handler()
 
     @app.errorhandler(AuthError)
@@ -258,7 +259,7 @@ def test_a_resolver_for_a_bearer_scheme() -> None:
     """A resolver goes before the JWT check, so that tokens may be of any kind and jwt_* may be absent."""
     app, guard = build_bare({"bearer": ()}, config={}, bearer=lambda _request, _scopes: "opaque")
     with app.test_request_context():
-        guard()
+        guard(current_call())
         assert get_userid() == "opaque"
 
 
@@ -337,7 +338,7 @@ def test_guard_and_decorator() -> None:
     with app.app_context():
         token = generate_token("bob")
     with app.test_request_context(headers={"Authorization": f"Bearer {token}"}):
-        guard()
+        guard(current_call())
         get_config().jwt_secret = SecretStr("with this secret the token would not verify again")
         assert requires_auth(get_userid)() == "bob"
 
@@ -357,7 +358,7 @@ def test_another_prefix() -> None:
         good, poor = generate_token("bob", data={"scope": "read"}), generate_token("bob")
     for headers in ({"Authorization": f"token {good}"}, {"Cookie": f"session=Token%20{good}"}):
         with app.test_request_context(headers=headers):
-            guard()
+            guard(current_call())
             assert get_userid() == "bob"
     for header, challenge in (
         (f"Bearer {good}", 'Token error="invalid_token"'),
@@ -365,7 +366,7 @@ def test_another_prefix() -> None:
         (f"Token {poor}", 'Token error="insufficient_scope", scope="read"'),
     ):
         with app.test_request_context(headers={"Authorization": header}), pytest.raises(AuthError) as caught:
-            guard()
+            guard(current_call())
         assert caught.value.headers["WWW-Authenticate"] == challenge
 
 
