@@ -55,7 +55,7 @@ def make_refused() -> list[Call]:
     """Return what must be refused, each broken in one place: token, and each constraint that the others do not show."""
     good = make_calls()["post"]
     forged = (("Authorization", f"Bearer {make_token('f' * 32)}"), *good.headers[1:])
-    broken = {
+    broken: dict[str, dict[str, object]] = {
         "no reference": {"reference": ""},
         "incomplete address": {"customer": {"name": "Ada", "email": "a@b.test", "address": {"country": "GB"}}},
         "no quantity": {"lines": [{**make_line(1), "quantity": 0}]},
