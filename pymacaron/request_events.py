@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from random import Random
+from time import perf_counter
 from typing import TYPE_CHECKING, Self
-from uuid import uuid4
 
-from flask import request, request_finished, request_started
+from flask import request
 
 from pymacaron.events import Bus, RequestFinished, RequestStarted
 from pymacaron.log import request_id_var, user_id_var
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from contextvars import Token
+
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-    from flask import Flask
-    from werkzeug import Response
+    from flask import Response
+    from werkzeug.wrappers import Response as BaseResponse
 
     from pymacaron.service import Service
     from pymacaron.spec import Operation
@@ -30,22 +31,73 @@ _KEY = "pymacaron.record"
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
 UNCOUNTED_PATHS = frozenset({"/metrics"})
 
+# Own source of random bits: a service that seeds the common one would give the same ids in each worker.
+_random = Random()  # noqa: S311 - ids need to be different, not secret
+os.register_at_fork(after_in_child=_random.seed)
+_draw_bits = _random.getrandbits
 
-@dataclass(slots=True)
+
 class RequestRecord:
-    """What is known of the request so far; filled in while it is handled."""
+    """What is known of the request so far; filled in while it is handled.
 
-    request_id: str
-    method: str
-    path: str
-    started_s: float = field(default_factory=time.perf_counter)
-    operation: Operation | None = None
-    status: int = 500
-    is_streamed: bool = False
-    response_bytes: int = 0
-    request_bytes: int = 0
-    user_id: str | None = None
-    exception: BaseException | None = None
+    started_s: of `time.perf_counter`. response_bytes: of the body. outer: the record that this one hides, and where,
+    while another app passes its request on.
+    """
+
+    __slots__ = (
+        "exception",
+        "id_token",
+        "is_streamed",
+        "method",
+        "operation",
+        "outer",
+        "path",
+        "request_bytes",
+        "request_id",
+        "response_bytes",
+        "started_s",
+        "status",
+        "user_id",
+        "user_token",
+    )
+    id_token: Token[str | None]
+    user_token: Token[str | None]
+
+    def __init__(self, environ: WSGIEnvironment) -> None:
+        """Take what *environ* says: the id from ``X-Request-Id`` if it is sane, else a new one."""
+        self.started_s = perf_counter()
+        given_id = environ.get("HTTP_X_REQUEST_ID")
+        if given_id is not None and _SANE_ID.match(given_id):
+            self.request_id = given_id
+        else:
+            self.request_id = _draw_bits(128).to_bytes(16, "big").hex()
+        self.method: str = environ["REQUEST_METHOD"]
+        self.path: str = environ.get("PATH_INFO", "")
+        length = environ.get("CONTENT_LENGTH")
+        self.request_bytes = int(length) if length and length.isdecimal() else 0
+        self.operation: Operation | None = None
+        self.status = 500
+        self.is_streamed = False
+        self.response_bytes = 0
+        self.user_id: str | None = None
+        self.exception: BaseException | None = None
+        self.outer: tuple[WSGIEnvironment, RequestRecord] | None = None
+
+    def note_response(self, response: BaseResponse) -> None:
+        """Take what *response* says of its body, after the hooks that may change it."""
+        self.is_streamed = response.is_streamed
+        self.response_bytes = 0 if response.is_streamed else response.calculate_content_length() or 0
+
+    def enter(self) -> None:
+        """Let this request's id and user stand in the logs of this thread."""
+        self.id_token = request_id_var.set(self.request_id)
+        self.user_token = user_id_var.set(self.user_id)
+
+    def leave(self) -> None:
+        """Note the user and let stand in the logs what stood there before `enter`; to be called once, in its thread."""
+        self.user_id = user_id_var.get() or self.user_id
+        request_id_var.reset(self.id_token)
+        user_id_var.reset(self.user_token)
 
 
 def current_record() -> RequestRecord | None:
@@ -53,50 +105,60 @@ def current_record() -> RequestRecord | None:
     return request.environ.get(_KEY) if request else None
 
 
-class RequestEvents:
-    """WSGI middleware of one app.
+class RequestWatch:
+    """Follows the requests of one app, from `begin` to `finish`, or to the close of what `watch_body` returns.
 
-    A request id comes from ``X-Request-Id`` if it is 1 to 128 letters, digits or ``._:-``, else it is made here; every
-    answer carries it. Requests to /metrics are not counted, so that watching changes nothing.
+    Requests to /metrics are not counted, so that watching changes nothing.
     """
 
-    def __init__(self, wsgi_app: WSGIApplication, bus: Bus) -> None:
-        """Wrap *wsgi_app*; events go to *bus*."""
-        self._wsgi_app = wsgi_app
+    def __init__(self, bus: Bus) -> None:
+        """Send events to *bus*."""
         self._bus = bus
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Handle one request."""
-        given_id = environ.get("HTTP_X_REQUEST_ID", "")
-        request_id = given_id if _SANE_ID.match(given_id) else uuid4().hex
-        record = RequestRecord(request_id, environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""))
+    def begin(self, environ: WSGIEnvironment) -> RequestRecord:
+        """Return the record of a request that arrived; from now on `current_record` and the logs know it."""
+        record = RequestRecord(environ)
+        outer = environ.get(_KEY)
+        if outer is not None:
+            record.outer = environ, outer
         environ[_KEY] = record
-        content_length = environ.get("CONTENT_LENGTH") or "0"
-        record.request_bytes = int(content_length) if content_length.isdecimal() else 0
+        record.enter()
+        return record
 
-        def start(status, headers, exc_info=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - WSGI's signature
-            record.status = int(status[:3])
-            headers.append(("X-Request-Id", request_id))
-            return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
+    def started(self, record: RequestRecord) -> None:
+        """Tell that the operation of *record*, or that it has none, is known."""
+        if record.path not in UNCOUNTED_PATHS and self._bus.is_heard(RequestStarted):
+            operation = record.operation
+            route = operation.path if operation else None
+            operation_id = operation.operation_id if operation else None
+            self._bus.emit(RequestStarted(record.request_id, record.method, route, operation_id))
 
-        with _log_context(record):
-            try:
-                body = self._wsgi_app(environ, start)
-            except BaseException as error:
-                record.exception = error
-                record.status = 500
-                self._finish(record)
-                raise
-            if record.is_streamed:
-                return _WatchedBody(body, record, self)
-            self._finish(record)
-            return body
+    def finish(self, record: RequestRecord) -> None:
+        """Tell that the request was answered, in the thread in which it began.
 
-    def _finish(self, record: RequestRecord) -> None:
-        if record.path in UNCOUNTED_PATHS:
-            return
-        duration_s = time.perf_counter() - record.started_s
-        operation = record.operation
+        operation, status, response_bytes and exception of *record* are set by now; the user is found here.
+        """
+        try:
+            record.user_id = user_id_var.get() or record.user_id
+            if record.path not in UNCOUNTED_PATHS:
+                self._tell(record)
+        finally:
+            record.leave()
+            if record.outer is not None:
+                environ, environ[_KEY] = record.outer
+                record.outer = None
+
+    def watch_body(self, record: RequestRecord, body: Iterable[bytes]) -> Iterable[bytes]:
+        """Return *body*, a stream, such that the request is finished when it is closed, in whatever thread.
+
+        Its bytes are added to those of *record*. The id stands in the logs while a piece is made, not in between: the
+        thread may do other things then.
+        """
+        record.leave()
+        return _WatchedBody(body, record, self)
+
+    def _tell(self, record: RequestRecord) -> None:
+        duration_s = perf_counter() - record.started_s
         access_log.info(
             "%s %s %d %.1f ms",
             record.method,
@@ -105,47 +167,49 @@ class RequestEvents:
             duration_s * 1000,
             extra={"status": record.status},
         )
+        if not self._bus.is_heard(RequestFinished):
+            return
+        operation = record.operation
         self._bus.emit(
             RequestFinished(
-                request_id=record.request_id,
-                method=record.method,
-                route=operation.path if operation else None,
-                operation_id=operation.operation_id if operation else None,
-                status=record.status,
-                duration_s=duration_s,
-                request_bytes=record.request_bytes,
-                response_bytes=record.response_bytes,
-                user_id=record.user_id,
-                exception=record.exception,
+                record.request_id,
+                record.method,
+                operation.path if operation else None,
+                operation.operation_id if operation else None,
+                record.status,
+                duration_s,
+                record.request_bytes,
+                record.response_bytes,
+                record.user_id,
+                record.exception,
             )
         )
 
 
 class _WatchedBody:
-    """A streamed body; the request is finished when it is closed.
+    """A streamed body; see `RequestWatch.watch_body`."""
 
-    Its id stands in the logs while a piece is made, not in between: the thread may do other things then.
-    """
-
-    def __init__(self, body: Iterable[bytes], record: RequestRecord, events: RequestEvents) -> None:
+    def __init__(self, body: Iterable[bytes], record: RequestRecord, watch: RequestWatch) -> None:
         self._body = body
         self._pieces = iter(body)
         self._record = record
-        self._events = events
+        self._watch = watch
         self._is_closed = False
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> bytes:
-        with _log_context(self._record):
-            try:
-                chunk = next(self._pieces)
-            except StopIteration:
-                raise
-            except Exception as error:
-                self._record.exception = error
-                raise
+        self._record.enter()
+        try:
+            chunk = next(self._pieces)
+        except StopIteration:
+            raise
+        except Exception as error:
+            self._record.exception = error
+            raise
+        finally:
+            self._record.leave()
         self._record.response_bytes += len(chunk)
         return chunk
 
@@ -153,50 +217,70 @@ class _WatchedBody:
         if self._is_closed:
             return
         self._is_closed = True
-        with _log_context(self._record):
-            try:
-                close = getattr(self._body, "close", None)
-                if close:
-                    close()
-            finally:
-                self._events._finish(self._record)  # noqa: SLF001 - one layer, two classes
+        self._record.enter()
+        try:
+            close = getattr(self._body, "close", None)
+            if close:
+                close()
+        finally:
+            self._watch.finish(self._record)
 
 
-@contextmanager
-def _log_context(record: RequestRecord) -> Iterator[None]:
-    request_token = request_id_var.set(record.request_id)
-    user_token = user_id_var.set(record.user_id)
-    try:
-        yield
-    finally:
-        record.user_id = user_id_var.get() or record.user_id
-        request_id_var.reset(request_token)
-        user_id_var.reset(user_token)
+class RequestEvents:
+    """WSGI middleware that watches the requests of an app; every answer carries the request id."""
+
+    def __init__(self, wsgi_app: WSGIApplication, watch: RequestWatch) -> None:
+        """Wrap *wsgi_app*."""
+        self._wsgi_app = wsgi_app
+        self._watch = watch
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Handle one request."""
+        record = self._watch.begin(environ)
+
+        def start(status, headers, exc_info=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - WSGI's signature
+            record.status = int(status[:3])
+            headers.append(("X-Request-Id", record.request_id))
+            return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
+
+        try:
+            body = self._wsgi_app(environ, start)
+        except BaseException as error:
+            record.exception = error
+            record.status = 500
+            self._watch.finish(record)
+            raise
+        if record.is_streamed:
+            return self._watch.watch_body(record, body)
+        self._watch.finish(record)
+        return body
 
 
-def watch_requests(service: Service) -> None:
-    """Put the layer around *service*'s app and follow each request through Flask's own signals."""
+def watch_requests(service: Service) -> RequestWatch:
+    """Put the layer around *service*'s app, and return what follows its requests.
+
+    Flask's signals are left alone: those that nobody receives cost nothing.
+    """
     app = service.app
+    watch = RequestWatch(service.bus)
+    preprocess, process = app.preprocess_request, app.process_response
 
-    def on_started(sender: Flask, **_: object) -> None:
+    def preprocess_request():  # type: ignore[no-untyped-def]  # noqa: ANN202 - Flask's signature
         record = current_record()
-        if record is None or record.path in UNCOUNTED_PATHS:
-            return
-        view = sender.view_functions.get(request.endpoint or "")
-        record.operation = getattr(view, "operation", None)
-        if service.bus.is_heard(RequestStarted):
-            operation = record.operation
-            route = operation.path if operation else None
-            operation_id = operation.operation_id if operation else None
-            service.bus.emit(RequestStarted(record.request_id, record.method, route, operation_id))
+        if record is not None and record.operation is None:
+            view = app.view_functions.get(request.endpoint or "")
+            record.operation = getattr(view, "operation", None)
+            watch.started(record)
+        return preprocess()
 
-    def on_finished(sender: Flask, response: Response, **_: object) -> None:  # noqa: ARG001 - the signal's signature
+    def process_response(response: Response) -> Response:
+        response = process(response)
         record = current_record()
         if record is not None:
-            record.is_streamed = response.is_streamed
-            record.response_bytes = 0 if response.is_streamed else response.calculate_content_length() or 0
-            record.user_id = user_id_var.get()
+            record.note_response(response)
+        return response
 
-    request_started.connect(on_started, app, weak=False)
-    request_finished.connect(on_finished, app, weak=False)
-    app.wsgi_app = RequestEvents(app.wsgi_app, service.bus)  # type: ignore[method-assign]
+    app.preprocess_request = preprocess_request  # type: ignore[method-assign]
+    app.process_response = process_response  # type: ignore[method-assign]
+    app.wsgi_app = RequestEvents(app.wsgi_app, watch)  # type: ignore[method-assign]
+    return watch

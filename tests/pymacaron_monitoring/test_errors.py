@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from flask import Flask
@@ -26,7 +25,7 @@ def test_an_error_is_logged_with_its_facts(make_app: MakeApp, caplog: pytest.Log
     """The line has error id, title, operation and status as fields, and the event's trace, which holds no secrets."""
     app = make_app()
     errors.init_app(app)
-    service_of(app).bus.emit(replace(ERROR, data={**DATA, "trace": "Traceback: ValueError: **********"}))
+    service_of(app).bus.emit(ERROR._replace(data={**DATA, "trace": "Traceback: ValueError: **********"}))
     (record,) = caplog.records
     assert record.getMessage() == "SERVER_ERROR: ValueError in getPet (error_id e1)"
     assert record.levelno == logging.ERROR
