@@ -16,7 +16,7 @@ from flask import Flask
 from flask_compress import Compress
 from flask_cors import CORS
 
-from pymacaron import builtin, docs_ui
+from pymacaron import builtin, dispatch, docs_ui
 from pymacaron.auth import TOKEN_COOKIE, jwt_resolver
 from pymacaron.client import ClassicClient
 from pymacaron.client.caller import first_server
@@ -192,8 +192,9 @@ class API:
         self.app.secret_key = self.app.secret_key or secrets.token_bytes(24)
         if self.app.config["MAX_CONTENT_LENGTH"] is None:
             self.app.config["MAX_CONTENT_LENGTH"] = self.service.config.max_body_bytes
+        is_bare = "wsgi_app" not in vars(self.app)  # middleware that is there already must see every request
         keep_encoded_slashes(self.app)
-        watch_requests(self.service)
+        watch = watch_requests(self.service)
         answer_errors(self.service)
         findings: list[Finding] = []
         for api, models, handlers in self._waiting:
@@ -202,9 +203,11 @@ class API:
             raise HandlerError(findings)
         self._waiting.clear()
         self.publish_apis()
-        self._add_extensions()
+        compress = self._add_extensions()
         for observer in sorted(entry_points(group="pymacaron.observers"), key=lambda entry: entry.name):
             observer.load()(self.app)
+        if is_bare:
+            dispatch.attach(self.app, watch, self.app.wsgi_app, compress)
         if self.app.import_name == "__main__":
             self._serve()
         return self.app
@@ -228,12 +231,12 @@ class API:
         given = Path(path)
         return given if given.is_absolute() or given.exists() else self._folder / given
 
-    def _add_extensions(self) -> None:
+    def _add_extensions(self) -> Compress | None:
         config = self.service.config
-        if config.compress:
-            Compress(self.app)
+        compress = Compress(self.app) if config.compress else None
         if config.cors_origins:
             CORS(self.app, origins=config.cors_origins, expose_headers=["X-Request-Id"])
+        return compress
 
     def _serve(self) -> None:
         script = Path(sys.modules["__main__"].__file__ or "server.py").resolve()

@@ -95,7 +95,10 @@ def pets_document() -> str:
 
 @pytest.fixture
 def make_service(tmp_path: Path) -> Iterator[MakeService]:
-    """Build a service in a folder of its own: ``make_service(document=…, handlers=…, config=…, **options of API)``."""
+    """Build a service in a folder of its own: ``make_service(document=…, handlers=…, config=…, **options of API)``.
+
+    app_class: of the app. prepare: called with the app before it is set up as a service.
+    """
     modules, paths = set(sys.modules), list(sys.path)
 
     def make(document: str = PETS, handlers: str = HANDLERS, config: str = CONFIG, **options: Any) -> Flask:
@@ -105,7 +108,8 @@ def make_service(tmp_path: Path) -> Iterator[MakeService]:
         (folder / "apis" / "pets.yaml").write_text(document.replace("{module}", module))
         (folder / "pym-config.yaml").write_text(config)
         (folder / f"{module}.py").write_text(textwrap.dedent(handlers))
-        app = Flask("svc", root_path=str(folder))
+        app = options.pop("app_class", Flask)("svc", root_path=str(folder))
+        options.pop("prepare", lambda _app: None)(app)
         options.setdefault("debug", True)
         API(app, handlers=options.pop("handlers_module", module), **options).load_apis().start()
         return app

@@ -1,0 +1,176 @@
+"""Flask's two contexts, their parts made when they are first asked for.
+
+Pushing Flask's own costs more than most handlers: it makes the request object, two URL adapters, matches the URL and
+opens the session, whether or not anybody looks at them.
+
+These classes touch what Flask keeps to itself (``_cv_app``, ``_cv_request``, ``_cv_tokens``); it is the same from
+Flask 3.0 to 3.1, and Flask's own tests are run against them.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from flask.ctx import AppContext, RequestContext
+from flask.globals import _cv_app, _cv_request
+from flask.sessions import SecureCookieSessionInterface
+from flask.signals import appcontext_popped, appcontext_pushed, appcontext_tearing_down, request_tearing_down
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+    from flask import Flask, Request
+    from flask.sessions import SessionMixin
+
+    from pymacaron.dispatch.table import LeanRoute
+
+PRESERVE = "werkzeug.debug.preserve_context"
+"""Key of the environ: function that keeps a context after the request."""
+
+# Flask 3.1 keeps the session there, and offers a property over it.
+_SESSION = "_session" if hasattr(RequestContext, "session") else "session"
+_UNSET: Any = object()
+
+
+class LeanAppContext(AppContext):
+    """The app context of one request; ``g`` and the URL adapter are made on demand."""
+
+    def __init__(self, app: Flask) -> None:
+        """Take the app; unlike its parent, make nothing."""
+        self.app = app
+        self._cv_tokens = []
+
+    def __getattr__(self, name: str) -> Any:
+        """Make a part that is asked for the first time."""
+        if name == "g":
+            self.g = self.app.app_ctx_globals_class()
+            return self.g
+        if name == "url_adapter":
+            self.url_adapter = self.app.create_url_adapter(None)
+            return self.url_adapter
+        raise AttributeError(name)
+
+    def push(self) -> None:
+        """Make this the current app context."""
+        self._cv_tokens.append(_cv_app.set(self))
+        if appcontext_pushed.receivers:
+            appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
+
+    def pop(self, exc: BaseException | None = _UNSET) -> None:
+        """Make the one before it current again; tears down first if it was the last push."""
+        app = self.app
+        try:
+            if len(self._cv_tokens) == 1 and (app.teardown_appcontext_funcs or appcontext_tearing_down.receivers):
+                app.do_teardown_appcontext(sys.exc_info()[1] if exc is _UNSET else exc)
+        finally:
+            current = _cv_app.get()
+            _cv_app.reset(self._cv_tokens.pop())
+        if current is not self:
+            raise AssertionError(f"Popped wrong app context. ({current!r} instead of {self!r})")
+        if appcontext_popped.receivers:
+            appcontext_popped.send(app, _async_wrapper=app.ensure_sync)
+
+
+class LeanContext(RequestContext):
+    """The request context of one call of an operation, and the call itself (`pymacaron.call.Call`)."""
+
+    flashes = None
+
+    def __init__(self, app: Flask, environ: WSGIEnvironment, route: LeanRoute, path_values: dict[str, Any]) -> None:
+        """Take what routing found; unlike its parent, make nothing."""
+        self.app = app
+        self.environ = environ
+        self.route = route
+        self.path_values = path_values
+        self._cv_tokens = []
+
+    def __getattr__(self, name: str) -> Any:
+        """Make a part that is asked for the first time."""
+        make = _MAKERS.get(name)
+        if make is None:
+            raise AttributeError(name)
+        made = make(self)
+        setattr(self, name, made)
+        return made
+
+    @property
+    def has_request(self) -> bool:
+        """Tell whether the request object was made."""
+        return "request" in self.__dict__
+
+    @property
+    def changes_answer(self) -> bool:
+        """Tell whether the session was opened or `flask.after_this_request` called."""
+        made = self.__dict__
+        return _SESSION in made or "_after_request_functions" in made
+
+    def copy(self) -> RequestContext:
+        """Return a context of Flask's with the same request and session, for another thread or greenlet."""
+        return RequestContext(self.app, self.environ, request=self.request, session=getattr(self, _SESSION))
+
+    def push(self) -> None:
+        """Make this the current request context, in an app context of its own unless one of the app is current."""
+        app = self.app
+        outer = _cv_app.get(None)
+        inner = None
+        if outer is None or outer.app is not app:
+            inner = LeanAppContext(app)
+            inner.push()
+        self._cv_tokens.append((_cv_request.set(self), inner))
+        interface = app.session_interface
+        if type(interface) is not SecureCookieSessionInterface or (
+            "HTTP_COOKIE" in self.environ and interface.get_cookie_name(app) in self.environ["HTTP_COOKIE"]
+        ):
+            getattr(self, _SESSION)  # it may have to be refreshed, whether or not anybody looks at it
+
+    def match_request(self) -> None:
+        """Leave out what routing did before."""
+
+    def pop(self, exc: BaseException | None = _UNSET) -> None:
+        """Make the context before it current again; tears down first if it was the last push."""
+        app = self.app
+        is_last = len(self._cv_tokens) == 1
+        if exc is _UNSET:
+            exc = sys.exc_info()[1]
+        try:
+            if is_last and (app.teardown_request_funcs or request_tearing_down.receivers):
+                app.do_teardown_request(exc)
+            if is_last and self.has_request:
+                self.request.close()
+        finally:
+            current = _cv_request.get()
+            token, inner = self._cv_tokens.pop()
+            _cv_request.reset(token)
+            if is_last and self.has_request:
+                self.environ["werkzeug.request"] = None
+            if inner is not None:
+                inner.pop(exc)
+            if current is not self:
+                raise AssertionError(f"Popped wrong request context. ({current!r} instead of {self!r})")
+
+    def preserve(self) -> None:
+        """Let the test client or the debugger that asks for it keep the contexts."""
+        self.environ[PRESERVE](_cv_app.get())
+        self.environ[PRESERVE](_cv_request.get())
+
+
+def _make_request(context: LeanContext) -> Request:
+    request = context.app.request_class(context.environ)
+    request.json_module = context.app.json
+    request.url_rule = context.route.rule
+    request.view_args = context.path_values
+    return request
+
+
+def _open_session(context: LeanContext) -> SessionMixin | None:
+    interface = context.app.session_interface
+    session = interface.open_session(context.app, context.request)
+    return interface.make_null_session(context.app) if session is None else session
+
+
+_MAKERS: dict[str, Any] = {
+    "request": _make_request,
+    _SESSION: _open_session,
+    "url_adapter": lambda context: context.app.create_url_adapter(context.request),
+    "_after_request_functions": lambda _context: [],
+}
