@@ -54,7 +54,7 @@ class RouteTable:
     """The operations among the rules of an app."""
 
     def __init__(self, app: Flask, make_route: Callable[[Rule, tuple[str, ...]], LeanRoute | None]) -> None:
-        """Compile the rules of *app*. *make_route*: returns the route of a rule with such variables, None if Flask's."""
+        """Compile the rules of *app*. make_route: returns the route of a rule with its variables, None if Flask's."""
         self._static: dict[str, Mapping[str, LeanRoute | None]] = {}
         self._root = _Node()
         is_usual = app.url_map.converters["default"] is UnicodeConverter
