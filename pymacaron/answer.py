@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from flask import Response, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from pymacaron import file_answers
-from pymacaron.declared_answer import DeclaredAnswer, Representation
+from pymacaron.call import PlainAnswer
+from pymacaron.declared_answer import DeclaredAnswer, LeanAnswer, Representation
 from pymacaron.exceptions import NotAcceptableError
 from pymacaron.handler_result import Draft, Result
 from pymacaron.header_values import write_header
@@ -20,7 +20,7 @@ from pymacaron.response_check import Violation, ViolationReporter
 from pymacaron.streams import is_stream
 
 if TYPE_CHECKING:
-    from pymacaron.call import Call, PlainAnswer
+    from pymacaron.call import Call
     from pymacaron.response_check import ResponseCheck
     from pymacaron.service import Service
     from pymacaron.spec import Api, Operation
@@ -38,6 +38,7 @@ class Answerer:
         self, service: Service, api: Api, operation: Operation, *, models: Mapping[str, type], check: ResponseCheck
     ) -> None:
         """Take *models*, class name -> generated class."""
+        self._service = service
         self._api = api
         self._operation = operation
         self._check = check
@@ -47,6 +48,7 @@ class Answerer:
         self._default_status = _default_status(operation)
         self._default_empty_status = _default_status(operation, is_empty=True)
         self._declared: dict[int, DeclaredAnswer | None] = {}
+        self._lean: dict[int | None, LeanAnswer | None] = {}
         self._has_answers = bool(operation.responses)  # OpenAPI 3.1 may say nothing of them
         self._offered = _offered(operation)
         self._is_acceptable: dict[str, bool] = {}
@@ -69,33 +71,48 @@ class Answerer:
                 self._is_acceptable[accept] = known
         return known
 
-    def answer(self, returned: object, _call: Call) -> PlainAnswer | BaseResponse:
+    def answer(self, returned: object, call: Call) -> PlainAnswer | BaseResponse:
         """Return the answer for what the handler *returned*. Raises BadResponseException in mode enforce."""
+        value, status = returned, None
+        if type(returned) is tuple and len(returned) == 2 and isinstance(returned[1], int):  # noqa: PLR2004 - a pair
+            value, status = returned
+        elif returned is None:
+            status = self._default_empty_status
+        try:
+            lean = self._lean[status]
+        except KeyError:
+            lean = self._prepare_lean(status)
+        answer = lean.answer(value) if lean is not None else None
+        return answer or self._answer_any(returned, call)
+
+    def _answer_any(self, returned: object, call: Call) -> PlainAnswer | BaseResponse:
         if isinstance(returned, BaseResponse):
-            return self._answer_response(returned)
+            return self._answer_response(returned, call)
         result = Result.of(returned)
         if isinstance(result.value, BaseResponse):
             for name, value in result.headers.items():
                 result.value.headers[name] = write_header(value)
             if result.status is not None:
                 result.value.status_code = result.status
-            return self._answer_response(result.value)
+            return self._answer_response(result.value, call)
         is_empty = result.value is None
         status = result.status or (self._default_empty_status if is_empty else self._default_status)
         declared = self._find(status)
-        draft = Draft(result.value, status, result.headers, declared, self._check.is_due())
+        draft = Draft(call, result.value, status, result.headers, declared, self._check.is_due())
         if declared is None and self._has_answers:
             self._note_undeclared(draft)
         if status in _NO_BODY or (is_empty and (declared is None or not declared.representations)):
-            response = self._answer_nothing(draft)
+            answer: PlainAnswer | BaseResponse = self._answer_nothing(draft)
         else:
-            response = self._answer_value(draft)
-        if draft.headers:
-            self._write_headers(draft, response)
-        if declared is not None and declared.headers and draft.is_checked:
-            draft.violations += declared.find_header_violations(response.headers)
+            answer = self._answer_value(draft)
+        if isinstance(answer, PlainAnswer) and (draft.headers or (declared is not None and declared.headers)):
+            answer = answer.to_response()
+        if not isinstance(answer, PlainAnswer):
+            self._write_headers(draft, answer)
+            if declared is not None and draft.is_checked:
+                draft.violations += declared.find_header_violations(answer.headers)
         self._reporter.settle(status, draft.violations)
-        return response
+        return answer
 
     def _note_undeclared(self, draft: Draft) -> None:
         reason = f"the document declares no status {draft.status} for this operation"
@@ -103,14 +120,12 @@ class Answerer:
         self._reporter.settle(draft.status, draft.violations)
         draft.violations.clear()
 
-    def _answer_nothing(self, draft: Draft) -> Response:
+    def _answer_nothing(self, draft: Draft) -> PlainAnswer:
         if draft.value is not None:
             draft.violate(Violation("body", f"status {draft.status} has no body, the handler returned one"))
-        response = Response(b"", status=draft.status)
-        del response.headers["Content-Type"]
-        return response
+        return PlainAnswer(draft.status, "", b"")
 
-    def _answer_value(self, draft: Draft) -> Response:
+    def _answer_value(self, draft: Draft) -> PlainAnswer | BaseResponse:
         declared = draft.declared
         if declared is None or not declared.representations:
             if declared is not None and draft.status in _SUCCESS:
@@ -124,11 +139,12 @@ class Answerer:
         if named:
             self._take_named(draft, declared, named)
         else:
-            draft.representation = self._choose(declared, draft.value)
-        response = self._renderer.render(draft)
+            draft.representation = self._choose(declared, draft)
+        answer = self._renderer.render(draft)
         if len(declared.representations) > 1 and not named:
-            response.vary.add("Accept")
-        return response
+            answer = answer.to_response() if isinstance(answer, PlainAnswer) else answer
+            answer.vary.add("Accept")
+        return answer
 
     def _take_named(self, draft: Draft, declared: DeclaredAnswer, named: str) -> None:
         draft.content_type = named
@@ -136,19 +152,20 @@ class Answerer:
         if draft.representation is None:
             draft.violate(Violation("media type", f"the document does not declare the media type {named[:80]}"))
 
-    def _choose(self, declared: DeclaredAnswer, value: object) -> Representation:
-        """Return the representation that fits *value* and that the request would rather have."""
-        fitting = [one for one in declared.representations if _fits(one, value)] or declared.representations
-        accept = request.environ.get("HTTP_ACCEPT")
+    def _choose(self, declared: DeclaredAnswer, draft: Draft) -> Representation:
+        """Return the representation that fits the value and that the request would rather have."""
+        fitting = [one for one in declared.representations if _fits(one, draft.value)] or declared.representations
+        environ = draft.call.environ
+        accept = environ.get("HTTP_ACCEPT")
         if len(declared.representations) == 1 or not accept:
             return fitting[0]
         wishes = parse_wishes(accept)
         qualities = [quality_of(one.media_type, wishes) for one in fitting]
-        if not any(qualities) and request.method in _SAFE:
+        if not any(qualities) and environ["REQUEST_METHOD"] in _SAFE:
             raise _not_acceptable([one.media_type for one in fitting])
         return fitting[qualities.index(max(qualities))]
 
-    def _write_headers(self, draft: Draft, response: Response) -> None:
+    def _write_headers(self, draft: Draft, response: BaseResponse) -> None:
         for name, value in draft.headers.items():
             if value is None:  # a header that this answer does not have
                 continue
@@ -159,7 +176,7 @@ class Answerer:
             elif draft.status not in _NO_BODY or name.lower() != "content-type":
                 response.headers[name] = write(value)
 
-    def _answer_response(self, response: BaseResponse) -> BaseResponse:
+    def _answer_response(self, response: BaseResponse, call: Call) -> BaseResponse:
         """Check a response that the handler made itself."""
         if not self._check.is_due():
             return response
@@ -167,23 +184,25 @@ class Answerer:
         declared = self._find(status)
         violations: list[Violation] = []
         if declared is not None:
-            violations += self._find_response_violations(response, declared)
+            is_head = call.environ["REQUEST_METHOD"] == "HEAD"
+            violations += self._find_response_violations(response, declared, is_head=is_head)
             violations += declared.find_header_violations(response.headers)
         elif self._has_answers and not (status in file_answers.PROTOCOL_STATUSES and self._find(HTTPStatus.OK)):
             violations.append(Violation("status", f"the document declares no status {status} for this operation"))
         self._reporter.settle(status, violations)
         return response
 
-    def _find_response_violations(self, response: BaseResponse, declared: DeclaredAnswer) -> list[Violation]:
+    def _find_response_violations(
+        self, response: BaseResponse, declared: DeclaredAnswer, *, is_head: bool
+    ) -> list[Violation]:
         has_body = response.is_streamed or bool(response.get_data())
         if not declared.representations or response.status_code in _NO_BODY:
             is_wrong = has_body and response.status_code in _SUCCESS
             reason = "the document declares no body, the handler returned one"
             return [Violation("body", reason)] if is_wrong else []
         if not has_body:
-            is_wrong = request.method != "HEAD"
             reason = "the document declares a body, the handler returned none"
-            return [Violation("body", reason)] if is_wrong else []
+            return [] if is_head else [Violation("body", reason)]
         media_type = response.content_type or ""
         representation = declared.find(media_type)
         if representation is None:
@@ -195,6 +214,17 @@ class Answerer:
             return representation.find_violations(response.get_data())
         is_text = media_type.startswith("text/")
         return representation.find_text_violations(response.get_data(as_text=True)) if is_text else []
+
+    def _prepare_lean(self, status: int | None) -> LeanAnswer | None:
+        """Return the short way for answers with *status* (None: the handler names none), None if there is none."""
+        known = self._default_status if status is None else status
+        declared = self._find(known)
+        lean = None
+        if declared is not None and not declared.needs_headers and not self._service.json_encoders:
+            may_have_body = known not in _NO_BODY
+            lean = LeanAnswer(declared, known, may_have_body=may_have_body, is_status_given=status is not None)
+        self._lean[status] = lean
+        return lean
 
     def note_error(self, status: int) -> None:
         """Report an error that the handler raised with a *status* that the document does not declare."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from flask import request
+from flask import Response, request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,8 +59,18 @@ def current_call() -> RoutedCall:
 
 
 class PlainAnswer(NamedTuple):
-    """An answer that needs no response object: status, Content-Type and bytes."""
+    """An answer that needs no response object: status, Content-Type and bytes.
+
+    content_type: ``""`` where there is none, in answers that have no body by their status.
+    """
 
     status: int
     content_type: str
     body: bytes
+
+    def to_response(self) -> Response:
+        """Return the same answer as a response of Flask."""
+        response = Response(self.body, self.status, content_type=self.content_type or None)
+        if not self.content_type:
+            del response.headers["Content-Type"]
+        return response

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import cached_property
-from typing import TYPE_CHECKING, get_args, get_origin
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-from pydantic import BaseModel, RootModel
+from pydantic import BaseModel, RootModel, TypeAdapter
+from pydantic_core import PydanticSerializationError
 
+from pymacaron.call import PlainAnswer
+from pymacaron.exceptions import ERROR_FIELDS
 from pymacaron.header_values import HeaderCheck
 from pymacaron.item_streams import is_event_stream, is_sequential
 from pymacaron.media_table import MediaTable, is_within, split_media_type
@@ -66,14 +69,27 @@ class Representation:
             return SchemaCheck(schema, self._schemas, direction="response") if schema else None
         return SchemaCheck.build(schema, self._schemas, direction="response")
 
-    def is_trusted(self, value: object) -> bool:
-        """Tell whether *value* was checked when it was made: an instance of the declared model, or a list of them."""
+    def write_trusted(self, value: object) -> bytes | None:
+        """Return the JSON of *value* if it was checked when it was made: it is of the declared model, or a list of it.
+
+        Raises: PydanticSerializationError: a value in it has no JSON.
+        """
         if self.check is not None:
-            return False
+            return None
         if type(value) is self.model:
-            return True
+            return self._dump(value)
         item = self.list_item
-        return item is not None and type(value) is list and all(type(element) is item for element in value)
+        if item is not None and type(value) is list and {*map(type, value)} <= {item}:
+            return self._dump_list(value)
+        return None
+
+    @cached_property
+    def _dump(self) -> Callable[[object], bytes]:
+        return _find_dump(self.model)
+
+    @cached_property
+    def _dump_list(self) -> Callable[[object], bytes]:
+        return _find_dump(list[self.list_item])  # type: ignore[name-defined]  # a type that is known now
 
     def is_trusted_item(self, item: object) -> bool:
         """Tell whether *item* of a stream was checked when it was made."""
@@ -152,6 +168,11 @@ class DeclaredAnswer:
         only = self.representations[0] if len(self.representations) == 1 else None
         self.only_json = only if only is not None and only.is_json and not only.is_range else None
 
+    @property
+    def needs_headers(self) -> bool:
+        """Tell whether an answer to which its handler gives no headers may have wrong ones."""
+        return any(header.is_required or header.name.lower().startswith("content-") for header in self.headers)
+
     def find(self, media_type: str) -> Representation | None:
         """Return the representation that content of *media_type* is of."""
         media = self._table.find(media_type)
@@ -167,6 +188,56 @@ class DeclaredAnswer:
             fault = header.find_fault(headers.get(header.name))
             if fault:
                 yield Violation("header", f"header {header.name}: {fault}")
+
+
+class LeanAnswer:
+    """The short way to an answer of which everything but the value is known before: one status, no headers."""
+
+    def __init__(self, declared: DeclaredAnswer, status: int, *, may_have_body: bool, is_status_given: bool) -> None:
+        """Take what is *declared* for *status*; is_status_given: the handler named it, it need not be in the value."""
+        only = declared.only_json if may_have_body else None
+        missing = frozenset() if is_status_given or only is None else _missing_error_fields(only.model)
+        is_plain = only is not None and not only.is_sequential and missing is not None
+        self._representation = only if is_plain else None
+        self._missing = missing or frozenset()
+        self._status = status
+        is_empty = not may_have_body or not declared.representations
+        self._nothing = PlainAnswer(status, "", b"") if is_empty else None
+
+    def answer(self, value: object) -> PlainAnswer | None:
+        """Return the answer with a *value* that is known to be right, None for any other: that takes the long way."""
+        if value is None:
+            return self._nothing
+        representation = self._representation
+        if representation is None:
+            return None
+        if self._missing and type(value) is representation.model:
+            extras: Mapping[str, object] | None = value.__pydantic_extra__  # type: ignore[attr-defined]
+            if extras and extras.keys() >= self._missing:
+                return None
+        try:
+            data = representation.write_trusted(value)
+        except (PydanticSerializationError, TypeError, ValueError):
+            return None
+        return None if data is None else PlainAnswer(self._status, representation.media_type, data)
+
+
+def _find_dump(model: Any) -> Callable[[object], bytes]:
+    """Return pydantic-core's own function that writes instances of *model*."""
+    return partial(TypeAdapter(model).serializer.to_json, by_alias=True)
+
+
+def _missing_error_fields(model: type | None) -> frozenset[str] | None:
+    """Return what an instance of *model* must have beside its fields to be an error body, which says its own status.
+
+    Empty: it cannot be one. None: it is one.
+    """
+    if model is None or issubclass(model, RootModel):
+        return frozenset()
+    fields: Mapping[str, object] = model.model_fields  # type: ignore[attr-defined]
+    missing = frozenset(name for name in ERROR_FIELDS if name not in fields and not hasattr(model, name))
+    is_open = model.model_config.get("extra") == "allow"  # type: ignore[attr-defined]
+    return None if not missing else missing if is_open else frozenset()
 
 
 def _list_item(model: type) -> type[BaseModel] | None:

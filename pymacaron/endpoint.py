@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import Response
-
 from pymacaron.call import PlainAnswer, current_call
 from pymacaron.crash import report_error
 from pymacaron.exceptions import PyMacaronException
@@ -42,19 +40,19 @@ class Endpoint:
         """Take the parts that were built and checked at start."""
         self.operation = operation
         self.path = path
-        self._handler = handler
         self._guard = guard
         self._reader = reader
         self._answerer = answerer
         self._service = service
+        self._takes_body = handler.takes_body
+        is_renamed = any(key != name for key, name in handler.keywords.items())
+        self._names = handler.keywords if is_renamed else None
         self._call = service.app.ensure_sync(handler.call)
 
     def __call__(self, **_path_values: str) -> BaseResponse:
         """Handle the current request of Flask."""
         answer = self.handle(current_call())
-        if isinstance(answer, PlainAnswer):
-            return Response(answer.body, answer.status, content_type=answer.content_type)
-        return answer
+        return answer.to_response() if isinstance(answer, PlainAnswer) else answer
 
     def handle(self, call: Call) -> PlainAnswer | BaseResponse:
         """Handle one request, inside of Flask's contexts."""
@@ -62,9 +60,10 @@ class Endpoint:
             self._guard(call)
         self._answerer.refuse_unacceptable(call)
         body, keywords = self._reader.read(call)
-        keywords = {self._handler.keywords[key]: value for key, value in keywords.items()}
+        if self._names is not None:
+            keywords = {self._names[key]: value for key, value in keywords.items()}
         try:
-            returned = self._call(body, **keywords) if self._handler.takes_body else self._call(**keywords)
+            returned = self._call(body, **keywords) if self._takes_body else self._call(**keywords)
             if isinstance(returned, PyMacaronException):
                 raise returned
         except PyMacaronException as error:

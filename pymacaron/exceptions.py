@@ -40,6 +40,7 @@ from typing import Any
 
 from pymacaron.json_types import JsonObject
 
+ERROR_FIELDS = frozenset({"status", "error", "error_description"})
 _PASSED_ON = frozenset({"retry-after", "www-authenticate"})
 
 
@@ -367,5 +368,5 @@ def is_error(value: object) -> bool:
     if isinstance(value, PyMacaronException):
         return True
     if isinstance(value, dict):
-        return {"status", "error", "error_description"} <= value.keys()
-    return all(hasattr(value, name) for name in ("status", "error", "error_description"))
+        return value.keys() >= ERROR_FIELDS
+    return all(hasattr(value, name) for name in ERROR_FIELDS)

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pymacaron.exceptions import is_error
 
 if TYPE_CHECKING:
+    from pymacaron.call import Call
     from pymacaron.declared_answer import DeclaredAnswer, Representation
     from pymacaron.response_check import Violation
 
@@ -45,6 +46,7 @@ class Result:
 class Draft:
     """An answer in the making. is_checked: whether violations count; they are settled when it is done."""
 
+    call: Call
     value: object
     status: int
     headers: Mapping[str, object]
@@ -53,6 +55,11 @@ class Draft:
     violations: list[Violation] = field(default_factory=list)
     representation: Representation | None = None
     content_type: str = ""
+
+    @property
+    def is_head(self) -> bool:
+        """Tell whether the request wants no body."""
+        return bool(self.call.environ["REQUEST_METHOD"] == "HEAD")
 
     def violate(self, violation: Violation) -> None:
         """Note *violation* if this answer is checked."""

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from flask import Response, request, stream_with_context
+from flask import Response, stream_with_context
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_json
 
 from pymacaron import file_answers
+from pymacaron.call import PlainAnswer
 from pymacaron.error_response import report_failure
 from pymacaron.exceptions import BadResponseException, PyMacaronException
 from pymacaron.response_check import Violation
@@ -39,8 +40,8 @@ class Renderer:
         self._reporter = reporter
         self._note_error = note_error
 
-    def render(self, draft: Draft) -> Response:
-        """Return the response of *draft*. Raises BadResponseException: its value has no bytes of that kind."""
+    def render(self, draft: Draft) -> PlainAnswer | Response:
+        """Return the answer of *draft*. Raises BadResponseException: its value has no bytes of that kind."""
         value, representation = draft.value, draft.representation
         if isinstance(value, (bytes, str)) and not (representation is not None and representation.is_json):
             return self._render_text(draft, value)
@@ -51,17 +52,17 @@ class Renderer:
         if is_stream(value) or is_sequence:
             return self._render_stream(draft, iter(value) if isinstance(value, list) else to_iterator(value))
         if value is None and representation is not None and not representation.takes_json:
-            if request.method != "HEAD":
+            if not draft.is_head:
                 draft.violate(Violation("body", "the document declares a body, the handler returned none"))
-            return Response(b"", status=draft.status, content_type=self._content_type(draft, "text/plain"))
+            return PlainAnswer(draft.status, self._content_type(draft, "text/plain"), b"")
         return self._render_json(draft)
 
-    def _render_text(self, draft: Draft, value: bytes | str) -> Response:
-        is_text = isinstance(value, str)
-        content_type = self._content_type(draft, "text/plain" if is_text else "application/octet-stream")
-        if draft.is_checked and draft.representation is not None and is_text:
-            draft.violations += draft.representation.find_text_violations(str(value))
-        return Response(value, status=draft.status, content_type=content_type)
+    def _render_text(self, draft: Draft, value: bytes | str) -> PlainAnswer:
+        if isinstance(value, bytes):
+            return PlainAnswer(draft.status, self._content_type(draft, "application/octet-stream"), value)
+        if draft.is_checked and draft.representation is not None:
+            draft.violations += draft.representation.find_text_violations(value)
+        return PlainAnswer(draft.status, self._content_type(draft, "text/plain"), value.encode())
 
     def _content_type(self, draft: Draft, default: str) -> str:
         """Return the Content-Type: what the handler named, else the declared one, else *default*, with its charset."""
@@ -72,7 +73,7 @@ class Renderer:
         is_bare_text = media_type.startswith("text/") and ";" not in media_type and media_type != "text/event-stream"
         return f"{media_type}; charset=utf-8" if is_bare_text else media_type
 
-    def _render_json(self, draft: Draft) -> Response:
+    def _render_json(self, draft: Draft) -> PlainAnswer:
         representation = draft.representation
         data = self._to_json(draft, representation)
         content_type = draft.content_type or "application/json"
@@ -80,17 +81,15 @@ class Renderer:
             content_type = "application/json" if representation.is_range else representation.media_type
         elif not draft.content_type and representation is not None and not representation.takes_json:
             draft.violate(Violation("media type", "the document does not declare the media type application/json"))
-        return Response(data, status=draft.status, content_type=content_type)
+        return PlainAnswer(draft.status, content_type, data)
 
     def _to_json(self, draft: Draft, representation: Representation | None) -> bytes:
         value = draft.value
         encoders = self._service.json_encoders
         try:
-            if representation is not None and not encoders and representation.is_trusted(value):
-                model: Any = representation.model
-                if type(value) is not model:
-                    value = model.model_construct(value)
-                return model.__pydantic_serializer__.to_json(value, by_alias=True)  # type: ignore[no-any-return]
+            trusted = representation.write_trusted(value) if representation is not None and not encoders else None
+            if trusted is not None:
+                return trusted
             data = _encode(value, encoders) if encoders else to_json(value, by_alias=True, inf_nan_mode="null")
         except (PydanticSerializationError, TypeError, ValueError) as error:
             raise BadResponseException(f"{self._operation_id} returned what JSON cannot say: {error}") from error
@@ -98,7 +97,7 @@ class Renderer:
             draft.violations += representation.find_violations(data)
         return data
 
-    def _render_stream(self, draft: Draft, pieces: Iterator[object]) -> Response:
+    def _render_stream(self, draft: Draft, pieces: Iterator[object]) -> PlainAnswer | Response:
         representation = draft.representation
         is_events = representation is not None and representation.is_event_stream
         if not is_events:  # a browser wants to know at once that it is connected
@@ -109,9 +108,9 @@ class Renderer:
                 return self._render_json(draft)
         writer = PieceWriter(representation, self._settle_items(draft.status) if draft.is_checked else None)
         content_type = self._content_type(draft, "application/octet-stream")
-        if request.method == "HEAD":
+        if draft.is_head:
             _close(pieces)
-            return Response(b"", status=draft.status, content_type=content_type)
+            return PlainAnswer(draft.status, content_type, b"")
         body = write_pieces(pieces, writer, lambda error: report_failure(self._service, error))
         response = Response(stream_with_context(body), status=draft.status, content_type=content_type)
         if is_events:

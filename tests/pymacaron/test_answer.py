@@ -10,6 +10,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from pymacaron.call import PlainAnswer, current_call
+from pymacaron.endpoint import Endpoint
 from pymacaron.events import ContractViolated, ErrorReported
 from pymacaron.log import request_id_var
 from pymacaron.service import service_of
@@ -438,3 +440,139 @@ def test_a_caller_who_leaves_closes_the_stream(bodies_app: Flask) -> None:
     assert next(iter(pieces)) == b": hello\n\n"
     answer.close()
     assert client.get("/closed").get_json() == before + 1
+
+
+LEAN_DOCUMENT = """\
+openapi: 3.1.0
+info: {title: Lean, version: "1"}
+paths:
+  /thing:
+    get:
+      operationId: getThing
+      parameters: [{name: case, in: query, required: true, schema: {type: string}}]
+      responses:
+        "200": &thing
+          description: one
+          headers: {X-Note: {schema: {type: string}}}
+          content: {application/json: {schema: {$ref: "#/components/schemas/Thing"}}}
+        "201": *thing
+        "202":
+          description: all
+          content: {application/vnd.things+json: {schema: {$ref: "#/components/schemas/Things"}}}
+        "204": {description: none}
+        "203": {description: counted, headers: {X-Count: {required: true, schema: {}}}}
+        "205": {description: none either}
+        "409": {description: failed, content: {application/json: {schema: {$ref: "#/components/schemas/Failure"}}}}
+  /failure:
+    get:
+      operationId: getFailure
+      responses:
+        "200": {description: failed, content: {application/json: {schema: {$ref: "#/components/schemas/Failure"}}}}
+        "409": {description: failed, content: {application/json: {schema: {$ref: "#/components/schemas/Failure"}}}}
+components:
+  schemas:
+    Thing: {type: object, required: [id], properties: {id: {type: integer}}, additionalProperties: true}
+    Things: {type: array, items: {$ref: "#/components/schemas/Thing"}}
+    Failure:
+      type: object
+      required: [status, error, error_description]
+      properties: {status: {type: integer}, error: {type: string}, error_description: {type: string}}
+"""
+LEAN_HANDLERS = """
+from http import HTTPStatus
+from pymacaron.pool import apipool
+
+CASES = {
+    "model": lambda: apipool.pets.Thing(id=1),
+    "status": lambda: (apipool.pets.Thing(id=1), 201),
+    "named status": lambda: (apipool.pets.Thing(id=1), HTTPStatus.CREATED),
+    "list": lambda: ([apipool.pets.Thing(id=1), apipool.pets.Thing(id=2)], 202),
+    "root": lambda: (apipool.pets.Things([apipool.pets.Thing(id=1)]), 202),
+    "no items": lambda: ([], 202),
+    "nothing": lambda: None,
+    "nothing with status": lambda: (None, 205),
+    "dict": lambda: {"id": 1},
+    "dicts": lambda: ([{"id": 1}], 202),
+    "headers": lambda: (apipool.pets.Thing(id=1), 201, {"X-Note": "x"}),
+    "own status": lambda: apipool.pets.Thing(id=1, status=409, error="E", error_description="Taken"),
+    "extras": lambda: apipool.pets.Thing(id=1, status=409),
+    "told status": lambda: (apipool.pets.Thing(id=1, status=409, error="E", error_description="Taken"), 201),
+    "no JSON": lambda: apipool.pets.Thing(id=1, extra=object()),
+    "count": lambda: (None, 203),
+}
+
+def get_thing(case):
+    return CASES[case]()
+
+def get_failure():
+    return apipool.pets.Failure(status=409, error="E", error_description="Taken")
+"""
+THINGS_TYPE = "application/vnd.things+json"
+LEAN = [
+    pytest.param("model", 200, "application/json", b'{"id":1}', True, id="an instance of the model"),
+    pytest.param("status", 201, "application/json", b'{"id":1}', True, id="a status beside it"),
+    pytest.param("named status", 201, "application/json", b'{"id":1}', True, id="a status by name"),
+    pytest.param("list", 202, THINGS_TYPE, b'[{"id":1},{"id":2}]', True, id="a list of instances"),
+    pytest.param("root", 202, THINGS_TYPE, b'[{"id":1}]', True, id="an instance of the root model"),
+    pytest.param("no items", 202, THINGS_TYPE, b"[]", True, id="an empty list"),
+    pytest.param("nothing", 204, None, b"", True, id="None"),
+    pytest.param("nothing with status", 205, None, b"", True, id="None with a status"),
+    pytest.param("dict", 200, "application/json", b'{"id":1}', False, id="a dict; its headers are checked"),
+    pytest.param("dicts", 202, THINGS_TYPE, b'[{"id":1}]', True, id="a list of dicts"),
+    pytest.param("headers", 201, "application/json", b'{"id":1}', False, id="headers of the handler"),
+    pytest.param("extras", 200, "application/json", b'{"id":1,"status":409}', True, id="extra properties"),
+    pytest.param(
+        "own status",
+        409,
+        "application/json",
+        b'{"id":1,"status":409,"error":"E","error_description":"Taken"}',
+        True,
+        id="an error body by extra properties",
+    ),
+    pytest.param(
+        "told status",
+        201,
+        "application/json",
+        b'{"id":1,"status":409,"error":"E","error_description":"Taken"}',
+        True,
+        id="the handler's status goes first",
+    ),
+]
+
+
+@pytest.mark.parametrize(("case", "status", "content_type", "body", "is_plain"), LEAN)
+def test_plain_answers(
+    make_service: MakeService, case: str, status: int, content_type: str | None, body: bytes, is_plain: bool
+) -> None:
+    """What needs no response object is not made one, and is the same as if it had been."""
+    app = make_service(document=LEAN_DOCUMENT, handlers=LEAN_HANDLERS)
+    sent = app.test_client().get("/thing", query_string={"case": case})
+    assert (sent.status_code, sent.headers.get("Content-Type"), sent.data) == (status, content_type, body)
+    with app.test_request_context("/thing", query_string={"case": case}):
+        view = app.view_functions["pets:getThing"]
+        assert isinstance(view, Endpoint)
+        answer = view.handle(current_call())
+    assert isinstance(answer, PlainAnswer) is is_plain
+    if isinstance(answer, PlainAnswer):
+        assert answer == (status, content_type or "", body)
+
+
+def test_a_declared_error_body_says_its_own_status(make_service: MakeService) -> None:
+    """Also where its class is declared for another status too."""
+    answer = make_service(document=LEAN_DOCUMENT, handlers=LEAN_HANDLERS).test_client().get("/failure")
+    assert answer.status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("case", "reason"),
+    [
+        pytest.param("no JSON", "getThing returned what JSON cannot say: ", id="no JSON"),
+        pytest.param("count", "getThing, response 203: header X-Count: it is missing", id="a header that is demanded"),
+    ],
+)
+def test_plain_answers_are_refused_alike(make_service: MakeService, case: str, reason: str) -> None:
+    """An instance of the model may have no JSON, an empty answer lack a header."""
+    client = make_service(document=LEAN_DOCUMENT, handlers=LEAN_HANDLERS).test_client()
+    answer = client.get("/thing", query_string={"case": case})
+    assert answer.status_code == 500
+    assert answer.get_json()["error_description"].startswith(reason)
