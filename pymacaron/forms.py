@@ -19,6 +19,7 @@ from pymacaron.json_types import Json, JsonObject
 from pymacaron.media_table import is_same_media, is_within, split_media_type
 from pymacaron.shapes import Entry, Shape, assemble, parse_items, parse_scalar
 from pymacaron.spec.media_types import is_json_type
+from pymacaron.spec.model import STYLE_KEYS
 
 if TYPE_CHECKING:
     from werkzeug.datastructures import FileStorage
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 SEPARATORS = {"spaceDelimited": " ", "pipeDelimited": "|", "tabDelimited": "\t"}
 """Style -> what stands between the items of a list; a comma in all others."""
 _TOKENS = re.compile(r"\[([^\]]*)\]")
-_STYLED = frozenset({"style", "explode", "allowReserved"})
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ class FormField:
         self.shape = shape
         self._style = encoding.get("style", "form")
         self._explode = encoding.get("explode", self._style == "form")
-        self._is_styled = not _STYLED.isdisjoint(encoding)
+        self._is_styled = not STYLE_KEYS.isdisjoint(encoding)
         declared = "" if self._is_styled else encoding.get("contentType", "")
         self._content_types = [one.strip().lower() for one in declared.split(",") if one.strip()]
         self._is_json = bool(self._content_types) and all(map(is_json_type, self._content_types))

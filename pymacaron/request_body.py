@@ -211,8 +211,11 @@ class BodyReader:
             FormField(name, inner, media.encoding.get(name, {}), self._schemas)
             for name, inner in shape.properties.items()
         ]
+        texts = {
+            name: own if name in media.opaque_parts else [_to_text(part) for part in own] for name, own in parts.items()
+        }
         for reader in readers:
-            reader.read({name: [_to_text(part) for part in own] for name, own in parts.items()}, values)
+            reader.read(texts, values)
         for name, own in parts.items():
             if not any(reader.owns(name) for reader in readers):
                 FormField(name, shape.find_property(name), {}, self._schemas).read({name: own[-1:]}, values)

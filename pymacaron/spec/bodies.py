@@ -9,6 +9,7 @@ from pymacaron.json_types import Json, JsonObject
 from pymacaron.spec.media_types import is_form_type, is_json_type
 from pymacaron.spec.model import Body, Media, Response
 from pymacaron.spec.naming import class_name, unique_name
+from pymacaron.spec.opaque_parts import find_opaque_parts, write_parts_as_text
 from pymacaron.spec.operations import WrittenOperation, dereference
 from pymacaron.spec.pointers import join_pointer, split_pointer
 from pymacaron.spec.renaming import referred_name
@@ -90,7 +91,8 @@ class BodyReader:
     ) -> Iterator[Media]:
         for media_type, node in holder.get("content", {}).items():
             place = join_pointer(pointer, "content", media_type)
-            schema = schema_object(adapt(node["schema"])) if "schema" in node else None
+            opaque = find_opaque_parts(self.document, media_type, node)
+            schema = self._read_schema(adapt(node["schema"]), opaque) if "schema" in node else None
             items = schema_object(adapt(node["itemSchema"])) if "itemSchema" in node else None
             is_typed = wanted and (is_json_type(media_type) or is_form_type(media_type))
             yield Media(
@@ -102,7 +104,11 @@ class BodyReader:
                 item_model_name=self._model_name(items, f"{place}/itemSchema", f"{wanted}Item") if wanted else None,
                 encoding=self._read_encoding(node.get("encoding", {})),
                 examples=dict(read_examples(self.document, node)),
+                opaque_parts=opaque,
             )
+
+    def _read_schema(self, schema: Json, opaque: frozenset[str]) -> JsonObject:
+        return schema_object(write_parts_as_text(self.document, schema, opaque))
 
     def _model_name(self, schema: JsonObject | None, place: str, wanted: str) -> str | None:
         if schema is None or not [key for key in schema if key not in _ANNOTATIONS and not key.startswith("x-")]:

@@ -12,6 +12,8 @@ from pymacaron.spec.lines import describe_place
 from pymacaron.spec.media_types import is_form_type, is_json_type
 
 Location = Literal["path", "query", "querystring", "header", "cookie", "form"]
+STYLE_KEYS = frozenset({"style", "explode", "allowReserved"})
+"""Keys of an encoding that make a property look as in a query; next to them ``contentType`` means nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ class Media:
     (``{}``), or where the content is neither JSON nor a form. item_schema, item_model_name: the same for each item of
     a stream (OpenAPI 3.2's ``itemSchema``), whatever the media type. encoding: property -> what the document writes of
     ``{contentType, headers, style, explode, allowReserved, encoding}``; headers as in `Response`. examples: name ->
-    value, ``""`` being the name of the one that has none.
+    value, ``""`` being the name of the one that has none. opaque_parts: properties of a form
+    that are objects, or arrays of them, in parts that are no JSON: *schema* has text in their place.
     """
 
     media_type: str
@@ -65,6 +68,7 @@ class Media:
     item_model_name: str | None = None
     encoding: Mapping[str, JsonObject] = field(default_factory=dict)
     examples: Mapping[str, Json] = field(default_factory=dict)
+    opaque_parts: frozenset[str] = frozenset()
 
     @property
     def is_json(self) -> bool:

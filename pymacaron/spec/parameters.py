@@ -9,6 +9,7 @@ from pymacaron.json_types import Json, JsonObject
 from pymacaron.spec.media_types import is_form_type, is_json_type
 from pymacaron.spec.model import Parameter
 from pymacaron.spec.naming import name_keywords
+from pymacaron.spec.opaque_parts import find_opaque_parts, write_as_text
 from pymacaron.spec.operations import Located, WrittenOperation, dereference
 from pymacaron.spec.pointers import join_pointer
 from pymacaron.spec.schemas import schema_object
@@ -78,7 +79,9 @@ class ParameterReader:
         properties = dict(self._properties(media.get("schema", {}), place, ()))
         required = set(self._required(media.get("schema", {}), ()))
         is_form_required = body.get("required") is True
-        for name, (schema, field_pointer) in properties.items():
+        opaque = find_opaque_parts(self.document, media_type, media)
+        for name, (written_schema, field_pointer) in properties.items():
+            schema = write_as_text(self.document, written_schema) if name in opaque else written_schema
             encoding = media.get("encoding", {}).get(name, {})
             style = encoding.get("style", "form")
             yield Parameter(

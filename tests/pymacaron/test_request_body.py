@@ -184,6 +184,18 @@ PHOTO = ("photo", "a.png", "image/png", b"\x89PNG")
         pytest.param(
             [META, PHOTO, ("caption", None, "text/plain; charset=iso-8859-1", b"\xe9")], {"caption": "é"}, id="latin"
         ),
+        pytest.param([META, PHOTO, ("origin", None, "application/xml", b"<a/>")], {"origin": "<a/>"}, id="XML"),
+        pytest.param([META, PHOTO, ("origin", None, None, b'{"x": 1}')], {"origin": '{"x": 1}'}, id="no type"),
+        pytest.param(
+            [META, PHOTO, ("origin", "a.xml", "application/xml; charset=iso-8859-1", b"<a>\xe9</a>")],
+            {"origin": "<a>é</a>"},
+            id="XML as a file, in latin",
+        ),
+        pytest.param(
+            [META, PHOTO, ("route", None, "text/xml", b"<a/>"), ("route", None, "application/gpx+xml", b"[1]")],
+            {"route": ["<a/>", "[1]"]},
+            id="XML items",
+        ),
         pytest.param([META, PHOTO, ("caption", None, None, b"12")], {"caption": "12"}, id="digits stay text"),
         pytest.param([META, PHOTO, ("thumbnail", None, None, b"iVBO")], {"thumbnail": "iVBO"}, id="base64 stays text"),
     ],
@@ -209,6 +221,20 @@ def test_multipart_forms(client: FlaskClient, rows: list[Any], expected: dict[st
             [("meta", None, JSON, b'{"name": 1}'), PHOTO], "7", 400, "form meta/name", id="JSON against its schema"
         ),
         pytest.param([("meta", None, JSON, b"{"), PHOTO], "7", 400, "form meta: EOF while parsing", id="broken JSON"),
+        pytest.param(
+            [META, PHOTO, ("origin", None, JSON, b"{}")],
+            "7",
+            415,
+            "form origin: the part is application/json",
+            id="no XML",
+        ),
+        pytest.param(
+            [META, PHOTO, ("origin", None, "application/xml", b"\xff")],
+            "7",
+            400,
+            "form origin: it is no utf-8",
+            id="XML bytes",
+        ),
         pytest.param([META, PHOTO], "x", 400, "form photo: header X-Checksum of the part: breaks type", id="header"),
         pytest.param([META], "7", 400, "form photo: a file is required", id="no file"),
         pytest.param([META, PHOTO, PHOTO], "7", 400, "form photo: given more than once", id="two files for one"),
@@ -249,12 +275,20 @@ ALBUM = {"name": "a", "year": 3, "point": {"x": 1}, "tags": ["t"]}
             id="multipart",
         ),
         pytest.param(*parts(("name", None, None, b"a"), ("own", None, None, b"1")), {"name": "a"}, id="own field"),
+        pytest.param(
+            JSON, b'{"name": "a", "liner": {"text": "b"}}', {"name": "a", "liner": {"text": "b"}}, id="object"
+        ),
+        pytest.param(
+            *parts(("name", None, None, b"a"), ("liner", "l.xml", "application/xml", b"<text/>")),
+            {"name": "a", "liner": "<text/>"},
+            id="XML",
+        ),
     ],
 )
 def test_a_body_that_may_be_json_or_a_form(
     client: FlaskClient, content_type: str, data: bytes, expected: dict[str, Any]
 ) -> None:
-    """The handler gets the same model either way."""
+    """The handler gets the same properties either way, but an object that is no JSON in a form is text."""
     answer = client.post("/mixed", data=data, content_type=content_type)
     assert (answer.status_code, answer.get_json()) == (200, expected)
 
