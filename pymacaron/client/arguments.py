@@ -123,7 +123,7 @@ class ArgumentWriter:
                 fields += read_fields(parameter, values[parameter.keyword], encoding.get(parameter.name, {}))
             except ValueError as error:
                 faults.append(f"{parameter.keyword}: {error}")
-        return write_form(fields, media_type)
+        return write_form(fields, media_type, faults)
 
     def _choose_form(self, given: Sequence[Parameter]) -> tuple[str, Mapping[str, JsonObject]]:
         """Return the media type: the first declared one, multipart where there are files."""

@@ -18,7 +18,9 @@ from urllib3.filepost import encode_multipart_formdata
 from pymacaron.client.expansion import deep_pairs, to_json_value, to_text
 from pymacaron.item_streams import is_json_lines, is_json_sequence
 from pymacaron.json_types import Json, JsonObject
+from pymacaron.media_table import split_media_type
 from pymacaron.spec.media_types import essence_of, is_json_type
+from pymacaron.spec.model import STYLE_KEYS
 from pymacaron.validation import SchemaCheck, describe, validate_json
 
 if TYPE_CHECKING:
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 
 _ANY_CONTENT = "application/octet-stream"
 _URLENCODED = "application/x-www-form-urlencoded"
-_STYLED = frozenset({"style", "explode", "allowReserved"})
 _SEPARATORS = {"spaceDelimited": " ", "pipeDelimited": "|", "tabDelimited": "\t"}
 
 FileContent = bytes | IO[bytes] | tuple[str, bytes | IO[bytes]] | tuple[str, bytes | IO[bytes], str]
@@ -75,8 +76,13 @@ class BodyWriter:
         if not media.is_form:
             return Encoded(self._write_json(media, value, faults), content_type)
         fields = from_json(self._write_json(media, value, faults))
-        pairs = [Field(name, text) for name, content in fields.items() for text in _texts(content)]
-        return write_form(pairs, content_type)
+        types = {name: _declared_types(media.encoding[name])[0] for name in media.opaque_parts}
+        pairs = [
+            Field(name, text, content_type=types.get(name))
+            for name, content in fields.items()
+            for text in _texts(content)
+        ]
+        return write_form(pairs, content_type, faults)
 
     def _choose_media(self, value: object) -> Media | None:
         """Return the first media type that suits the Python type of *value*."""
@@ -149,18 +155,29 @@ class Field:
     file_name: str | None = None
     content_type: str | None = None
 
+    def encode(self) -> bytes:
+        """Return the bytes of its part. Raises LookupError, UnicodeError: its charset has no such text."""
+        if isinstance(self.content, bytes):
+            return self.content
+        return self.content.encode(split_media_type(self.content_type or "")[1].get("charset", "utf-8"))
 
-def write_form(fields: Sequence[Field], content_type: str) -> Encoded:
-    """Return *fields* as a form of either kind."""
+
+def write_form(fields: Sequence[Field], content_type: str, faults: list[str]) -> Encoded:
+    """Return *fields* as a form of either kind; the texts of a multipart form in the charsets of their parts."""
     if essence_of(content_type) == _URLENCODED:
         return Encoded(urlencode([(field.name, field.content) for field in fields]).encode(), content_type)
     parts = []
     for field in fields:
-        part = RequestField(field.name, field.content, filename=field.file_name)
+        try:
+            content = field.encode()
+        except (LookupError, UnicodeError) as error:
+            faults.append(f"form {field.name}: {error}")
+            continue
+        part = RequestField(field.name, content, filename=field.file_name)
         part.make_multipart(content_type=field.content_type)
         parts.append(part)
-    content, written_type = encode_multipart_formdata(parts)
-    return Encoded(content, written_type)
+    data, written_type = encode_multipart_formdata(parts)
+    return Encoded(data, written_type)
 
 
 def read_fields(parameter: Parameter, value: object, encoding: JsonObject) -> Iterator[Field]:
@@ -169,13 +186,13 @@ def read_fields(parameter: Parameter, value: object, encoding: JsonObject) -> It
     A file is bytes, an open file, or (name, content) or (name, content, content type).
     Raises: ValueError: it cannot be written, or is no file where one is due.
     """
-    declared = [one.strip() for one in encoding.get("contentType", "").split(",") if one.strip()]
+    declared = _declared_types(encoding)
     if parameter.is_file:
         for file in value if isinstance(value, list) else [value]:
             yield _read_file(parameter.name, file, declared)
         return
     plain = to_json_value(to_plain(value))
-    if not _STYLED.isdisjoint(encoding):
+    if not STYLE_KEYS.isdisjoint(encoding):
         yield from (Field(name, text) for name, text in _style_field(parameter, plain))
         return
     is_json = bool(declared) and all(map(is_json_type, declared))
@@ -184,6 +201,10 @@ def read_fields(parameter: Parameter, value: object, encoding: JsonObject) -> It
         text = to_json(item).decode() if is_structured else to_text(item)
         own_type = next(iter(declared), "application/json" if is_structured else None)
         yield Field(parameter.name, text, content_type=own_type)
+
+
+def _declared_types(encoding: JsonObject) -> list[str]:
+    return [one.strip() for one in encoding.get("contentType", "").split(",") if one.strip()]
 
 
 def _style_field(parameter: Parameter, value: Json) -> Iterator[tuple[str, str]]:

@@ -115,10 +115,17 @@ def _write_document() -> str:
         parameter = {"name": "v", "in": location, "required": location == "path", "content": content}
         path = f"/{location}_content{'/{v}/end' if location == 'path' else ''}"
         paths[path] = {"get": _operation(f"{location}_content", [parameter])}
-    fields = {"s": SCHEMAS["string"], "n": SCHEMAS["integer"], "l": SCHEMAS["strings"], "o": {"type": "object"}}
+    fields = {
+        "s": SCHEMAS["string"],
+        "n": SCHEMAS["integer"],
+        "l": SCHEMAS["strings"],
+        "o": {"type": "object"},
+        "x": {"type": "object"},
+    }
+    encoding = {"x": {"contentType": "application/xml; charset=iso-8859-1"}}
+    form = {"schema": {"type": "object", "properties": fields}, "encoding": encoding}
     for name, media_type in (("urlencoded", "application/x-www-form-urlencoded"), ("multipart", "multipart/form-data")):
-        content = {media_type: {"schema": {"type": "object", "properties": fields}}}
-        paths[f"/{name}"] = {"post": {**_operation(name, []), "requestBody": {"content": content}}}
+        paths[f"/{name}"] = {"post": {**_operation(name, []), "requestBody": {"content": {media_type: form}}}}
     file = {"type": "object", "properties": {"f": {"type": "string", "format": "binary"}, "s": SCHEMAS["string"]}}
     upload = {**_operation("upload", []), "requestBody": {"content": {"multipart/form-data": {"schema": file}}}}
     paths["/upload"] = {"post": upload}
@@ -126,6 +133,7 @@ def _write_document() -> str:
         ("json", {"application/json": {"schema": {}}}),
         ("text", {"text/plain": {}}),
         ("raw", {"*/*": {}}),
+        ("either", {"multipart/form-data": form, "text/plain": {}}),
     ):
         paths[f"/{name}"] = {"post": {**_operation(name, []), "requestBody": {"content": body}}}
     return json.dumps({"openapi": "3.2.0", "info": {"title": "Echo", "version": "1"}, "paths": paths})
@@ -164,6 +172,9 @@ def json(body=None):
     return {"value": body}
 
 def text(body=None):
+    return {"value": body}
+
+def either(body=None):
     return {"value": body}
 
 def raw(body=None):
@@ -263,6 +274,22 @@ def test_forms(client: Client, operation_id: str) -> None:
     check()
 
 
+def test_objects_that_are_no_json(app: Flask) -> None:
+    """The part of an object in XML is a text of the declared media type, in its charset."""
+    client, seen = _watch(app)
+    assert client.call("urlencoded", x="<a>é</a>")["value"] == {"x": "<a>é</a>"}
+    assert client.call("multipart", x="<a>é</a>")["value"] == {"x": "<a>é</a>"}
+    assert client.call("either", {"x": "<a>é</a>", "o": {"a": 1}})["value"] == {"x": "<a>é</a>", "o": {"a": 1}}
+    written = b'name="x"\r\nContent-Type: application/xml; charset=iso-8859-1\r\n\r\n<a>\xe9</a>\r\n'
+    assert [isinstance(one.content, bytes) and written in one.content for one in seen] == [False, True, True]
+
+
+def test_texts_that_their_part_cannot_hold(client: Client) -> None:
+    """A text outside of the charset that the document declares is told before anything is sent."""
+    with pytest.raises(CallArgumentsError, match="form x: 'latin-1' codec can't encode"):
+        client.call("multipart", x="<a>€</a>")
+
+
 @settings(max_examples=20, deadline=None)
 @given(VALUES["anything"])
 def test_json_bodies(client: Client, value: Any) -> None:
@@ -319,8 +346,8 @@ def test_the_same_over_http(app: Flask) -> None:
         server.server_close()
 
 
-def test_a_transport_is_one_method(app: Flask) -> None:
-    """Whatever has `send` carries requests; it sees them as data."""
+def _watch(app: Flask) -> tuple[Client, list[HttpRequest]]:
+    """Return a client with a transport of its own, and what that sees."""
     seen: list[HttpRequest] = []
     inner = Client(Path(app.root_path) / "apis" / "echo.json", transport=app)
 
@@ -329,6 +356,11 @@ def test_a_transport_is_one_method(app: Flask) -> None:
             seen.append(request)
             return inner._transport.send(request, *rest)
 
-    client = inner.with_options(transport=Watching())
+    return inner.with_options(transport=Watching()), seen
+
+
+def test_a_transport_is_one_method(app: Flask) -> None:
+    """Whatever has `send` carries requests; it sees them as data."""
+    client, seen = _watch(app)
     assert client.call("query_form_exploded_strings", v=["a", "b"])["value"] == ["a", "b"]
     assert [request.url for request in seen] == ["http://localhost/query_form_exploded_strings?v=a&v=b"]
