@@ -130,11 +130,8 @@ def test_document(file: str, mocks: dict[str, Served], results: dict[str, Any]) 
     result = results[file]
     items = json.loads(served.report.read_text())["items"]
     failing = {(name_of(item), one["check"]) for item in items for one in item["failures"]}
-    known = {(name, check) for name, checks in KNOWN["failing"].get(file, {}).items() for check in checks}
-    assert failing <= known, result["output"]
-    assert bool(failing) == bool(known)
-    others = [item for item in items if not item["failures"]]
-    troubles = [f"{item['nodeid']}: {item['outcome']} {item['reason']}" for item in others if not is_green(file, item)]
+    assert failing == set(), result["output"]
+    troubles = [f"{item['nodeid']}: {item['outcome']} {item['reason']}" for item in items if not is_green(file, item)]
     assert troubles == [], result["output"]
     tested = {item["operation_id"] for item in items if item["outcome"] == "passed"}
     untested = {item["operation_id"] for item in items} - tested
@@ -142,7 +139,7 @@ def test_document(file: str, mocks: dict[str, Served], results: dict[str, Any]) 
         served.sample or len(served.api.operations),
         len(KNOWN["untested"].get(file, {})),
     )
-    assert result["exit_code"] == (1 if failing else 0)
+    assert result["exit_code"] == 0
 
 
 def name_of(item: dict[str, Any]) -> str:
