@@ -17,7 +17,7 @@ from flask_compress import Compress
 from flask_cors import CORS
 
 from pymacaron import builtin, dispatch, docs_ui
-from pymacaron.auth import TOKEN_COOKIE, jwt_resolver
+from pymacaron.auth import bearer_resolver
 from pymacaron.client import ClassicClient
 from pymacaron.client.caller import first_server
 from pymacaron.codegen import load_models
@@ -31,7 +31,7 @@ from pymacaron.pool import apipool
 from pymacaron.request_events import watch_requests
 from pymacaron.routing import Handlers, bind_api, body_models, keep_encoded_slashes
 from pymacaron.server import ServerOptions, find_port, run
-from pymacaron.service import ErrorCallback, ErrorReporter, SecurityResolver, Service
+from pymacaron.service import ErrorCallback, ErrorReporter, RevocationCheck, SecurityResolver, Service
 from pymacaron.spec import load_spec
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ class API:
     """A service on a Flask app: load documents, then start.
 
     handlers: module, or modules, in which an operation without x-bind-server finds its function by operationId.
-    security_resolvers: security scheme name -> function of (request, scopes); see `pymacaron.auth`.
+    security_resolvers: security scheme name -> function of (request, scopes); see `pymacaron.auth`. is_token_revoked:
+    called with the claims of each good token; true refuses the request.
     error_reporter: called as (title, data, exception) for each error worth hearing of. error_callback: makes the error
     body of an exception. ping_hook: function, or functions, to call on each /ping. json_encoders: type -> function.
     """
@@ -65,6 +66,7 @@ class API:
         *,
         handlers: str | Sequence[str] = (),
         security_resolvers: Mapping[str, SecurityResolver] | None = None,
+        is_token_revoked: RevocationCheck | None = None,
         config: PymConfig | None = None,
     ) -> None:
         """Set up *app* as a service; documents come with `load_apis`."""
@@ -88,9 +90,10 @@ class API:
             error_callback=error_callback,
             error_reporter=fit_reporter(error_reporter) if error_reporter else None,
             security_resolvers={
-                builtin.TOKEN_SCHEME: jwt_resolver(prefix="Bearer", cookie=TOKEN_COOKIE),
+                builtin.TOKEN_SCHEME: bearer_resolver,
                 **(security_resolvers or {}),
             },
+            is_token_revoked=app.ensure_sync(is_token_revoked) if is_token_revoked else None,
             json_encoders=dict(json_encoders or {}),
             ping_hooks=[ping_hook] if callable(ping_hook) else list(ping_hook),
         )
@@ -267,7 +270,7 @@ def create_app(
 
     import_name: ``__name__`` of the calling module; its folder is the service's. apis: folder of documents, by default
     ``apis`` in the service's folder. debug: by default what the environment variable PYM_DEBUG says.
-    options: as for `API`: error_reporter, error_callback, ping_hook, security_resolvers, json_encoders …
+    options: as for `API`: error_reporter, error_callback, ping_hook, security_resolvers, is_token_revoked …
     Raises: StartupError: with every finding in documents, configuration and handlers.
     """
     app = Flask(import_name)

@@ -4,119 +4,34 @@ from __future__ import annotations
 
 import functools
 import inspect
-import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
-from urllib.parse import unquote_plus
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
-from flask import g, has_app_context, has_request_context, request
+from flask import request
+from flask.globals import _cv_app, _cv_request
 
 from pymacaron.config import get_config
-from pymacaron.exceptions import (
-    AuthError,
-    AuthInvalidTokenError,
-    AuthMissingHeaderError,
-    ConfigError,
-    Finding,
-    InsufficientScopeError,
-)
-from pymacaron.jwt_tokens import JwtSettings, build_verifier, sign_token
+from pymacaron.exceptions import AuthMissingHeaderError, ConfigError, Finding
+from pymacaron.jwt_keys import JwtSettings
+from pymacaron.jwt_tokens import sign_token
 from pymacaron.log import user_id_var
+from pymacaron.token_resolver import TokenClaims, find_service, jwt_resolver, to_claims
 
 if TYPE_CHECKING:
-    from flask import Request
-
     from pymacaron.json_types import JsonObject
-    from pymacaron.service import SecurityResolver
-
-log = logging.getLogger(__name__)
+    from pymacaron.token_resolver import Caller
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 TOKEN_COOKIE = "token"  # noqa: S105 - the name of a cookie
-_SCOPE_CLAIMS = ("scope", "scopes", "permissions")
 _backend_token: ContextVar[str | None] = ContextVar("pymacaron_backend_token", default=None)
 
 
-class TokenClaims(dict[str, Any]):
-    """Claims of a token that was verified, and the token itself as ``token``."""
-
-
-def jwt_resolver(header: str = "Authorization", prefix: str = "Token", cookie: str | None = None) -> SecurityResolver:
-    """Return a resolver for JWTs in another place than ``Authorization: Bearer``.
-
-    prefix: word before the token, case does not matter; "" if the token stands alone. cookie: name of a cookie that is
-    read where the header is absent, its value url-quoted, with the prefix.
-    """
-
-    def resolve(request: Request, scopes: tuple[str, ...]) -> JsonObject | None:
-        value = request.headers.get(header) or (unquote_plus(request.cookies.get(cookie, "")) if cookie else "")
-        if not value.strip():
-            return None
-        claims = _verify(_take_token(value, header, prefix), prefix)
-        _check_scopes(claims, scopes, prefix)
-        return claims
-
-    return resolve
-
-
-def _take_token(value: str, header: str, prefix: str) -> str:
-    words = value.split()
-    if prefix and words[0].lower() != prefix.lower():
-        raise _invalid(f"{header} header must start with {prefix}", prefix)
-    tokens = words[1:] if prefix else words
-    if not tokens:
-        raise _invalid(f"Token not found in {header} header", prefix)
-    if len(tokens) > 1:
-        form = f"be {prefix} + space + token" if prefix else "hold one token"
-        raise _invalid(f"{header} header must {form}", prefix)
-    return tokens[0]
-
-
-def _verify(token: str, prefix: str) -> TokenClaims:
-    settings = JwtSettings.of(get_config())
-    try:
-        verifier = build_verifier(settings)
-    except ConfigError as error:
-        log.error("A token came and cannot be verified: %s", error)  # noqa: TRY400 - findings, not a trace
-        raise _invalid("This service has no key to verify tokens with", prefix) from None
-    try:
-        return TokenClaims(verifier.verify(token), token=token)
-    except AuthError as error:
-        error.headers["WWW-Authenticate"] = f'{prefix or "Bearer"} error="invalid_token"'
-        raise
-
-
-def _check_scopes(claims: JsonObject, scopes: tuple[str, ...], prefix: str) -> None:
-    missing = [scope for scope in scopes if scope not in find_scopes(claims)]
-    if missing:
-        challenge = f'{prefix or "Bearer"} error="insufficient_scope", scope="{" ".join(scopes)}"'
-        message = f"The token lacks the scope {' '.join(missing)}"
-        raise InsufficientScopeError(message, headers={"WWW-Authenticate": challenge})
-
-
-def find_scopes(claims: Mapping[str, object]) -> frozenset[str]:
-    """Return the scopes that a token grants: words or items of its claims scope, scopes and permissions."""
-    found: set[str] = set()
-    for name in _SCOPE_CLAIMS:
-        value = claims.get(name)
-        if isinstance(value, str):
-            found.update(value.split())
-        elif isinstance(value, list):
-            found.update(item for item in value if isinstance(item, str))
-    return frozenset(found)
-
-
-def _invalid(message: str, prefix: str) -> AuthInvalidTokenError:
-    """Source: RFC 6750, section 3."""
-    return AuthInvalidTokenError(message, headers={"WWW-Authenticate": f'{prefix or "Bearer"} error="invalid_token"'})
-
-
-_read_bearer = jwt_resolver(prefix="Bearer", cookie=TOKEN_COOKIE)
+bearer_resolver = jwt_resolver(prefix="Bearer", cookie=TOKEN_COOKIE)
 
 
 def requires_auth(f: Callable[P, R]) -> Callable[P, R]:
@@ -125,14 +40,14 @@ def requires_auth(f: Callable[P, R]) -> Callable[P, R]:
 
         @functools.wraps(f)
         async def call_async(*args: P.args, **kwargs: P.kwargs) -> object:
-            authenticate_http_request()
+            _authenticate()
             return await cast("Awaitable[object]", f(*args, **kwargs))
 
         return cast("Callable[P, R]", call_async)
 
     @functools.wraps(f)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        authenticate_http_request()
+        _authenticate()
         return f(*args, **kwargs)
 
     return call
@@ -155,17 +70,21 @@ def authenticate_http_request(token: str | None = None) -> JsonObject:
 
     token: a header value (``Bearer …``) to verify instead. Raises AuthError.
     """
-    user = _current_user()
-    if token is None and isinstance(user, TokenClaims):
-        return user
     if token is not None:
-        return load_auth_token(_take_token(token, "Authorization", "Bearer"))
-    claims = _read_bearer(request, ())
-    if not isinstance(claims, TokenClaims):
+        return load_auth_token(bearer_resolver.take_token(token))
+    _authenticate()
+    return _current_claims()
+
+
+def _authenticate() -> None:
+    """Remember who calls, unless that is known already. Raises AuthError."""
+    if isinstance(_current_caller(), (tuple, TokenClaims)):
+        return
+    caller = bearer_resolver.identify(request.environ, (), find_service())
+    if caller is None:
         message = "There is no Authorization header in the HTTP request"
         raise AuthMissingHeaderError(message, headers={"WWW-Authenticate": "Bearer"})
-    remember_user(claims)
-    return claims
+    remember_user(caller)
 
 
 def load_auth_token(token: str, load: bool = True) -> JsonObject:  # noqa: FBT001, FBT002 - kept from pymacaron 2
@@ -173,7 +92,7 @@ def load_auth_token(token: str, load: bool = True) -> JsonObject:  # noqa: FBT00
 
     load: make the token's user the caller of the request that is being handled.
     """
-    claims = _verify(token, "Bearer")
+    claims = to_claims(bearer_resolver.accept(token))
     if load:
         remember_user(claims)
     return claims
@@ -231,33 +150,54 @@ def backend_token(
 
 def get_userid() -> str:
     """Return the caller's id, the claim ``sub``; "" if nobody is authenticated."""
-    return str(_current_user().get("sub") or "")
+    return _user_id_of(_current_caller()) or ""
 
 
 def get_user_token_data() -> JsonObject:
     """Return the claims of the caller's token, and the token itself as ``token``; {} if nobody is authenticated."""
-    user = dict(_current_user())
+    user = dict(_current_claims())
     return {**user, "token": get_user_token()} if user else user
 
 
 def get_user_token() -> str:
     """Return the caller's token, or `backend_token`'s inside of its block; "" if there is none."""
-    return _backend_token.get() or str(_current_user().get("token") or "")
+    caller = _current_caller()
+    return _backend_token.get() or str((caller[1] if isinstance(caller, tuple) else caller.get("token")) or "")
 
 
 def get_token_issuer() -> str:
     """Return who issued the caller's token; outside of a request the configuration's jwt_issuer, or ""."""
-    return str(_current_user().get("iss") or get_config().jwt_issuer or "")
+    return str(_current_claims().get("iss") or get_config().jwt_issuer or "")
 
 
-def _current_user() -> JsonObject:
-    user: JsonObject = g.get("pymacaron_user", {}) if has_app_context() else {}
-    return user
+def remember_user(caller: Caller) -> None:
+    """Make *caller* the caller of the request that is being handled; outside of one, of the app context.
+
+    The request's context holds it, not ``g``: a request that is handled inside of another one shares its ``g``.
+    """
+    in_request = _cv_request.get(None)
+    context = in_request or _cv_app.get(None)
+    if context is not None:
+        context.pymacaron_caller = caller  # type: ignore[union-attr]
+    if in_request is not None:
+        user_id_var.set(_user_id_of(caller))
 
 
-def remember_user(claims: JsonObject) -> None:
-    """Make the user of *claims* the caller of the request that is being handled."""
-    if has_app_context():
-        g.pymacaron_user = claims
-    if has_request_context():
-        user_id_var.set(str(claims.get("sub") or "") or None)
+def _current_caller() -> Caller:
+    context = _cv_request.get(None) or _cv_app.get(None)
+    caller: Caller = getattr(context, "pymacaron_caller", {})
+    return caller
+
+
+def _current_claims() -> JsonObject:
+    """Return the caller's claims: from the first time on the same object, for this request alone."""
+    caller = _current_caller()
+    if isinstance(caller, tuple):
+        caller = to_claims(caller)
+        context = _cv_request.get(None) or _cv_app.get(None)
+        context.pymacaron_caller = caller  # type: ignore[union-attr]
+    return caller
+
+
+def _user_id_of(caller: Caller) -> str | None:
+    return caller[0].user_id if isinstance(caller, tuple) else str(caller.get("sub") or "") or None

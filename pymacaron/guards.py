@@ -6,17 +6,18 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from flask import request
-
-from pymacaron.auth import TOKEN_COOKIE, jwt_resolver, remember_user, requires_auth
+from pymacaron.auth import TOKEN_COOKIE, remember_user, requires_auth
 from pymacaron.exceptions import AuthError, AuthMissingHeaderError, ConfigError, Finding
-from pymacaron.jwt_tokens import JwtSettings, build_verifier
+from pymacaron.jwt_keys import JwtSettings
+from pymacaron.jwt_tokens import build_verifier
+from pymacaron.token_resolver import TokenResolver, jwt_resolver, to_claims
 
 if TYPE_CHECKING:
     from pymacaron.call import Call
     from pymacaron.json_types import JsonObject
     from pymacaron.service import SecurityResolver, Service
     from pymacaron.spec import Api, Operation, SecurityScheme
+    from pymacaron.token_resolver import Caller
 
 Guard = Callable[["Call"], None]
 
@@ -45,7 +46,7 @@ def build_guard(service: Service, api: Api, operation: Operation) -> Guard | Non
     required = [checks for checks in alternatives if checks]
     if not required:
         return None
-    return functools.partial(_guard, required, is_optional=len(required) < len(alternatives))
+    return functools.partial(_guard, required, len(required) < len(alternatives))
 
 
 def is_decorated(operation: Operation) -> bool:
@@ -62,10 +63,10 @@ class _Check:
         self._resolve = resolve
         self._scopes = scopes
 
-    def identify(self) -> JsonObject | None:
-        """Return the caller's claims, None if no credentials came. Raises AuthError."""
+    def identify(self, call: Call) -> Caller | None:
+        """Return the caller, None if no credentials came. Raises AuthError."""
         try:
-            found = self._resolve(request, self._scopes)
+            found = self._resolve(call.request, self._scopes)
         except AuthError as error:
             error.headers.setdefault("WWW-Authenticate", self.challenge)
             raise
@@ -88,6 +89,24 @@ class _Check:
         return self._scheme.scheme.capitalize() if self._scheme.type == "http" else "Bearer"
 
 
+class _TokenCheck(_Check):
+    """The check for a JWT: it needs no request object."""
+
+    def __init__(
+        self, scheme: SecurityScheme, resolver: TokenResolver, scopes: tuple[str, ...], service: Service
+    ) -> None:
+        super().__init__(scheme, resolver, scopes)
+        self._resolver = resolver
+        self._service = service
+
+    def identify(self, call: Call) -> Caller | None:
+        try:
+            return self._resolver.identify(call.environ, self._scopes, self._service)
+        except AuthError as error:
+            error.headers.setdefault("WWW-Authenticate", self.challenge)
+            raise
+
+
 def _build_check(
     service: Service, api: Api, operation: Operation, name: str, scopes: tuple[str, ...]
 ) -> _Check | Finding:
@@ -98,6 +117,8 @@ def _build_check(
     if scheme is None:
         return find(f"the security scheme {name} is not declared", "Declare it, or correct its name")
     resolver = service.security_resolvers.get(name)
+    if isinstance(resolver, TokenResolver):
+        return _TokenCheck(scheme, resolver, scopes, service)
     if resolver is not None:
         return _Check(scheme, resolver, scopes)
     if scheme.type in _BEARER_TYPES or (scheme.type == "http" and scheme.scheme.lower() == "bearer"):
@@ -107,22 +128,23 @@ def _build_check(
             fix = "Set jwt_secret, jwt_public_key or jwt_jwks_url in pym-config.yaml, or pass a security resolver"
             return find(found, fix)
         build_verifier(settings)
-        return _Check(scheme, jwt_resolver(prefix="Bearer", cookie=TOKEN_COOKIE), scopes)
+        resolver = jwt_resolver(prefix="Bearer", cookie=TOKEN_COOKIE)
+        return _TokenCheck(scheme, resolver, scopes, service)
     what = f"{scheme.type} {scheme.scheme}".strip()
     fix = f"Pass create_app(…, security_resolvers={{{name!r}: function}})"
     return find(f"there is no resolver for {name} ({what})", fix)
 
 
-def _guard(alternatives: list[list[_Check]], _call: Call, *, is_optional: bool) -> None:
+def _guard(alternatives: list[list[_Check]], is_optional: bool, call: Call) -> None:  # noqa: FBT001 - bound at start
     refusal: AuthError | None = None
     for checks in alternatives:
         try:
-            claims = _identify_all(checks)
+            caller = checks[0].identify(call) if len(checks) == 1 else _identify_all(checks, call)
         except AuthError as error:
             refusal = refusal or error
             continue
-        if claims is not None:
-            remember_user(claims)
+        if caller is not None:
+            remember_user(caller)
             return
     if refusal is not None:
         raise refusal
@@ -137,12 +159,12 @@ def _missing(alternatives: list[list[_Check]]) -> AuthMissingHeaderError:
     return AuthMissingHeaderError(f"{message} in the HTTP request", headers={"WWW-Authenticate": ", ".join(challenges)})
 
 
-def _identify_all(checks: list[_Check]) -> JsonObject | None:
+def _identify_all(checks: list[_Check], call: Call) -> JsonObject | None:
     """Return the claims of all *checks* together, the first one's before later ones'; None if one is missing."""
     claims: JsonObject = {}
     for check in checks:
-        found = check.identify()
+        found = check.identify(call)
         if found is None:
             return None
-        claims = {**found, **claims} if claims else found
+        claims = {**to_claims(found), **claims}
     return claims

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from copy import deepcopy
-from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import jwt
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from jwt.utils import base64url_encode
 
-from pymacaron.config_file import show_path
 from pymacaron.exceptions import (
     AuthInvalidTokenError,
     AuthTokenExpiredError,
     ConfigError,
     Finding,
-    HttpError,
     PyMacaronException,
 )
+from pymacaron.jwt_keys import (
+    FIELDS,
+    HMAC_BYTES,
+    JWKS_LIFESPAN_S,
+    JwtSettings,
+    KeySet,
+    find_missing,
+    pad_secret,
+    prepare_key,
+    prepare_keys,
+    read_pem,
+)
+from pymacaron.verified_tokens import VerifiedToken, VerifiedTokens
 
 if TYPE_CHECKING:
     from pymacaron.config import PymConfig
@@ -32,95 +39,64 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LEEWAY_S = 10
-JWKS_TIMEOUT_S = 5
-JWKS_LIFESPAN_S = 300
-_JWKS_PAUSE_S = 10
-_CACHED_TOKENS = 1000
-# Bytes of the hash, the least that a secret should have. Source: RFC 7518, section 3.2.
-_HMAC_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
+# A key that was taken back without a JWKS URL saying so, in a file for one, is not believed for longer.
+REMEMBERED_S = JWKS_LIFESPAN_S
 _CLAIMS = ["exp", "iss", "aud"]
-
-
-@dataclass(frozen=True, slots=True)
-class JwtSettings:
-    """The jwt_* keys of a configuration; equal ones share a verifier. where: the file, for findings."""
-
-    where: str
-    folder: Path
-    algorithms: tuple[str, ...]
-    issuer: str | None
-    audience: str | None
-    secret: str | None = field(repr=False)
-    public_key: str | None = field(repr=False)
-    private_key: str | None = field(repr=False)
-    jwks_url: str | None
-
-    @classmethod
-    def of(cls, config: PymConfig) -> JwtSettings:
-        """Take the settings of *config*."""
-        return cls(
-            where=show_path(config.config_path) if config.config_path else "pym-config.yaml",
-            folder=config.folder,
-            algorithms=tuple(config.jwt_algorithms),
-            issuer=config.jwt_issuer,
-            audience=config.jwt_audience,
-            secret=config.jwt_secret.get_secret_value() if config.jwt_secret else None,
-            public_key=config.jwt_public_key,
-            private_key=config.jwt_private_key.get_secret_value() if config.jwt_private_key else None,
-            jwks_url=config.jwt_jwks_url,
-        )
-
-    @property
-    def is_empty(self) -> bool:
-        """Tell whether no key at all is configured: the service does without JWTs."""
-        return not (self.secret or self.public_key or self.private_key or self.jwks_url)
+_read_fields = itemgetter(*FIELDS)
 
 
 class TokenVerifier:
     """Verifies tokens against one set of settings. Safe for threads.
 
     The algorithm is one of the configuration's, and each algorithm has its own kind of key: a token cannot choose.
-    Verified tokens are remembered until they expire, at most `JWKS_LIFESPAN_S` seconds.
+    Verified tokens are remembered until they expire, at most `REMEMBERED_S` seconds, and until the JWKS URL has other
+    keys. Nothing is remembered of a token that was refused.
     """
 
     def __init__(self, settings: JwtSettings) -> None:
         """Prepare the keys. Raises ConfigError with everything that is missing or does not fit."""
         self._settings = settings
-        self._jwks = _KeySet(settings.jwks_url) if settings.jwks_url else None
-        self._keys, findings = _prepare_keys(settings)
-        findings += _find_missing(settings)
+        self._jwks = KeySet(settings.jwks_url, self._forget) if settings.jwks_url else None
+        self._keys, findings = prepare_keys(settings)
+        findings += find_missing(settings)
         if findings:
             raise ConfigError(findings)
-        self._known: dict[str, tuple[float, JsonObject]] = {}
-        self._lock = threading.Lock()
+        self._only_key = next(iter(self._keys.items())) if len(self._keys) == len(settings.algorithms) == 1 else None
+        self._known = VerifiedTokens()
 
     def verify(self, token: str) -> JsonObject:
-        """Return the claims of *token*.
+        """Return the claims of *token*; the caller may change them. Errors are those of `check`."""
+        return self.check(token).copy_claims()
+
+    def recall(self, token: str) -> VerifiedToken | None:
+        """Return what is known of *token*, None if it has to be verified."""
+        if self._jwks is not None and not self._jwks.is_current():
+            return None
+        return self._known.find(token)
+
+    def check(self, token: str) -> VerifiedToken:
+        """Verify *token*, unless it is known.
 
         Raises: AuthTokenExpiredError, AuthInvalidTokenError: it is not good. HttpError: 503, the keys of the JWKS URL
         cannot be fetched.
         """
-        now = time.time()
-        known = self._known.get(token)
-        if known is not None and now < known[0]:
-            return _copy(known[1])
-        claims = self._decode(token)
-        until = min(float(claims["exp"]) + LEEWAY_S, now + JWKS_LIFESPAN_S)
-        with self._lock:
-            self._known.pop(token, None)
-            if len(self._known) >= _CACHED_TOKENS:
-                del self._known[next(iter(self._known))]
-            self._known[token] = (until, _copy(claims))
-        return claims
+        known = self._known  # other keys may come meanwhile, with another memory
+        verified = self.recall(token)
+        if verified is None:
+            now = time.time()
+            claims = self._decode(token)
+            until_s = min(int(claims["exp"]) + LEEWAY_S, now + REMEMBERED_S)
+            verified = VerifiedToken(claims, until_s=until_s, length=len(token))
+            known.add(token, verified)
+        return verified
+
+    def _forget(self) -> None:
+        self._known = VerifiedTokens()
 
     def _decode(self, token: str) -> JsonObject:
         try:
-            header = jwt.get_unverified_header(token)
-            algorithm = header.get("alg")
-            if algorithm not in self._settings.algorithms:
-                raise AuthInvalidTokenError("JWT token is signed by an algorithm that is not accepted")
-            key = self._keys.get(algorithm) or self._fetch_key(header.get("kid"))
-            claims: JsonObject = jwt.decode(
+            algorithm, key = self._only_key or self._choose_key(token)
+            decoded = jwt.decode_complete(
                 token,
                 key,
                 algorithms=[algorithm],
@@ -132,42 +108,55 @@ class TokenVerifier:
         except (jwt.PyJWTError, ValueError, OverflowError, TypeError) as error:
             # Neither the token nor the library's text, which may quote it, leaves this place.
             raise _to_answer(error) from None
+        if base64url_encode(decoded["signature"]).decode() != token.rpartition(".")[2]:
+            # The library reads over characters that do not belong there; the signature does not protect itself.
+            # Source: RFC 7515, section 5.2, step 8.
+            raise AuthInvalidTokenError("JWT token is invalid")
+        claims: JsonObject = decoded["payload"]
         return claims
 
+    def _choose_key(self, token: str) -> tuple[str, Any]:
+        """Return algorithm and key for a token that says which of them it was signed with."""
+        header = jwt.get_unverified_header(token)
+        algorithm = header.get("alg")
+        if algorithm not in self._settings.algorithms:
+            raise jwt.InvalidAlgorithmError
+        return algorithm, self._keys.get(algorithm) or self._fetch_key(header.get("kid"))
+
     def _fetch_key(self, key_id: object) -> Any:
-        if self._jwks is None:
-            raise AuthInvalidTokenError("JWT token is signed by an algorithm that is not accepted")
+        assert self._jwks is not None  # other keys are there from the start
         if not isinstance(key_id, str):
             raise AuthInvalidTokenError("JWT token names no key (kid)")
         return self._jwks.get_key(key_id)
 
 
-class _KeySet:
-    """The public keys behind a JWKS URL; after a failed fetch it waits before the next."""
+class CurrentVerifier:
+    """Gives the verifier of a configuration, another one as soon as a setting has changed. Safe for threads."""
 
-    def __init__(self, url: str) -> None:
-        self._client: jwt.PyJWKClient | None = None
-        if urlsplit(url).scheme in {"http", "https"}:
-            self._client = jwt.PyJWKClient(url, lifespan=JWKS_LIFESPAN_S, timeout=JWKS_TIMEOUT_S)
-        self._retry_at_s = 0.0
+    __slots__ = ("_last",)
 
-    def get_key(self, key_id: str) -> Any:
-        assert self._client is not None  # _find_missing refuses other URLs at start
-        if time.monotonic() < self._retry_at_s:
-            raise _keys_unavailable()
-        try:
-            return self._client.get_signing_key(key_id).key
-        except jwt.exceptions.PyJWKClientConnectionError as error:
-            return self._pause(error)
-        except jwt.exceptions.PyJWKClientError:
-            raise AuthInvalidTokenError("JWT token names a key (kid) that its issuer does not publish") from None
-        except (jwt.PyJWTError, OSError, ValueError) as error:
-            return self._pause(error)
+    def __init__(self) -> None:
+        """Know no configuration yet."""
+        self._last: tuple[tuple[Any, ...], TokenVerifier] | None = None
 
-    def _pause(self, error: Exception) -> Any:
-        self._retry_at_s = time.monotonic() + _JWKS_PAUSE_S
-        log.error("The keys behind jwt_jwks_url cannot be fetched (%s)", type(error).__name__)
-        raise _keys_unavailable() from error
+    def recall(self, token: str, config: PymConfig) -> VerifiedToken | None:
+        """Return what the verifier of *config* knows of *token*, None if it has to be verified."""
+        last = self._last
+        if last is None or last[0] != _read_fields(config.__dict__):
+            return None
+        return last[1].recall(token)
+
+    def of(self, config: PymConfig) -> TokenVerifier:
+        """Return the verifier of *config*. Raises ConfigError."""
+        fields = config.__dict__
+        values = _read_fields(fields)
+        last = self._last
+        if last is not None and last[0] == values:
+            return last[1]
+        verifier = build_verifier(JwtSettings.from_fields(fields))
+        # A list could be changed in place.
+        self._last = (tuple(list(value) if isinstance(value, list) else value for value in values), verifier)
+        return verifier
 
 
 @lru_cache(maxsize=16)
@@ -175,7 +164,7 @@ def build_verifier(settings: JwtSettings) -> TokenVerifier:
     """Return the verifier of *settings*, and warn of a weak secret, once. Raises ConfigError."""
     verifier = TokenVerifier(settings)
     for algorithm in settings.algorithms:
-        least = _HMAC_BYTES.get(algorithm, 0)
+        least = HMAC_BYTES.get(algorithm, 0)
         if settings.secret and len(settings.secret.encode()) < least:
             log.warning(
                 "%s: jwt_secret is shorter than the %d bytes that %s asks for (RFC 7518). Replace it by a longer one",
@@ -192,100 +181,21 @@ def sign_token(settings: JwtSettings, claims: JsonObject) -> str:
     Raises: ConfigError: there is no jwt_secret or jwt_private_key, or it does not fit.
     """
     for algorithm in settings.algorithms:
-        if algorithm in _HMAC_BYTES and settings.secret:
-            return jwt.encode(claims, _pad_secret(settings.secret, algorithm), algorithm=algorithm)
-        if algorithm not in _HMAC_BYTES and settings.private_key:
-            pem = _read_pem(settings, "jwt_private_key", settings.private_key)
-            return jwt.encode(claims, _prepare(settings, algorithm, "jwt_private_key", pem), algorithm=algorithm)
+        if algorithm in HMAC_BYTES and settings.secret:
+            return jwt.encode(claims, pad_secret(settings.secret, algorithm), algorithm=algorithm)
+        if algorithm not in HMAC_BYTES and settings.private_key:
+            pem = read_pem(settings, "jwt_private_key", settings.private_key)
+            return jwt.encode(claims, prepare_key(settings, algorithm, "jwt_private_key", pem), algorithm=algorithm)
     names = ", ".join(settings.algorithms)
     found = f"there is no key to sign a token with by {names}"
     raise ConfigError(Finding(settings.where, found, "Set jwt_secret for HS algorithms, jwt_private_key for others"))
-
-
-def _find_missing(settings: JwtSettings) -> list[Finding]:
-    findings = [
-        Finding(settings.where, f"{name} is missing, and tokens are verified against it", f"Set {name}")
-        for name, value in (("jwt_issuer", settings.issuer), ("jwt_audience", settings.audience))
-        if not value
-    ]
-    for algorithm in settings.algorithms:
-        if algorithm in _HMAC_BYTES and not settings.secret:
-            found = f"jwt_secret is missing, and jwt_algorithms names {algorithm}"
-            fix = "Set jwt_secret, or name the algorithm of your public key in jwt_algorithms"
-            findings.append(Finding(settings.where, found, fix))
-        elif algorithm not in _HMAC_BYTES and not (settings.public_key or settings.private_key or settings.jwks_url):
-            found = f"there is no public key, and jwt_algorithms names {algorithm}"
-            findings.append(Finding(settings.where, found, "Set jwt_public_key or jwt_jwks_url"))
-    url = urlsplit(settings.jwks_url or "https:")
-    if url.scheme != "https" and not (url.scheme == "http" and url.hostname in {"127.0.0.1", "::1", "localhost"}):
-        found = f"jwt_jwks_url is {settings.jwks_url}, where anyone on the way can change the keys"
-        findings.append(Finding(settings.where, found, "Write an https URL"))
-    return findings
-
-
-def _prepare_keys(settings: JwtSettings) -> tuple[dict[str, Any], list[Finding]]:
-    """Return algorithm -> key, ready for use; those of a JWKS URL come with the token's kid."""
-    keys: dict[str, Any] = {}
-    findings: list[Finding] = []
-    for algorithm in settings.algorithms:
-        try:
-            if algorithm in _HMAC_BYTES:
-                if settings.secret:
-                    keys[algorithm] = _pad_secret(settings.secret, algorithm)
-                    _prepare(settings, algorithm, "jwt_secret", keys[algorithm])
-            elif settings.public_key:
-                pem = _read_pem(settings, "jwt_public_key", settings.public_key)
-                keys[algorithm] = _prepare(settings, algorithm, "jwt_public_key", pem)
-            elif settings.private_key and not settings.jwks_url:
-                pem = _read_pem(settings, "jwt_private_key", settings.private_key)
-                private = _prepare(settings, algorithm, "jwt_private_key", pem)
-                keys[algorithm] = private.public_key()
-        except ConfigError as error:
-            findings += [finding for finding in error.findings if finding not in findings]
-    return keys, findings
-
-
-def _prepare(settings: JwtSettings, algorithm: str, name: str, key: bytes) -> Any:
-    try:
-        if name == "jwt_private_key":
-            load_pem_private_key(key, password=None)
-        return jwt.get_algorithm_by_name(algorithm).prepare_key(key)
-    except (jwt.PyJWTError, ValueError, TypeError):
-        # The reason could quote the key.
-        found = f"{name} is no key for {algorithm}"
-        fix = "Correct the key, or name its algorithm in jwt_algorithms"
-        raise ConfigError(Finding(settings.where, found, fix)) from None
-
-
-def _read_pem(settings: JwtSettings, name: str, text: str) -> bytes:
-    """Return the PEM that *text* is, or that the file it names holds."""
-    if "-----BEGIN" in text:
-        return text.replace("\\n", "\n").encode()
-    try:
-        return (settings.folder / text).read_bytes()
-    except OSError as error:
-        found = f"{name} is neither PEM text nor a readable file ({error.strerror})"
-        raise ConfigError(Finding(settings.where, found, "Write -----BEGIN … or the path of a PEM file")) from None
-
-
-def _copy(claims: JsonObject) -> JsonObject:
-    """Return a deep copy, fast for claims that are mostly text and numbers."""
-    return {name: deepcopy(value) if isinstance(value, (list, dict)) else value for name, value in claims.items()}
-
-
-def _pad_secret(secret: str, algorithm: str) -> bytes:
-    """Return the secret as bytes, zeros behind a short one.
-
-    HMAC fills keys up with zeros itself (RFC 2104, section 2), so signatures stay what they are, and the JWT library
-    does not warn with each request of what `build_verifier` warns of once.
-    """
-    return secret.encode().ljust(_HMAC_BYTES[algorithm], b"\0")
 
 
 def _to_answer(error: Exception) -> PyMacaronException:
     if isinstance(error, jwt.ExpiredSignatureError):
         return AuthTokenExpiredError("JWT token has expired")
     messages: dict[type[Exception], str] = {
+        jwt.InvalidAlgorithmError: "JWT token is signed by an algorithm that is not accepted",
         jwt.InvalidSignatureError: "JWT token signature is invalid",
         jwt.InvalidAudienceError: "JWT has incorrect audience",
         jwt.InvalidIssuerError: "JWT has incorrect issuer",
@@ -293,8 +203,3 @@ def _to_answer(error: Exception) -> PyMacaronException:
         jwt.MissingRequiredClaimError: "JWT token lacks one of the claims exp, iss, aud",
     }
     return AuthInvalidTokenError(messages.get(type(error), "JWT token is invalid"))
-
-
-def _keys_unavailable() -> HttpError:
-    headers = {"Retry-After": str(_JWKS_PAUSE_S)}
-    return HttpError(503, "TOKEN_KEYS_UNAVAILABLE", "The keys that verify tokens cannot be fetched", headers=headers)

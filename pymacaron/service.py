@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ErrorCallback = Callable[[Exception], object]
 ErrorReporter = Callable[[str, "JsonObject", BaseException | None], object]
 SecurityResolver = Callable[["Request", tuple[str, ...]], "JsonObject | str | None"]
+RevocationCheck = Callable[["JsonObject"], object]
 
 
 @dataclass(slots=True)
@@ -33,6 +34,7 @@ class Service:
     error_reporter: the service's own ``(title, data, exception)`` function.
     security_resolvers: security scheme name -> function of (request, scopes) that returns the caller's user id or
     token data, None when no credentials came, and raises an AuthError when they are wrong.
+    is_token_revoked: function of a good token's claims, asked at each request; true refuses the token.
     json_encoders: type -> function that makes JSON of it, in place of pydantic's way.
     ping_hooks: called on each /ping.
     """
@@ -47,6 +49,7 @@ class Service:
     error_callback: ErrorCallback | None = None
     error_reporter: ErrorReporter | None = None
     security_resolvers: Mapping[str, SecurityResolver] = field(default_factory=dict)
+    is_token_revoked: RevocationCheck | None = None
     json_encoders: Mapping[type, Callable[[Any], object]] = field(default_factory=dict)
     ping_hooks: list[Callable[[], object]] = field(default_factory=list)
 

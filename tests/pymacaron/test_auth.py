@@ -16,7 +16,6 @@ from pymacaron.auth import (
     add_auth,
     authenticate_http_request,
     backend_token,
-    find_scopes,
     generate_token,
     get_token_issuer,
     get_user_token,
@@ -315,10 +314,3 @@ def test_a_header_without_a_prefix(app: Flask) -> None:
         resolve(context.request, ())
     assert caught.value.message == "X-Token header must hold one token"
     assert caught.value.headers == {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-
-
-def test_scopes_of_a_token() -> None:
-    """Scopes are the words of ``scope`` and the items of ``scopes`` and ``permissions``."""
-    claims = {"scope": "a b", "scopes": ["c"], "permissions": ["d", 1]}
-    assert find_scopes(claims) == {"a", "b", "c", "d"}
-    assert find_scopes({}) == frozenset()
