@@ -18,6 +18,8 @@ from flask.sessions import SecureCookieSessionInterface
 from flask.signals import appcontext_popped, appcontext_pushed, appcontext_tearing_down, request_tearing_down
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from _typeshed.wsgi import WSGIEnvironment
     from flask import Flask, Request
     from flask.sessions import SessionMixin
@@ -32,6 +34,26 @@ _SESSION = "_session" if hasattr(RequestContext, "session") else "session"
 _UNSET: Any = object()
 
 
+class _OnDemand:
+    """An attribute that is made when it is first read.
+
+    `functools.cached_property` holds a lock meanwhile in Python 3.11, which would open all sessions one by one; with
+    ``__getattr__`` every attribute of the context would be slower.
+    """
+
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        self._make = make
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return self
+        made = instance.__dict__[self._name] = self._make(instance)
+        return made
+
+
 class LeanAppContext(AppContext):
     """The app context of one request; ``g`` and the URL adapter are made on demand."""
 
@@ -40,15 +62,8 @@ class LeanAppContext(AppContext):
         self.app = app
         self._cv_tokens = []
 
-    def __getattr__(self, name: str) -> Any:
-        """Make a part that is asked for the first time."""
-        if name == "g":
-            self.g = self.app.app_ctx_globals_class()
-            return self.g
-        if name == "url_adapter":
-            self.url_adapter = self.app.create_url_adapter(None)
-            return self.url_adapter
-        raise AttributeError(name)
+    g = _OnDemand(lambda context: context.app.app_ctx_globals_class())
+    url_adapter = _OnDemand(lambda context: context.app.create_url_adapter(None))
 
     def push(self) -> None:
         """Make this the current app context."""
@@ -84,14 +99,27 @@ class LeanContext(RequestContext):
         self.path_values = path_values
         self._cv_tokens = []
 
-    def __getattr__(self, name: str) -> Any:
-        """Make a part that is asked for the first time."""
-        make = _MAKERS.get(name)
-        if make is None:
-            raise AttributeError(name)
-        made = make(self)
-        setattr(self, name, made)
-        return made
+    @_OnDemand
+    def request(self) -> Request:
+        """Return Flask's request object."""
+        request = self.app.request_class(self.environ)
+        request.json_module = self.app.json
+        request.url_rule = self.route.rule
+        request.view_args = self.path_values
+        return request
+
+    url_adapter = _OnDemand(lambda context: context.app.create_url_adapter(context.request))
+    _after_request_functions = _OnDemand(lambda _context: [])
+
+    def _open_session(self) -> SessionMixin | None:
+        interface = self.app.session_interface
+        session = interface.open_session(self.app, self.request)
+        return interface.make_null_session(self.app) if session is None else session
+
+    if _SESSION == "_session":
+        _session = _OnDemand(_open_session)
+    else:
+        session = _OnDemand(_open_session)
 
     @property
     def has_request(self) -> bool:
@@ -152,25 +180,3 @@ class LeanContext(RequestContext):
         """Let the test client or the debugger that asks for it keep the contexts."""
         self.environ[PRESERVE](_cv_app.get())
         self.environ[PRESERVE](_cv_request.get())
-
-
-def _make_request(context: LeanContext) -> Request:
-    request = context.app.request_class(context.environ)
-    request.json_module = context.app.json
-    request.url_rule = context.route.rule
-    request.view_args = context.path_values
-    return request
-
-
-def _open_session(context: LeanContext) -> SessionMixin | None:
-    interface = context.app.session_interface
-    session = interface.open_session(context.app, context.request)
-    return interface.make_null_session(context.app) if session is None else session
-
-
-_MAKERS: dict[str, Any] = {
-    "request": _make_request,
-    _SESSION: _open_session,
-    "url_adapter": lambda context: context.app.create_url_adapter(context.request),
-    "_after_request_functions": lambda _context: [],
-}
