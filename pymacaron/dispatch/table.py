@@ -59,7 +59,8 @@ class RouteTable:
         self._root = _Node()
         is_usual = app.url_map.converters["default"] is UnicodeConverter
         for rule in app.url_map.iter_rules():
-            if not rule.build_only and not rule.websocket:
+            is_reached = not rule.rule.startswith("//")  # Werkzeug takes all slashes that a path begins with for one
+            if is_reached and not rule.build_only and not rule.websocket:
                 self._add(rule, make_route, is_usual=is_usual)
 
     def find(self, method: str, path: str) -> Found | None:

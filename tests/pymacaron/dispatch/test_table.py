@@ -65,7 +65,7 @@ def ask_flask(app: Flask, method: str, path: str) -> tuple[Any, Any] | None:
         return None
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(rules, st.lists(st.tuples(st.sampled_from([*METHODS, "HEAD", "PUT"]), paths), min_size=1, max_size=12))
 def test_the_table_agrees_with_flask(
     written: list[tuple[list[str], list[str], bool, bool]], asked: list[tuple[str, list[str]]]
