@@ -84,6 +84,7 @@ class PymConfig(BaseModel):
     worker_count: PositiveInt | None = None
     log_level: Annotated[str, AfterValidator(_check_level)] = "INFO"
     log_format: LogFormat = "auto"
+    access_log: bool = True
     with_async: bool = False
     broker_url: SecretStr | None = None
     sentry_dsn: SecretStr | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from contextvars import ContextVar
-from typing import Literal
+from typing import Literal, TextIO
 
 from pythonjsonlogger.json import JsonFormatter
 
@@ -34,6 +34,33 @@ class _TextFormatter(logging.Formatter):
         return f"{line} [{request_id}]" if request_id else line
 
 
+class ServiceHandler(logging.StreamHandler[TextIO]):
+    """Writes the lines of a service to standard error."""
+
+    def __init__(self, *, is_text: bool) -> None:
+        """Write lines for people if *is_text*, else JSON."""
+        super().__init__()
+        self.set_name(_HANDLER_NAME)
+        self.is_text = is_text
+        self._own_formatter: logging.Formatter
+        if is_text:
+            self._own_formatter = _TextFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+        else:
+            self._own_formatter = JsonFormatter(
+                "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s %(user_id)s",
+                rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+            )
+        self.setFormatter(self._own_formatter)
+        self.addFilter(_ContextFilter())
+        self._own_filters = self.filters[:]
+
+    def is_as_made(self) -> bool:
+        """Tell whether nobody has changed since what it writes, and how."""
+        return (
+            self.formatter is self._own_formatter and self.filters == self._own_filters and self.level <= logging.INFO
+        )
+
+
 def setup_logging(level: int | str = logging.INFO, log_format: LogFormat = "auto") -> None:
     """Send all logs to standard error, once however often it is called.
 
@@ -42,20 +69,7 @@ def setup_logging(level: int | str = logging.INFO, log_format: LogFormat = "auto
     root = logging.getLogger()
     for handler in [handler for handler in root.handlers if handler.get_name() == _HANDLER_NAME]:
         root.removeHandler(handler)
-    handler = logging.StreamHandler()
-    handler.set_name(_HANDLER_NAME)
-    is_text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
-    if is_text:
-        handler.setFormatter(_TextFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
-    else:
-        handler.setFormatter(
-            JsonFormatter(
-                "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s %(user_id)s",
-                rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
-            )
-        )
-    handler.addFilter(_ContextFilter())
-    root.addHandler(handler)
+    root.addHandler(ServiceHandler(is_text=log_format == "text" or (log_format == "auto" and sys.stderr.isatty())))
     root.setLevel(level)
 
 

@@ -2,102 +2,26 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import re
-from random import Random
 from time import perf_counter
 from typing import TYPE_CHECKING, Self
 
 from flask import request
 
+from pymacaron.access_log import write_line
 from pymacaron.events import Bus, RequestFinished, RequestStarted
-from pymacaron.log import request_id_var, user_id_var
+from pymacaron.log import user_id_var
+from pymacaron.request_record import RequestRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from contextvars import Token
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
     from flask import Response
-    from werkzeug.wrappers import Response as BaseResponse
 
     from pymacaron.service import Service
-    from pymacaron.spec import Operation
-
-access_log = logging.getLogger("pymacaron.access")
 
 _KEY = "pymacaron.record"
-_SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
 UNCOUNTED_PATHS = frozenset({"/metrics"})
-
-# Own source of random bits: a service that seeds the common one would give the same ids in each worker.
-_random = Random()  # noqa: S311 - ids need to be different, not secret
-os.register_at_fork(after_in_child=_random.seed)
-_draw_bits = _random.getrandbits
-
-
-class RequestRecord:
-    """What is known of the request so far; filled in while it is handled.
-
-    started_s: of `time.perf_counter`. response_bytes: of the body. outer: the record that this one hides, and where,
-    while another app passes its request on.
-    """
-
-    __slots__ = (
-        "exception",
-        "id_token",
-        "is_streamed",
-        "method",
-        "operation",
-        "outer",
-        "path",
-        "request_bytes",
-        "request_id",
-        "response_bytes",
-        "started_s",
-        "status",
-        "user_id",
-        "user_token",
-    )
-    id_token: Token[str | None]
-    user_token: Token[str | None]
-
-    def __init__(self, environ: WSGIEnvironment) -> None:
-        """Take what *environ* says: the id from ``X-Request-Id`` if it is sane, else a new one."""
-        self.started_s = perf_counter()
-        given_id = environ.get("HTTP_X_REQUEST_ID")
-        if given_id is not None and _SANE_ID.match(given_id):
-            self.request_id = given_id
-        else:
-            self.request_id = _draw_bits(128).to_bytes(16, "big").hex()
-        self.method: str = environ["REQUEST_METHOD"]
-        self.path: str = environ.get("PATH_INFO", "")
-        length = environ.get("CONTENT_LENGTH")
-        self.request_bytes = int(length) if length and length.isdecimal() else 0
-        self.operation: Operation | None = None
-        self.status = 500
-        self.is_streamed = False
-        self.response_bytes = 0
-        self.user_id: str | None = None
-        self.exception: BaseException | None = None
-        self.outer: tuple[WSGIEnvironment, RequestRecord] | None = None
-
-    def note_response(self, response: BaseResponse) -> None:
-        """Take what *response* says of its body, after the hooks that may change it."""
-        self.is_streamed = response.is_streamed
-        self.response_bytes = 0 if response.is_streamed else response.calculate_content_length() or 0
-
-    def enter(self) -> None:
-        """Let this request's id and user stand in the logs of this thread."""
-        self.id_token = request_id_var.set(self.request_id)
-        self.user_token = user_id_var.set(self.user_id)
-
-    def leave(self) -> None:
-        """Note the user and let stand in the logs what stood there before `enter`; to be called once, in its thread."""
-        self.user_id = user_id_var.get() or self.user_id
-        request_id_var.reset(self.id_token)
-        user_id_var.reset(self.user_token)
 
 
 def current_record() -> RequestRecord | None:
@@ -111,9 +35,10 @@ class RequestWatch:
     Requests to /metrics are not counted, so that watching changes nothing.
     """
 
-    def __init__(self, bus: Bus) -> None:
-        """Send events to *bus*."""
+    def __init__(self, bus: Bus, *, has_access_log: bool = True) -> None:
+        """Send events to *bus*, and a line for each request to the log."""
         self._bus = bus
+        self._has_access_log = has_access_log
 
     def begin(self, environ: WSGIEnvironment) -> RequestRecord:
         """Return the record of a request that arrived; from now on `current_record` and the logs know it."""
@@ -138,10 +63,14 @@ class RequestWatch:
 
         operation, status, response_bytes and exception of *record* are set by now; the user is found here.
         """
+        duration_s = perf_counter() - record.started_s
         try:
             record.user_id = user_id_var.get() or record.user_id
             if record.path not in UNCOUNTED_PATHS:
-                self._tell(record)
+                if self._has_access_log:
+                    write_line(record, duration_s)
+                if self._bus.is_heard(RequestFinished):
+                    self._bus.emit(_describe(record, duration_s))
         finally:
             record.leave()
             if record.outer is not None:
@@ -157,33 +86,21 @@ class RequestWatch:
         record.leave()
         return _WatchedBody(body, record, self)
 
-    def _tell(self, record: RequestRecord) -> None:
-        duration_s = perf_counter() - record.started_s
-        access_log.info(
-            "%s %s %d %.1f ms",
-            record.method,
-            record.path,
-            record.status,
-            duration_s * 1000,
-            extra={"status": record.status},
-        )
-        if not self._bus.is_heard(RequestFinished):
-            return
-        operation = record.operation
-        self._bus.emit(
-            RequestFinished(
-                record.request_id,
-                record.method,
-                operation.path if operation else None,
-                operation.operation_id if operation else None,
-                record.status,
-                duration_s,
-                record.request_bytes,
-                record.response_bytes,
-                record.user_id,
-                record.exception,
-            )
-        )
+
+def _describe(record: RequestRecord, duration_s: float) -> RequestFinished:
+    operation = record.operation
+    return RequestFinished(
+        record.request_id,
+        record.method,
+        operation.path if operation else None,
+        operation.operation_id if operation else None,
+        record.status,
+        duration_s,
+        record.request_bytes,
+        record.response_bytes,
+        record.user_id,
+        record.exception,
+    )
 
 
 class _WatchedBody:
@@ -262,7 +179,7 @@ def watch_requests(service: Service) -> RequestWatch:
     Flask's signals are left alone: those that nobody receives cost nothing.
     """
     app = service.app
-    watch = RequestWatch(service.bus)
+    watch = RequestWatch(service.bus, has_access_log=service.config.access_log)
     preprocess, process = app.preprocess_request, app.process_response
 
     def preprocess_request():  # type: ignore[no-untyped-def]  # noqa: ANN202 - Flask's signature

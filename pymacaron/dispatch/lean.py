@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from werkzeug.routing import Rule
 
     from pymacaron.dispatch.table import Found
-    from pymacaron.request_events import RequestRecord, RequestWatch
+    from pymacaron.request_events import RequestWatch
+    from pymacaron.request_record import RequestRecord
 
 _STATUS_LINES = {status: f"{status} {phrase.upper()}" for status, phrase in HTTP_STATUS_CODES.items()}
 _NO_LENGTH = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})

@@ -17,7 +17,8 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 from pymacaron.config import PymConfig
 from pymacaron.events import Bus, RequestFinished, RequestStarted
 from pymacaron.log import request_id_var, user_id_var
-from pymacaron.request_events import RequestRecord, RequestWatch, current_record, watch_requests
+from pymacaron.request_events import RequestWatch, current_record, watch_requests
+from pymacaron.request_record import RequestRecord
 from pymacaron.service import Service, service_of
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ def test_flasks_signals_stay_free(make_service: MakeService) -> None:
 
 FORKS = """
 import os, random
-from pymacaron.request_events import RequestRecord
+from pymacaron.request_record import RequestRecord
 
 for _ in range(3):
     if os.fork() == 0:

@@ -1,0 +1,108 @@
+"""The log's line of each request, written past `logging` where nobody there could tell the difference.
+
+A record, its filters and its formatter cost more than all else that is said of a request.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from json.encoder import encode_basestring_ascii
+from select import PIPE_BUF
+from time import localtime, strftime, time
+from typing import TYPE_CHECKING
+
+from pymacaron.log import ServiceHandler
+
+if TYPE_CHECKING:
+    from pymacaron.request_record import RequestRecord
+
+_log = logging.getLogger("pymacaron.access")
+_JSON = '", "level": "INFO", "logger": "pymacaron.access", "message": '
+_TEXT = " INFO    pymacaron.access: "
+_MILLISECONDS = tuple(f",{number:03d}" for number in range(1000))
+_call_handlers = logging.Logger.callHandlers
+_is_plain = getattr(_call_handlers, "__globals__", None) is vars(logging)  # Sentry, for one, puts its own there
+
+
+class _Clock:
+    """The time as `logging` writes it, made once a second."""
+
+    def __init__(self) -> None:
+        self._known = 0, ""  # one attribute: threads never see the second of one reading with the text of another
+
+    def read(self) -> str:
+        now = time()
+        second, text = self._known
+        if not 0 <= now - second < 1:
+            second = int(now)
+            text = strftime("%Y-%m-%d %H:%M:%S", localtime(second))
+            self._known = second, text
+        return text + _MILLISECONDS[int((now - second) * 1000)]
+
+
+_read_clock = _Clock().read
+
+
+def write_line(record: RequestRecord, duration_s: float) -> None:
+    """Log method, path, status and duration of a request at level INFO, as logger ``pymacaron.access``.
+
+    Unprintable characters are escaped, so that no caller writes lines of his own. If the service's own handler is all
+    that the line would reach, it goes there directly: one write for one line, so that lines of several processes are
+    never mixed and none is lost with a process that dies.
+    """
+    if not _log.isEnabledFor(logging.INFO):
+        return
+    method, path, status = record.method, record.path, record.status
+    if not (path.isprintable() and method.isprintable()):
+        method, path = _escape(method), _escape(path)
+    handler = _find_only_handler()
+    if handler is not None:
+        message = f"{method} {path} {status} {duration_s * 1000:.1f} ms"
+        if handler.is_text:
+            line = f"{_read_clock()}{_TEXT}{message} [{record.request_id}]\n"
+        else:
+            user = "null" if record.user_id is None else encode_basestring_ascii(record.user_id)
+            line = (
+                f'{{"time": "{_read_clock()}{_JSON}{encode_basestring_ascii(message)}, '
+                f'"request_id": "{record.request_id}", "user_id": {user}, "status": {status}}}\n'
+            )
+        if _write(handler, line):
+            return
+    _log.info("%s %s %d %.1f ms", method, path, status, duration_s * 1000, extra={"status": status})
+
+
+def _escape(text: str) -> str:
+    return text.encode("unicode_escape").decode()
+
+
+def _find_only_handler() -> ServiceHandler | None:
+    """Return the service's handler if the line would go there only, and as it is."""
+    handlers = logging.root.handlers
+    handler = handlers[0] if len(handlers) == 1 else None
+    if type(handler) is not ServiceHandler or not handler.is_as_made() or _log.filters:
+        return None
+    logger = _log
+    while logger is not logging.root:
+        if logger.handlers or not logger.propagate or logger.parent is None:
+            return None
+        logger = logger.parent
+    is_usual = logging.getLogRecordFactory() is logging.LogRecord and logging.Logger.callHandlers is _call_handlers
+    return handler if is_usual and _is_plain else None
+
+
+def _write(handler: ServiceHandler, line: str) -> bool:
+    """Write *line* among those that go through *handler*, and tell whether it could be done."""
+    stream = handler.stream
+    if stream is not sys.__stderr__:
+        return False
+    data = line.encode() if line.isascii() else line.encode(stream.encoding, stream.errors or "strict")
+    if len(data) > PIPE_BUF:
+        return False
+    try:
+        with handler.lock:  # type: ignore[union-attr]  # every handler has one
+            os.write(stream.fileno(), data)
+    except (OSError, ValueError):  # a pipe that is full; a stream that is closed
+        return False
+    return True

@@ -1,0 +1,94 @@
+"""What is known of one request while it is handled."""
+
+from __future__ import annotations
+
+import os
+import re
+from random import Random
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from pymacaron.log import request_id_var, user_id_var
+
+if TYPE_CHECKING:
+    from contextvars import Token
+
+    from _typeshed.wsgi import WSGIEnvironment
+    from werkzeug.wrappers import Response
+
+    from pymacaron.spec import Operation
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
+
+# Own source of random bits: a service that seeds the common one would give the same ids in each worker.
+_random = Random()  # noqa: S311 - ids need to be different, not secret
+os.register_at_fork(after_in_child=_random.seed)
+_draw_bits = _random.getrandbits
+
+
+class RequestRecord:
+    """What is known of the request so far; filled in while it is handled.
+
+    started_s: of `time.perf_counter`. response_bytes: of the body. outer: the record that this one hides, and where,
+    while another app passes its request on.
+    """
+
+    __slots__ = (
+        "exception",
+        "hidden_user",
+        "id_token",
+        "is_streamed",
+        "method",
+        "operation",
+        "outer",
+        "path",
+        "request_bytes",
+        "request_id",
+        "response_bytes",
+        "started_s",
+        "status",
+        "user_id",
+    )
+    id_token: Token[str | None]
+    hidden_user: str | None
+
+    def __init__(self, environ: WSGIEnvironment) -> None:
+        """Take what *environ* says: the id from ``X-Request-Id`` if it is sane, else a new one."""
+        self.started_s = perf_counter()
+        given_id = environ.get("HTTP_X_REQUEST_ID")
+        if given_id is not None and _SANE_ID.match(given_id):
+            self.request_id = given_id
+        else:
+            self.request_id = _draw_bits(128).to_bytes(16, "big").hex()
+        self.method: str = environ["REQUEST_METHOD"]
+        self.path: str = environ.get("PATH_INFO", "")
+        length = environ.get("CONTENT_LENGTH")
+        self.request_bytes = int(length) if length and length.isdecimal() else 0
+        self.operation: Operation | None = None
+        self.status = 500
+        self.is_streamed = False
+        self.response_bytes = 0
+        self.user_id: str | None = None
+        self.exception: BaseException | None = None
+        self.outer: tuple[WSGIEnvironment, RequestRecord] | None = None
+
+    def note_response(self, response: Response) -> None:
+        """Take what *response* says of its body, after the hooks that may change it."""
+        self.is_streamed = response.is_streamed
+        self.response_bytes = 0 if response.is_streamed else response.calculate_content_length() or 0
+
+    def enter(self) -> None:
+        """Let this request's id and user stand in the logs of this thread."""
+        self.id_token = request_id_var.set(self.request_id)
+        self.hidden_user = user_id_var.get()
+        if self.hidden_user != self.user_id:
+            user_id_var.set(self.user_id)
+
+    def leave(self) -> None:
+        """Note the user and let stand in the logs what stood there before `enter`; to be called once, in its thread."""
+        user_id = user_id_var.get()
+        if user_id:
+            self.user_id = user_id
+        if user_id != self.hidden_user:
+            user_id_var.set(self.hidden_user)
+        request_id_var.reset(self.id_token)
