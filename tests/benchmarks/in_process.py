@@ -8,7 +8,6 @@ import importlib
 import io
 import os
 import pstats
-import shutil
 import sys
 import tempfile
 import time
@@ -16,24 +15,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from operations import PEERS, Call, find_fault, make_calls, make_refused
+from operations import Call, find_fault, make_calls, make_refused
+from preparation import write_service
 from werkzeug.test import EnvironBuilder
-
-from pymacaron.codegen import write_models
-from pymacaron.spec import load_spec
 
 App = Callable[[dict[str, Any], Callable[..., Any]], Any]
 CALLS = 100
-
-
-def write_service(folder: Path) -> Path:
-    """Write pymacaron's service, with its models, under *folder*; return where."""
-    service = folder / "orders"
-    shutil.copytree(PEERS / "pymacaron_service", service, ignore=shutil.ignore_patterns("__pycache__"))
-    document = service / "apis" / "orders.yaml"
-    write_models(load_spec(document), document.with_name("orders_models.py"))
-    shutil.copyfile(PEERS / "samples.py", service / "samples.py")
-    return service
 
 
 def measure_in_process(repeats: int) -> dict[str, dict[str, float]]:
