@@ -29,7 +29,10 @@ line { stroke: #d1d9e0; }
 
 
 def draw(rates: dict[str, dict[str, float]], operations: dict[str, str], ours: str) -> str:
-    """Return an SVG. rates: service -> operation -> requests per second. operations: name -> title of its panel."""
+    """Return an SVG. rates: service -> operation -> requests per second. operations: name -> title of its panel.
+
+    ours: how the names of the services begin that stand out.
+    """
     width = LABELS_WIDTH + len(operations) * (PANEL_WIDTH + GAP)
     height = TOP + len(rates) * ROW + 8
     lines = [
@@ -41,7 +44,7 @@ def draw(rates: dict[str, dict[str, float]], operations: dict[str, str], ours: s
         '<text class="small" x="0" y="36">longer is better</text>',
     ]
     for row, service in enumerate(rates):
-        kind = ' class="ours"' if service.startswith(ours.partition(" ")[0] + " on ") else ""
+        kind = ' class="ours"' if service.startswith(ours) else ""
         lines.append(f'<text{kind} x="0" y="{TOP + row * ROW + BAR - 2}">{escape(service)}</text>')
     for index, (operation, title) in enumerate(operations.items()):
         lines += draw_panel(LABELS_WIDTH + index * (PANEL_WIDTH + GAP), operation, title, rates, ours)
@@ -59,7 +62,7 @@ def draw_panel(left: int, operation: str, title: str, rates: dict[str, dict[str,
     for row, (service, found) in enumerate(rates.items()):
         top = TOP + row * ROW
         length = found[operation] / most * (PANEL_WIDTH - VALUE_WIDTH)
-        kind = ' class="ours"' if service.startswith(ours.partition(" ")[0] + " on ") else ""
+        kind = ' class="ours"' if service.startswith(ours) else ""
         lines.append(f'<rect{kind} x="{left}" y="{top - 1}" width="{length:.1f}" height="{BAR}" rx="2"/>')
         lines.append(f'<text{kind} x="{left + length + 6:.1f}" y="{top + BAR - 2}">{found[operation]:,.0f}</text>')
     return lines

@@ -13,7 +13,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PEERS = Path(__file__).parent / "peers"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pymacaron-benchmarks"
-THREADS = 16  # of a WSGI server; what `pymacaron run` gives a worker
+# Threads of a WSGI server's worker: as many as services that only compute are fastest with. ``pymacaron run`` is
+# measured with its own number too, which is for handlers that wait for others.
+GUNICORN_THREADS = 4
+GRANIAN_THREADS = 1
 PYTHON_OF_TWO = "3.8"
 _FREEZE = (
     "import json, importlib.metadata as m; print(json.dumps({d.metadata['Name'].lower(): d.version "
@@ -25,7 +28,7 @@ _FREEZE = (
 class Peer:
     """One service. module: ``module:app``. packages: what its environment needs, none for the one that runs this.
 
-    servers: names in `COMMANDS`, its usual one first. lenient: names of wrong requests that it does not refuse.
+    servers: what `make_command` knows, its usual one first. lenient: names of wrong requests that it does not refuse.
     shown: packages whose versions the outcome tells.
     """
 
@@ -44,7 +47,12 @@ _ASGI = ("uvicorn[standard]", "granian", "pyjwt")
 _WSGI = ("gunicorn", "granian", "pyjwt")
 _OLD = ("pymacaron<3", "pydantic<2", "click<8", "gunicorn")
 PEER_TABLE = (
-    Peer("pymacaron", "server:app", ("pymacaron run", "gunicorn"), shown=("flask", "pydantic", "pyjwt", "granian")),
+    Peer(
+        "pymacaron",
+        "server:app",
+        ("pymacaron run", "granian", "gunicorn"),
+        shown=("flask", "pydantic", "pyjwt", "granian"),
+    ),
     Peer("bare WSGI", "on_wsgi:app", ("granian",), ("pydantic", *_WSGI), ("pydantic", "pyjwt", "granian")),
     Peer(
         "Flask + pydantic",
@@ -142,26 +150,30 @@ def find_versions(peer: Peer, programs: Path) -> dict[str, str]:
 
 
 def make_command(peer: Peer, server: str, programs: Path, port: int) -> list[str]:
-    """Return the command that serves *peer* with one worker on *port*, from its folder."""
+    """Return the command that serves *peer* with one worker on *port*, from its folder.
+
+    server: ``pymacaron run``; ``granian`` and ``gunicorn`` for WSGI; ``uvicorn`` and ``granian asgi``.
+    """
     address = ["--host", "127.0.0.1", "--port", str(port)]
     granian = [str(programs / "granian"), *address, "--workers", "1", "--log-level", "warning", "--no-ws"]
-    if server == "pymacaron run":
+    if server != "gunicorn" and not peer.packages:
         return [str(programs / "python"), "-m", "pymacaron.cli", "run", "--port", str(port), "--workers", "1"]
     if server == "uvicorn":
         return [str(programs / server), peer.module, *address, "--no-access-log", "--log-level", "warning"]
     if server == "gunicorn":
-        threads = ["--worker-class", "gthread", "--threads", str(THREADS), "--workers", "1"]
+        threads = ["--worker-class", "gthread", "--threads", str(GUNICORN_THREADS), "--workers", "1"]
         return [str(programs / server), peer.module, "--bind", f"127.0.0.1:{port}", *threads, "--log-level", "warning"]
     if server == "granian asgi":
         return [*granian, "--interface", "asgi", peer.module]
-    return [*granian, "--interface", "wsgi", "--blocking-threads", str(THREADS), peer.module]
+    return [*granian, "--interface", "wsgi", "--blocking-threads", str(GRANIAN_THREADS), peer.module]
 
 
-def make_process_environment(peer: Peer) -> dict[str, str]:
+def make_process_environment(peer: Peer, server: str) -> dict[str, str]:
     """Return the environment variables of the service's process."""
     folders = (PEERS, peer.folder) if peer.packages else (ROOT, ROOT / "monitoring", peer.folder)
     path = os.pathsep.join(map(str, folders))
-    return {**_plain_environment(), "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "", **peer.environment}
+    threads = {"PYM_GUNICORN_THREADS_COUNT": str(GRANIAN_THREADS)} if server == "granian" else {}
+    return {**_plain_environment(), "PYTHONPATH": path, **threads, **peer.environment}
 
 
 def _plain_environment() -> dict[str, str]:

@@ -36,7 +36,7 @@ def run_service(peer: Peer, server: str, programs: Path) -> Iterator[Running]:
     """Yield the service with one worker; what it writes goes into a file. Raises: RuntimeError: it does not start."""
     port = find_free_port()
     with tempfile.TemporaryDirectory() as folder, Path(folder, "log").open("wb") as log:
-        environment = make_process_environment(peer) | {"PROMETHEUS_MULTIPROC_DIR": folder}
+        environment = make_process_environment(peer, server) | {"PROMETHEUS_MULTIPROC_DIR": folder}
         start = time.perf_counter()
         process = subprocess.Popen(
             ["taskset", "-c", SERVER_CORE, *make_command(peer, server, programs, port)],
