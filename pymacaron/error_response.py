@@ -9,8 +9,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from flask import Response
-from werkzeug.exceptions import HTTPException
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.wrappers import Response as BaseResponse
 
 from pymacaron.events import ErrorReported
@@ -36,12 +36,29 @@ log = logging.getLogger(__name__)
 _FIRST_REDIRECT = 300
 _FIRST_ERROR = 400
 _FIRST_FATAL = 500
+_ANSWERS = (HTTPException, PyMacaronException)
 
 
 def answer_errors(service: Service) -> None:
-    """Answer every exception that reaches Flask with the service's error body; unexpected ones are reported."""
+    """Answer every exception that reaches Flask with the service's error body; unexpected ones are reported.
+
+    Flask hears of an unexpected one first: its teardown functions and the signal got_request_exception get it. It is
+    re-raised if PROPAGATE_EXCEPTIONS says so; without that it is answered, also where TESTING or DEBUG is set.
+    """
+    app = service.app
+    if app.config["PROPAGATE_EXCEPTIONS"] is None:
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+    if type(app).log_exception is Flask.log_exception:
+        # The report is the line for the log: it has an id, and no secrets in its trace.
+        app.log_exception = lambda exc_info: None  # type: ignore[method-assign]  # noqa: ARG005 - Flask's signature
 
     def handle(error: Exception) -> BaseResponse:
+        if isinstance(error, InternalServerError) and isinstance(error.original_exception, Exception):
+            error.__cause__ = error.original_exception
+            if not isinstance(error.original_exception, _ANSWERS):  # such a one came too late, from a hook
+                error = error.original_exception
+        elif not isinstance(error, _ANSWERS):
+            raise error  # to Flask's handle_exception, which comes back with it in an InternalServerError
         if isinstance(error, HTTPException):
             if error.response is not None:
                 return error.response  # type: ignore[return-value]  # sansio type, always a real response here
@@ -49,7 +66,7 @@ def answer_errors(service: Service) -> None:
                 return error.get_response()
         return build_error_response(service, error)
 
-    service.app.register_error_handler(Exception, handle)
+    app.register_error_handler(Exception, handle)
 
 
 def to_answer(error: Exception, *, is_debug: bool) -> PyMacaronException:
