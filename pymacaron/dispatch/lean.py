@@ -115,9 +115,9 @@ class LeanDispatch:
         """Handle one request inside of its contexts; the same steps as in ``Flask.wsgi_app``."""
         app = self._app
         error: BaseException | None = None
-        context.push()
         try:
             try:
+                context.push()
                 answer = self._dispatch(context, record)
             except Exception as caught:  # noqa: BLE001 - Flask's own rule
                 error = caught

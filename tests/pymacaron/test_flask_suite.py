@@ -1,7 +1,7 @@
 """Flask's own tests pass with requests that go the lean way.
 
-The tests are in Flask's source distribution. It is fetched once with pip and kept, with the version of pytest that these
-tests were written for, in ``~/.cache/pymacaron-tests``.
+The tests are in Flask's source distribution. It is fetched once with pip and kept, with the version of pytest that they
+were written for, in ``~/.cache/pymacaron-tests``.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ OLDEST = ("flask==3.0.0", "werkzeug==3.0.3")
 NEWEST = (f"flask=={version('flask')}", f"werkzeug=={version('werkzeug')}")
 PYTEST = "pytest==8.4.2"
 LEAST_TESTS = 400
+LEAST_LEAN_SHARE = 0.8
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,11 @@ def test_flasks_own_tests_pass(versions: tuple[str, str], tmp_path: Path) -> Non
     """What passes with Flask passes with ours, but for listed exceptions, each with its reason."""
     suite = fetch_suite(*versions)
     plain = run_suite(suite, "flask:Flask", tmp_path)
+    lean = run_suite(suite, "lean_flask:LeanFlask", tmp_path)
     assert len(plain.passed) >= LEAST_TESTS
+    exceptions = yaml.safe_load(EXCEPTIONS.read_text())
+    assert plain.passed - lean.passed == plain.passed & set(exceptions)
+    assert lean.lean_requests >= LEAST_LEAN_SHARE * lean.requests, f"{lean.lean_requests} of {lean.requests}"
 
 
 def test_a_broken_promise_is_noticed(tmp_path: Path) -> None:

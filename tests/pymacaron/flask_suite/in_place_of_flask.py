@@ -1,8 +1,8 @@
 """Plugin for the pytest that runs Flask's own tests: another class stands where they find `flask.Flask`.
 
 FLASK_SUITE_APP names the class: ``module:Class``. FLASK_SUITE_REPORT is the JSON file to write at the end:
-``{"outcomes": {test: "passed" | "failed" | "skipped"}, "requests": number, "lean_requests": number}``; the numbers are what
-the class counted in its dicts ``requests`` and ``lean_requests``, 0 without them.
+``{"outcomes": {test: "passed" | "failed" | "skipped"}, "requests": number, "lean_requests": number}``. The numbers are
+what the class counted in its dicts ``requests`` and ``lean_requests``, 0 without them.
 """
 
 from __future__ import annotations

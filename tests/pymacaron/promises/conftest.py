@@ -30,7 +30,7 @@ paths:
     post:
       operationId: createItem
       requestBody: {required: true, content: {application/json: {schema: {$ref: "#/components/schemas/Item"}}}}
-      responses: {"201": {description: Made., content: {application/json: {schema: {$ref: "#/components/schemas/Item"}}}}}
+      responses: {"201": {description: It., content: {application/json: {schema: {$ref: "#/components/schemas/Item"}}}}}
   /items/{itemId}:
     get:
       operationId: getItem
@@ -72,7 +72,9 @@ class Log:
             response.status_code,
             "error" if is_default_error else (response.mimetype, body),
             sorted(
-                (name, ", ".join(sorted(value.split(", ")))) for name, value in response.headers if name not in NOT_COMPARED
+                (name, ", ".join(sorted(value.split(", "))))
+                for name, value in response.headers
+                if name not in NOT_COMPARED
             ),
             [
                 re.sub(r"=[^;]+|Expires=[^;]+; ", "", cookie, count=2)
@@ -127,15 +129,13 @@ def handlers_module() -> Iterator[ModuleType]:
 def same_as_flask(log: Log, service_folder: Path, handlers_module: ModuleType) -> Iterator[SameAsFlask]:
     """Compare plain Flask, a service that is set up before it starts, and one that is set up after."""
 
-    def compare(
-        set_up: SetUp, drive: SetUp, *, make_app: MakeApp = Flask, **handlers: Callable[..., Any]
-    ) -> list[Any]:
+    def compare(set_up: SetUp, drive: SetUp, *, make_app: MakeApp = Flask, **handlers: Callable[..., Any]) -> list[Any]:
         vars(handlers_module).update(handlers)
 
         def make() -> Flask:
             log.entries.clear()
             app = make_app("shop", root_path=str(service_folder))
-            app.secret_key = "of no importance"  # noqa: S105 - sessions of tests
+            app.secret_key = "of no importance"
             return app
 
         def start(app: Flask) -> None:

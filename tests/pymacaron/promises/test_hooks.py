@@ -59,13 +59,14 @@ def add_every_hook(app: Flask, log: Any) -> None:
     ],
 )
 def test_every_hook_runs_in_order(log: Any, same_as_flask: SameAsFlask, method: str, path: str) -> None:
-    """Hooks of the app and app-wide ones of blueprints run around each request, in Flask's order, with its path values."""
+    """Hooks of the app and app-wide ones of blueprints run around each request, in Flask's order."""
 
     def drive(app: Flask) -> None:
         log.answer(app.test_client().open(path, method=method, json={"id": 1} if method == "POST" else None))
 
     seen = same_as_flask(lambda app: add_every_hook(app, log), drive)
-    assert [words[0] for words in seen if words[0] in {"before", "teardown app"}] == ["before"] * 2 + ["teardown app"]
+    assert [words[0] for words in seen].count("before") == 2
+    assert ("teardown app", "NoneType") in seen
 
 
 @pytest.mark.parametrize(
@@ -98,23 +99,24 @@ def test_a_hook_answers_in_place_of_the_handler(
 def test_an_exception_is_seen_by_the_same_hooks(
     log: Any, same_as_flask: SameAsFlask, where: str, error: Exception | str
 ) -> None:
-    """Whoever raises, teardown functions get the exception if nobody handled it, and the answer passes after_request."""
+    """Teardown functions get an exception that nobody handled; the answer to any passes the after_request functions."""
 
-    def fail(here: str) -> None:
+    def fail(here: str, response: Any = None) -> Any:
         if here == where:
             log("raises", here)
             if isinstance(error, Exception):
                 raise error
             abort(409)
+        return response
 
     def set_up(app: Flask) -> None:
         add_every_hook(app, log)
         app.url_value_preprocessor(lambda *_: fail("preprocessor"))
         app.before_request(lambda: fail("before"))
-        app.after_request(lambda response: fail("after") or response)
+        app.after_request(lambda response: fail("after", response))
 
     def get_item(item_id: int) -> dict[str, int]:
-        after_this_request(lambda response: fail("after_this") or response)
+        after_this_request(lambda response: fail("after_this", response))
         fail("handler")
         return {"id": item_id}
 
@@ -143,7 +145,7 @@ def test_a_teardown_function_raises(log: Any, same_as_flask: SameAsFlask, where:
 
 
 def test_after_this_request_in_hooks_and_handler(log: Any, same_as_flask: SameAsFlask) -> None:
-    """It runs once, before the app's after_request functions, in the order of registration, and may replace the answer."""
+    """It runs once, before the app's after_request functions, in order of registration, and may replace the answer."""
 
     def note(name: str) -> None:
         def after(response: Response) -> Response:
@@ -171,9 +173,10 @@ def test_after_this_request_in_hooks_and_handler(log: Any, same_as_flask: SameAs
 def test_g_is_shared_and_new_for_each_request(log: Any, same_as_flask: SameAsFlask) -> None:
     """Hooks, handler and teardown functions of one request share `g`; the next request has another."""
 
-    def note(place: str) -> None:
+    def note(place: str, response: Any = None) -> Any:
         g.places = [*g.get("places", []), place]
         log(place, g.places)
+        return response
 
     def get_item(item_id: int) -> dict[str, int]:
         note("handler")
@@ -181,7 +184,7 @@ def test_g_is_shared_and_new_for_each_request(log: Any, same_as_flask: SameAsFla
 
     def set_up(app: Flask) -> None:
         app.before_request(lambda: note("before"))
-        app.after_request(lambda response: note("after") or response)
+        app.after_request(lambda response: note("after", response))
         app.teardown_request(lambda _: note("teardown"))
         app.teardown_appcontext(lambda _: note("teardown app"))
 
