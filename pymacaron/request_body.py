@@ -12,6 +12,7 @@ from flask import request
 from pydantic import RootModel
 from pydantic_core import from_json
 
+from pymacaron.body_bytes import read_body
 from pymacaron.exceptions import UnsupportedMediaTypeError
 from pymacaron.form_parts import Part, read_parts
 from pymacaron.forms import FormField, FormValues, group_parts
@@ -22,6 +23,7 @@ from pymacaron.spec.media_types import is_form_type, is_json_type, is_multipart
 from pymacaron.validation import JsonReader, SchemaCheck
 
 if TYPE_CHECKING:
+    from pymacaron.call import Call
     from pymacaron.json_types import Json, JsonObject
     from pymacaron.spec import Api, Body, Media
 
@@ -67,16 +69,19 @@ class BodyReader:
         model = self._models.get(names[0]) if names and body.is_object_if_absent and not body.is_required else None
         return None if model is None or issubclass(model, RootModel) else model
 
-    def read(self, faults: list[str]) -> Json:
-        """Return the body of the current request, None if there is none and none is demanded.
+    def read(self, call: Call, faults: list[str]) -> Json:
+        """Return the body of a request, None if there is none and none is demanded.
 
         Raises: UnsupportedMediaTypeError: its media type is not declared.
         """
-        plain = self._plain.get(request.environ.get("CONTENT_TYPE", ""))
+        plain = self._plain.get(call.environ.get("CONTENT_TYPE", ""))
         if plain is not None:
-            data = request.get_data(parse_form_data=False)
+            data = read_body(call)
             if data:
                 return plain.read(data, faults)
+        return self._read_any(faults)
+
+    def _read_any(self, faults: list[str]) -> Json:
         if is_form_type(request.mimetype) or is_multipart(request.mimetype):
             media = self._table.find(request.mimetype)
             if media is not None and (media.is_form or media.model_name or self._has_named_parts(media)):

@@ -61,37 +61,37 @@ class RequestReader:
         self._form = FormReader(api, operation, operation.form) if operation.form else None
         self._body_reader = BodyReader(api, operation.body, models) if operation.body else None
 
-    def read(self, _call: Call) -> tuple[Json, dict[str, object]]:
+    def read(self, call: Call) -> tuple[Json, dict[str, object]]:
         """Return body and keywords of a request. Raises InvalidParameterError with every reason."""
         faults: list[str] = []
         given: JsonObject = {}
         keywords: dict[str, object] = {}
         if self._form is not None or self._body_reader is not None:
-            environ = request.environ
+            environ = call.environ
             if not environ.get("CONTENT_LENGTH"):
-                limit_body(request)
+                limit_body(call.request)
             if "HTTP_CONTENT_ENCODING" in environ:
-                unpack_body(request)
+                unpack_body(call.request)
         if self._form is not None:
             self._read_form(self._form, given, keywords, faults)
         if self._readers:
-            self._read_texts(given, faults)
+            self._read_texts(call, given, faults)
         if self._refuses_unknown:
             self._refuse_unknown(faults)
         if self._model is not None:
             self._validate(given, keywords, faults)
         body: Json = None
         if self._body_reader is not None:
-            body = self._body_reader.read(faults)
+            body = self._body_reader.read(call, faults)
         if faults:
             raise InvalidParameterError(faults=faults)
         return body, keywords
 
-    def _read_texts(self, given: JsonObject, faults: list[str]) -> None:
+    def _read_texts(self, call: Call, given: JsonObject, faults: list[str]) -> None:
         """Add the JSON values of the parameters that came, by keyword."""
         for reader in self._readers:
             try:
-                is_given, value = reader.read(request)
+                is_given, value = reader.read(call.request)
             except ValueError as error:
                 faults.append(f"{reader.parameter.location} {reader.parameter.name}: {error}")
                 continue

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from itertools import islice
 from math import isinf
 from typing import Any
@@ -91,19 +91,28 @@ class JsonReader:
         except ValueError as error:
             faults.append(f"body: {error}")
         else:
-            return value.root if isinstance(value, RootModel) else value
+            return value.root if self._is_root and isinstance(value, RootModel) else value
         return None
+
+    @cached_property
+    def _is_root(self) -> bool:
+        return self._model is not None and issubclass(self._model, RootModel)
 
     @cached_property
     def _holds_any(self) -> bool:
         return _has_any(getattr(self._model, "__pydantic_core_schema__", None))
+
+    @cached_property
+    def _read_typed(self) -> Callable[[bytes], Any]:
+        assert self._model is not None
+        return partial(_read_with, _find_validate(self._model))
 
     def _validate(self, data: bytes) -> Json:
         if self._check is None and self._model is not None:
             # pydantic takes these for JSON where anything goes
             if b"NaN" in data or b"Infinity" in data or (self._holds_any and _may_be_huge(data)):
                 read_plain(data)
-            return validate_json(self._model, data)
+            return self._read_typed(data)
         value = read_plain(data)
         faults = self._check.find_faults(value) if self._check else []
         if self._model is None:
@@ -111,7 +120,7 @@ class JsonReader:
                 raise InvalidValueError(faults)
             return value
         try:
-            typed = validate_json(self._model, data)
+            typed = self._read_typed(data)
         except ValidationError as error:
             if faults:
                 raise InvalidValueError([describe(error, "")]) from error
@@ -181,14 +190,23 @@ def validate_json(model: type, data: bytes | str) -> Any:
 
     Raises: ValidationError: with every reason.
     """
+    return _read_with(_find_validate(model), data)
+
+
+def _find_validate(model: type) -> Callable[[bytes | str], Any]:
+    """Return pydantic-core's own function that makes instances of *model* of JSON texts."""
     validate = model.__pydantic_validator__.validate_json  # type: ignore[attr-defined]  # models and root models have it
+    return partial(validate, strict=True, by_alias=True, by_name=False)
+
+
+def _read_with(validate: Callable[[bytes | str], Any], data: bytes | str) -> Any:
     try:
-        return validate(data, strict=True, by_alias=True, by_name=False)
+        return validate(data)
     except ValidationError as error:
         if not any(finding["type"] in _NOT_INTEGER and _is_whole(finding["input"]) for finding in error.errors()):
             raise
     # Source: JSON Schema 2020-12, validation, section 6.1.1: a number without a fraction is an integer.
-    return validate(to_json(make_whole(from_json(data))), strict=True, by_alias=True, by_name=False)
+    return validate(to_json(make_whole(from_json(data))))
 
 
 def _is_whole(value: Json) -> bool:
