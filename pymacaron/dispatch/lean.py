@@ -153,7 +153,7 @@ class LeanDispatch:
         if type(answer) is PlainAnswer:
             if self._is_unwatched(context, answer):
                 return answer
-            answer = to_response(answer)
+            answer = answer.to_response()
         return app.finalize_request(answer)
 
     def _is_unwatched(self, context: LeanContext, answer: PlainAnswer) -> bool:
@@ -168,11 +168,6 @@ class LeanDispatch:
             if not is_small and "HTTP_ACCEPT_ENCODING" in context.environ:
                 return False
         return app.response_class is Response
-
-
-def to_response(answer: PlainAnswer) -> Response:
-    """Return *answer* as a response object."""
-    return Response(answer.body, answer.status, content_type=answer.content_type)
 
 
 def can_be_lean(app: Flask) -> bool:

@@ -576,3 +576,12 @@ def test_plain_answers_are_refused_alike(make_service: MakeService, case: str, r
     answer = client.get("/thing", query_string={"case": case})
     assert answer.status_code == 500
     assert answer.get_json()["error_description"].startswith(reason)
+
+
+def test_hooks_see_no_content_type_where_there_is_no_body(make_service: MakeService) -> None:
+    """A plain answer that becomes a response for a hook stays what it is."""
+    app = make_service(document=LEAN_DOCUMENT, handlers=LEAN_HANDLERS)
+    seen: list[str | None] = []
+    app.after_request(lambda response: seen.append(response.headers.get("Content-Type")) or response)  # type: ignore[func-returns-value]
+    answer = app.test_client().get("/thing", query_string={"case": "nothing"})
+    assert (answer.status_code, answer.headers.get("Content-Type"), seen) == (204, None, [None])
