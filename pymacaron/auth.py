@@ -18,7 +18,7 @@ from pymacaron.exceptions import AuthMissingHeaderError, ConfigError, Finding
 from pymacaron.jwt_keys import JwtSettings
 from pymacaron.jwt_tokens import sign_token
 from pymacaron.log import user_id_var
-from pymacaron.token_resolver import TokenClaims, find_service, jwt_resolver, to_claims
+from pymacaron.token_resolver import TokenClaims, TokenResolver, find_service, to_claims
 
 if TYPE_CHECKING:
     from pymacaron.json_types import JsonObject
@@ -29,6 +29,15 @@ R = TypeVar("R")
 
 TOKEN_COOKIE = "token"  # noqa: S105 - the name of a cookie
 _backend_token: ContextVar[str | None] = ContextVar("pymacaron_backend_token", default=None)
+
+
+def jwt_resolver(header: str = "Authorization", prefix: str = "Token", cookie: str | None = None) -> TokenResolver:
+    """Return a resolver for JWTs in another place than ``Authorization: Bearer``.
+
+    prefix: word before the token, case does not matter; "" if the token stands alone. cookie: name of a cookie that is
+    read where the header is absent, its value url-quoted, with the prefix.
+    """
+    return TokenResolver(header, prefix, cookie)
 
 
 bearer_resolver = jwt_resolver(prefix="Bearer", cookie=TOKEN_COOKIE)

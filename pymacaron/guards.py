@@ -6,11 +6,11 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pymacaron.auth import TOKEN_COOKIE, remember_user, requires_auth
+from pymacaron.auth import TOKEN_COOKIE, jwt_resolver, remember_user, requires_auth
 from pymacaron.exceptions import AuthError, AuthMissingHeaderError, ConfigError, Finding
 from pymacaron.jwt_keys import JwtSettings
 from pymacaron.jwt_tokens import build_verifier
-from pymacaron.token_resolver import TokenResolver, jwt_resolver, to_claims
+from pymacaron.token_resolver import TokenResolver, to_claims
 
 if TYPE_CHECKING:
     from pymacaron.call import Call

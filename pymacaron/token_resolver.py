@@ -36,7 +36,7 @@ class TokenResolver:
     """Finds and verifies the JWT of a request; a `SecurityResolver` that guards need no request object for."""
 
     def __init__(self, header: str, prefix: str, cookie: str | None) -> None:
-        """Take the place of the token; see `jwt_resolver`."""
+        """Take the place of the token; see `auth.jwt_resolver`."""
         self._header = header
         self._prefix = prefix
         self._cookie = cookie
@@ -116,15 +116,6 @@ class TokenResolver:
         challenge = f'{self._prefix or "Bearer"} error="insufficient_scope", scope="{" ".join(scopes)}"'
         message = f"The token lacks the scope {' '.join(missing)}"
         return InsufficientScopeError(message, headers={"WWW-Authenticate": challenge})
-
-
-def jwt_resolver(header: str = "Authorization", prefix: str = "Token", cookie: str | None = None) -> TokenResolver:
-    """Return a resolver for JWTs in another place than ``Authorization: Bearer``.
-
-    prefix: word before the token, case does not matter; "" if the token stands alone. cookie: name of a cookie that is
-    read where the header is absent, its value url-quoted, with the prefix.
-    """
-    return TokenResolver(header, prefix, cookie)
 
 
 def to_claims(caller: Caller) -> JsonObject:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pymacaron.json_types import JsonObject
 
-# All remembered tokens together: about 10,000 of usual length, which take some 12 MB.
+# All remembered tokens together: about 10,000 of usual length, which take some 8 MB.
 MOST_CHARACTERS = 2_500_000
 _SCOPE_CLAIMS = ("scope", "scopes", "permissions")
 # Each token is hashed behind 64 bytes that only this process knows. They fill the first block of SHA-256, which is

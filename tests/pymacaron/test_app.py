@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 from flask import Flask, Request, g, request
 
 from pymacaron.app import API, create_app, letsgo
+from pymacaron.auth import generate_token
 from pymacaron.config import set_config
 from pymacaron.exceptions import AuthInvalidTokenError, PyMacaronException, SpecError, StartupError
 from pymacaron.pool import apipool
@@ -151,6 +152,41 @@ def test_security_resolvers_serve_other_schemes(make_service: MakeService, pets_
     assert client.get("/pets/1", headers={"X-Key": "bad"}).status_code == 401
     assert client.get("/pets/1").status_code == 401
     assert client.get("/pets").status_code == 200
+
+
+def make_async(function: Callable[[Any], bool]) -> Callable[[Any], Awaitable[bool]]:
+    """Return *function* as a coroutine function."""
+    pytest.importorskip("asgiref", reason="Flask calls async functions with asgiref, its extra async")
+
+    async def call(claims: Any) -> bool:
+        return function(claims)
+
+    return call
+
+
+@pytest.mark.parametrize("wrap", [pytest.param(None, id="plain"), pytest.param(make_async, id="async")])
+def test_revoked_tokens(make_service: MakeService, pets_document: str, wrap: Any) -> None:
+    """The function of the service refuses tokens; where it fails the request fails and is reported, nothing runs."""
+    scheme = "components:\n  securitySchemes: {JWT: {type: http, scheme: bearer}}\n"
+    document = pets_document.replace("components:\n", scheme).replace("paths:\n", "security: [{JWT: []}]\npaths:\n", 1)
+    reports: list[tuple[str, BaseException | None]] = []
+
+    def is_token_revoked(claims: Mapping[str, Any]) -> bool:
+        if claims["sub"] == "unknown":
+            raise ConnectionError("the list of revoked tokens is away")
+        return bool(claims["sub"] == "eve")
+
+    app = make_service(
+        document=document,
+        is_token_revoked=wrap(is_token_revoked) if wrap else is_token_revoked,
+        error_reporter=lambda title, _data, exception: reports.append((title, exception)),
+    )
+    for user, status in (("bob", 200), ("eve", 401), ("unknown", 500), ("bob", 200)):
+        with app.app_context():
+            headers = {"Authorization": f"Bearer {generate_token(user)}"}
+        for _ in range(2):
+            assert app.test_client().get("/pets", headers=headers).status_code == status
+    assert [type(exception) for _, exception in reports] == [ConnectionError, ConnectionError]
 
 
 def test_a_scheme_without_a_resolver_stops_the_start(make_service: MakeService, pets_document: str) -> None:

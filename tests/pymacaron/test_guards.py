@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from flask import Flask, Request, jsonify
+from flask import Flask, Request, jsonify, stream_with_context
 from flask.testing import FlaskClient
 from pydantic import SecretStr
 from werkzeug.wrappers import Response
 
-from pymacaron.auth import generate_token, get_user_token_data, get_userid, jwt_resolver, requires_auth
+from pymacaron.auth import (
+    authenticate_http_request,
+    generate_token,
+    get_user_token,
+    get_user_token_data,
+    get_userid,
+    jwt_resolver,
+    load_auth_token,
+    requires_auth,
+)
 from pymacaron.call import current_call
 from pymacaron.config import PymConfig, get_config
-from pymacaron.exceptions import AuthError, AuthInvalidTokenError, ConfigError
+from pymacaron.exceptions import (
+    AuthError,
+    AuthInvalidTokenError,
+    AuthMissingHeaderError,
+    ConfigError,
+    InsufficientScopeError,
+)
 from pymacaron.guards import Guard, build_guard
-from pymacaron.service import SecurityResolver, Service
+from pymacaron.log import user_id_var
+from pymacaron.service import RevocationCheck, SecurityResolver, Service
 from pymacaron.spec.model import Api, Operation, SecurityScheme
 
 JWT: dict[str, Any] = {
@@ -48,12 +65,18 @@ def build_bare(
     *security: Mapping[str, tuple[str, ...]],
     config: Mapping[str, Any] = JWT,
     extensions: Mapping[str, Any] | None = None,
+    is_token_revoked: RevocationCheck | None = None,
     **resolvers: SecurityResolver,
 ) -> tuple[Flask, Guard]:
     """Return an app and the guard of an operation that asks for *security*; one that does nothing if it has none."""
     app = Flask("pets")
     app.testing = True
-    service = Service(app, PymConfig(**config), security_resolvers={"key": key_resolver, **resolvers})
+    service = Service(
+        app,
+        PymConfig(**config),
+        security_resolvers={"key": key_resolver, **resolvers},
+        is_token_revoked=is_token_revoked,
+    )
     app.extensions["pymacaron"] = service
     operation = Operation(
         operation_id="listPets",
@@ -87,9 +110,10 @@ def build(
     *security: Mapping[str, tuple[str, ...]],
     config: Mapping[str, Any] = JWT,
     extensions: Mapping[str, Any] | None = None,
+    is_token_revoked: RevocationCheck | None = None,
 ) -> FlaskClient:
     """Return a client of an app with one operation, /pets, that asks for *security* and tells who calls."""
-    app, guard = build_bare(*security, config=config, extensions=extensions)
+    app, guard = build_bare(*security, config=config, extensions=extensions, is_token_revoked=is_token_revoked)
     handler = requires_auth(whoami) if extensions else whoami
 
     @app.get("/pets")
@@ -378,3 +402,232 @@ def test_tokens_are_never_logged(caplog: pytest.LogCaptureFixture) -> None:
         for value in (token, token[:-4], f"{token}.x"):
             client.get("/pets", headers={"Authorization": f"Bearer {value}"})
     assert token[:20] not in caplog.text
+
+
+class HeadersOnly:
+    """A call whose request object nobody may ask for."""
+
+    path_values: Mapping[str, str] = {}
+    has_request = False
+
+    def __init__(self, **environ: str) -> None:
+        """Take what the server says of the request."""
+        self.environ = environ
+
+    @property
+    def request(self) -> Request:
+        """Fail: tokens are found without it."""
+        raise AssertionError("the guard asked for the request object")
+
+
+def test_tokens_are_found_without_a_request_object() -> None:
+    """For a token, a missing one and the cookie, the guard reads what the server says and nothing else."""
+    app, guard = build_bare({"bearer": ("read",)})
+    with app.app_context():
+        token = generate_token("bob", data={"scope": "read"})
+    for environ in (
+        {"HTTP_AUTHORIZATION": f"Bearer {token}"},
+        {"HTTP_AUTHORIZATION": f"bearer  {token} "},
+        {"HTTP_COOKIE": f"a=b; token=Bearer%20{token}"},
+    ):
+        for _ in range(2):
+            with app.test_request_context():
+                guard(HeadersOnly(**environ))
+                assert (get_userid(), user_id_var.get(), get_user_token()) == ("bob", "bob", token)
+    for environ in ({}, {"HTTP_AUTHORIZATION": " "}, {"HTTP_COOKIE": "a=b"}, {"HTTP_COOKIE": "my_token=x"}):
+        with app.test_request_context(), pytest.raises(AuthMissingHeaderError):
+            guard(HeadersOnly(**environ))
+    user_id_var.set(None)
+
+
+def test_known_tokens_need_their_scopes() -> None:
+    """A token that is known from an operation that asks for little is still too poor for another one."""
+    app, modest = build_bare({"bearer": ()})
+    _, demanding = build_bare({"bearer": ("admin",)})
+    with app.app_context():
+        header = f"Bearer {generate_token('bob')}"
+    for _ in range(2):
+        with app.test_request_context():
+            modest(HeadersOnly(HTTP_AUTHORIZATION=header))
+        with app.test_request_context(), pytest.raises(InsufficientScopeError):
+            demanding(HeadersOnly(HTTP_AUTHORIZATION=header))
+
+
+def test_known_tokens_need_their_word() -> None:
+    """A token that is known after one word is refused after another one."""
+    app, bearer_guard = build_bare({"bearer": ()})
+    _, token_guard = build_bare({"bearer": ()}, bearer=jwt_resolver())
+    with app.app_context():
+        token = generate_token("bob")
+    for _ in range(2):
+        with app.test_request_context():
+            bearer_guard(HeadersOnly(HTTP_AUTHORIZATION=f"Bearer {token}"))
+            token_guard(HeadersOnly(HTTP_AUTHORIZATION=f"Token {token}"))
+        for guard, word in ((bearer_guard, "Token"), (token_guard, "Bearer")):
+            with app.test_request_context(), pytest.raises(AuthInvalidTokenError):
+                guard(HeadersOnly(HTTP_AUTHORIZATION=f"{word} {token}"))
+
+
+def test_settings_that_change_at_run_time() -> None:
+    """A known token is refused as soon as the service has another secret, and good again when it is back."""
+    client = build({"bearer": ()})
+    config = client.application.extensions["pymacaron"].config
+    headers = bearer(client)
+    secret = config.jwt_secret
+    for value, status in ((secret, 200), (SecretStr("another-secret-of-32-bytes-or-more"), 401), (secret, 200)):
+        config.jwt_secret = value
+        for _ in range(2):
+            assert client.get("/pets", headers=headers).status_code == status
+
+
+def test_a_caller_changes_nothing_for_the_next() -> None:
+    """Whatever a request does to its claims, the next one with the same token sees them as they are."""
+    app, guard = build_bare({"bearer": ()})
+    with app.app_context():
+        token = generate_token("bob", data={"roles": ["reader"]})
+    for _ in range(3):
+        with app.test_request_context():
+            guard(HeadersOnly(HTTP_AUTHORIZATION=f"Bearer {token}"))
+            claims = authenticate_http_request()
+            assert claims["roles"] == get_user_token_data()["roles"] == ["reader"]
+            assert authenticate_http_request() is claims
+            claims["roles"].append("admin")
+            claims["sub"] = "eve"
+            get_user_token_data()["roles"].append("root")
+    user_id_var.set(None)
+
+
+def test_requests_inside_of_requests() -> None:
+    """A request that is handled while another one is has its own caller, or none; the outer one keeps its own."""
+    app, guard = build_bare({"bearer": ()})
+    with app.app_context():
+        bob, eve = (f"Bearer {generate_token(name)}" for name in ("bob", "eve"))
+    with app.test_request_context():
+        guard(HeadersOnly(HTTP_AUTHORIZATION=bob))
+        with app.test_request_context():
+            assert (get_userid(), get_user_token_data()) == ("", {})
+            with pytest.raises(AuthMissingHeaderError):
+                authenticate_http_request()
+            guard(HeadersOnly(HTTP_AUTHORIZATION=eve))
+            assert get_userid() == "eve"
+        with app.app_context():
+            assert get_userid() == "bob"
+        assert get_userid() == "bob"
+    user_id_var.set(None)
+
+
+def test_streams_know_their_caller() -> None:
+    """What `stream_with_context` wraps asks who called after the request is over."""
+    app, guard = build_bare({"bearer": ()})
+
+    @app.get("/pets")
+    def pets() -> Response:
+        guard(current_call())
+
+        def names() -> Iterator[str]:
+            for _ in range(2):
+                yield get_userid()
+
+        return Response(stream_with_context(names()))
+
+    with app.app_context():
+        token = generate_token("bob")
+    answer = app.test_client().get("/pets", headers={"Authorization": f"Bearer {token}"})
+    assert answer.text == "bobbob"
+    user_id_var.set(None)
+
+
+def test_threads() -> None:
+    """Of eight threads that mix good, poor and forged tokens each request gets its own answer."""
+    client = build({"bearer": ("read",)})
+    app = client.application
+    expected: dict[str, tuple[int, str]] = {}
+    for index in range(5):
+        name = f"user{index}"
+        with app.app_context():
+            good, poor = generate_token(name, data={"scope": "read"}), generate_token(name)
+        expected |= {good: (200, name), poor: (403, ""), f"{good[:-9]}{good[-9:][::-1]}": (401, "")}
+    wrong: list[object] = []
+
+    def work() -> None:
+        for token in list(expected) * 10:
+            answer = app.test_client().get("/pets", headers={"Authorization": f"Bearer {token}"})
+            found = answer.status_code, (answer.json or {}).get("user", "")
+            if found != expected[token]:
+                wrong.append((found, expected[token]))
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_revoked_tokens() -> None:
+    """The service's function is asked at each request, whether or not the token is known, and after it is verified."""
+    asked: list[Any] = []
+    revoked: set[str] = set()
+
+    def is_token_revoked(claims: Mapping[str, Any]) -> bool:
+        asked.append(claims)
+        return claims["sub"] in revoked
+
+    client = build({"bearer": ("read",)}, is_token_revoked=is_token_revoked)
+    good = bearer(client, data={"scope": "read"})
+    for _ in range(2):
+        assert client.get("/pets", headers=good).json == {"user": "bob", "tenant": None}
+    assert [claims["token"] for claims in asked] == [good["Authorization"].split()[1]] * 2
+    assert client.get("/pets", headers={"Authorization": "Bearer x"}).status_code == 401
+    assert client.get("/pets").status_code == 401
+    assert len(asked) == 2
+    revoked.add("bob")
+    for headers in (good, bearer(client)):
+        refused = client.get("/pets", headers=headers)
+        assert refused.status_code == 401
+        assert refused.json == {"status": 401, "error": "TOKEN_INVALID", "error_description": "JWT token was revoked"}
+        assert refused.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+
+
+@pytest.mark.parametrize("security", [(), ({"bearer": ()}, {}), ({"key": ()}, {"bearer": ()})])
+def test_every_way_asks_for_revocation(security: Security) -> None:
+    """The decorator, optional security and alternatives refuse a revoked token too; so do tokens given by hand."""
+    client = build(*security, extensions=DECORATED, is_token_revoked=lambda _claims: True)
+    headers = bearer(client)
+    assert client.get("/pets", headers=headers).status_code == 401
+    with client.application.test_request_context():
+        for verify in (authenticate_http_request, lambda value: load_auth_token(value.split()[1])):
+            with pytest.raises(AuthInvalidTokenError, match="JWT token was revoked"):
+                verify(headers["Authorization"])
+        assert get_userid() == ""
+
+
+def test_claims_that_the_revocation_check_changes() -> None:
+    """The function gets claims of its own for each request."""
+    client = build({"bearer": ()}, is_token_revoked=lambda claims: claims.pop("tenant") != 3)
+    headers = bearer(client, data={"tenant": 3})
+    for _ in range(3):
+        assert client.get("/pets", headers=headers).status_code == 200
+
+
+def test_a_revocation_check_that_fails() -> None:
+    """Where the function cannot tell nobody comes in: its error is the request's."""
+
+    def fail(_claims: object) -> bool:
+        raise ConnectionError("the list of revoked tokens is away")
+
+    client = build({"bearer": ()}, {}, is_token_revoked=fail)
+    with pytest.raises(ConnectionError):
+        client.get("/pets", headers=bearer(client))
+
+
+def test_a_revocation_check_that_refuses() -> None:
+    """The function may raise an error of its own, which gets the challenge of the scheme."""
+
+    def refuse(_claims: object) -> bool:
+        raise AuthInvalidTokenError("Bob has logged out")
+
+    client = build({"bearer": ()}, is_token_revoked=refuse)
+    refused = client.get("/pets", headers=bearer(client))
+    assert (refused.json or {})["error_description"] == "Bob has logged out"
+    assert refused.headers["WWW-Authenticate"] == "Bearer"

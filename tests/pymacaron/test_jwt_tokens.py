@@ -18,14 +18,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from pydantic import SecretStr
 
 from pymacaron.config import PymConfig
-from pymacaron.exceptions import AuthInvalidTokenError, AuthTokenExpiredError, ConfigError, HttpError
-from pymacaron.jwt_keys import JwtSettings
-from pymacaron.jwt_tokens import LEEWAY_S, TokenVerifier, build_verifier, sign_token
+from pymacaron.exceptions import AuthError, AuthInvalidTokenError, AuthTokenExpiredError, ConfigError, HttpError
+from pymacaron.jwt_keys import JWKS_LIFESPAN_S, JwtSettings
+from pymacaron.jwt_tokens import LEEWAY_S, REMEMBERED_S, CurrentVerifier, TokenVerifier, build_verifier, sign_token
 
 SECRET = "0123456789abcdef0123456789abcdef"
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+OTHER_RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 EC = ec.generate_private_key(ec.SECP256R1())
 ED = ed25519.Ed25519PrivateKey.generate()
 
@@ -149,6 +151,121 @@ def test_remembered_claims_are_copies() -> None:
         found = verifier.verify(token)
         assert found["roles"] == ["reader"]
         found["roles"].append("admin")
+
+
+def test_how_long_a_token_is_remembered() -> None:
+    """A token is remembered until it expires, to the second, and for some minutes at most."""
+    verifier = TokenVerifier(settings())
+    now = int(time.time())
+    for given in (now + 5, now + 5.9):
+        found = verifier.check(jwt.encode(claims(exp=given), SECRET, algorithm="HS256"))
+        assert found.until_s == now + 5 + LEEWAY_S
+    found = verifier.check(sign_token(settings(), claims(exp=now + 100_000)))
+    assert now + REMEMBERED_S <= found.until_s <= time.time() + REMEMBERED_S
+
+
+def test_a_known_token_is_not_verified_again() -> None:
+    """The second time a token is only looked up."""
+    verifier = TokenVerifier(settings())
+    token = sign_token(settings(), claims())
+    assert verifier.recall(token) is None
+    assert verifier.check(token) is verifier.check(token) is verifier.recall(token)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"nbf": 4_000_000_000}, id="not-yet"),
+        pytest.param({"exp": 1}, id="expired"),
+        pytest.param({"iss": "other.test"}, id="issuer"),
+    ],
+)
+def test_nothing_is_remembered_of_a_refused_token(changes: dict[str, object]) -> None:
+    """A token that was refused is verified again each time it comes."""
+    verifier = TokenVerifier(settings())
+    token = sign_token(settings(), claims(**changes))
+    for _ in range(2):
+        with pytest.raises(AuthError):
+            verifier.verify(token)
+    assert verifier.recall(token) is None
+    assert len(verifier._known) == 0
+
+
+def spell(token: str, case: str) -> str:
+    """Return *token* with a signature that a careless decoder takes for the same."""
+    head, _, signature = token.rpartition(".")
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    return {
+        "unused-bits": f"{head}.{signature[:-1]}{letters[letters.index(signature[-1]) + 1]}",
+        "padded": f"{token}=",
+        "foreign-character": f"{head}.{signature[:5]}!{signature[5:]}",
+        "line-break": f"{token}\n",
+        "space": f"{head}. {signature}",
+        "first-character": f"{head}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}",
+    }[case]
+
+
+@pytest.mark.parametrize(
+    "case", ["unused-bits", "padded", "foreign-character", "line-break", "space", "first-character"]
+)
+def test_a_token_has_one_spelling(case: str) -> None:
+    """Beside a known good token, one with another spelling of its signature is neither found nor accepted."""
+    verifier = TokenVerifier(settings())
+    token = sign_token(settings(), claims())
+    verifier.verify(token)
+    other = spell(token, case)
+    for _ in range(2):
+        assert verifier.recall(other) is None
+        with pytest.raises(AuthInvalidTokenError):
+            verifier.verify(other)
+    assert verifier.recall(token) is not None
+
+
+def test_forged_tokens_are_no_known_ones() -> None:
+    """Forgeries that share header and payload with a known token are refused each time."""
+    verifier = TokenVerifier(settings())
+    token = sign_token(settings(), claims())
+    verifier.verify(token)
+    forger = settings(jwt_secret="another-secret-of-32-bytes-or-more")
+    for forged in (sign_token(forger, verifier.verify(token)), token.rpartition(".")[0] + "."):
+        assert forged.rpartition(".")[0] == token.rpartition(".")[0]
+        for _ in range(2):
+            assert verifier.recall(forged) is None
+            with pytest.raises(AuthInvalidTokenError):
+                verifier.verify(forged)
+
+
+def test_settings_that_change_at_run_time() -> None:
+    """A verifier serves until a setting changes, be it by assignment or inside of a list; then nothing is known."""
+    config = PymConfig(jwt_secret=SecretStr(SECRET), jwt_issuer="pets.test", jwt_audience="pets")
+    current = CurrentVerifier()
+    token = sign_token(settings(), claims())
+    assert current.recall(token, config) is None
+    verifier = current.of(config)
+    verifier.verify(token)
+    config.name = "another"
+    assert current.of(config) is verifier
+    assert current.recall(token, config) is not None
+    changes: list[tuple[str, Any]] = [
+        ("jwt_issuer", "other.test"),
+        ("jwt_audience", "cats"),
+        ("jwt_secret", SecretStr(SECRET[::-1])),
+        ("jwt_algorithms", ["HS384"]),
+    ]
+    for name, value in changes:
+        before = getattr(config, name)
+        setattr(config, name, value)
+        assert current.recall(token, config) is None
+        with pytest.raises(AuthError):
+            current.of(config).verify(token)
+        setattr(config, name, before)
+        assert current.of(config).verify(token)["sub"] == "bob"
+    config.jwt_algorithms[:] = ["HS512"]
+    assert current.recall(token, config) is None
+    config.jwt_secret = None
+    assert current.recall(token, config) is None
+    with pytest.raises(ConfigError):
+        current.of(config)
 
 
 def forge(case: str) -> str:
@@ -418,3 +535,100 @@ def test_jwks_that_cannot_be_fetched(key_server: _KeyServer, status: int, body: 
     assert verifier._jwks is not None
     verifier._jwks._retry_at_s = 0
     assert verifier.verify(sign())["sub"] == "bob"
+
+
+def make_old(verifier: TokenVerifier, age_s: float) -> None:
+    """Let the keys of *verifier* have been fetched *age_s* seconds ago."""
+    keys = verifier._jwks
+    assert keys is not None
+    assert keys._client is not None
+    assert keys._client.jwk_set_cache is not None
+    keys._until_s -= age_s
+    keys._renew_at_s -= age_s
+    if age_s >= JWKS_LIFESPAN_S:
+        keys._client.jwk_set_cache.put(None)
+
+
+def test_jwks_are_fetched_ahead(key_server: _KeyServer) -> None:
+    """In the last minute of their time keys are fetched anew by whoever comes; the same ones leave tokens known."""
+    verifier = jwks_verifier(key_server)
+    token = sign()
+    verifier.verify(token)
+    make_old(verifier, JWKS_LIFESPAN_S - 61)
+    assert verifier.recall(token) is not None
+    assert key_server.requests == 1
+    make_old(verifier, 2)
+    for _ in range(2):
+        assert verifier.recall(token) is not None
+        assert key_server.requests == 2
+
+
+def test_jwks_without_a_key_that_was_there(key_server: _KeyServer) -> None:
+    """A token is not good any more once its issuer has taken its key back, at the latest when the keys are old."""
+    for age_s in (JWKS_LIFESPAN_S - 30, JWKS_LIFESPAN_S + 1):
+        key_server.keys = {"one": RSA, "two": OTHER_RSA}
+        verifier = jwks_verifier(key_server)
+        gone, good = sign(), sign(OTHER_RSA, "two")
+        for token in (gone, good):
+            verifier.verify(token)
+        del key_server.keys["one"]
+        make_old(verifier, age_s)
+        assert verifier.recall(gone) is None
+        with pytest.raises(AuthInvalidTokenError, match="names a key \\(kid\\) that its issuer does not publish"):
+            verifier.verify(gone)
+        assert verifier.verify(good)["sub"] == "bob"
+
+
+def test_jwks_with_another_key_of_the_same_name(key_server: _KeyServer) -> None:
+    """A key that was replaced under its old name is another one."""
+    verifier = jwks_verifier(key_server)
+    token = sign()
+    verifier.verify(token)
+    key_server.keys["one"] = OTHER_RSA
+    make_old(verifier, JWKS_LIFESPAN_S - 30)
+    with pytest.raises(AuthInvalidTokenError, match="signature is invalid"):
+        verifier.verify(token)
+
+
+def test_jwks_that_change_while_a_token_is_verified(key_server: _KeyServer) -> None:
+    """Other keys make the verifier forget all tokens, that one too during whose verification they came."""
+    verifier = jwks_verifier(key_server)
+    old, new = sign(), sign(OTHER_RSA, "two")
+    verifier.verify(old)
+    assert verifier._jwks is not None
+    assert verifier._jwks._client is not None
+    verifier._jwks._client.cooldown_duration = 0
+    key_server.keys["two"] = OTHER_RSA
+    verifier.verify(new)
+    assert verifier.recall(old) is verifier.recall(new) is None
+    assert verifier.check(new) is verifier.recall(new)
+
+
+def test_jwks_that_cannot_be_fetched_anew(key_server: _KeyServer, caplog: pytest.LogCaptureFixture) -> None:
+    """While the keys cannot be fetched known tokens are good until the keys are old, and no longer."""
+    verifier = jwks_verifier(key_server)
+    token = sign()
+    verifier.verify(token)
+    key_server.status = 500
+    make_old(verifier, JWKS_LIFESPAN_S - 30)
+    for _ in range(2):
+        assert verifier.recall(token) is not None
+        assert key_server.requests == 2
+    assert "The keys behind jwt_jwks_url cannot be fetched anew (PyJWKClientConnectionError)" in caplog.text
+    make_old(verifier, JWKS_LIFESPAN_S)
+    assert verifier.recall(token) is None
+    with pytest.raises(HttpError) as caught:
+        verifier.verify(token)
+    assert caught.value.status == 503
+
+
+def test_jwks_are_fetched_anew_once(key_server: _KeyServer) -> None:
+    """While one request fetches the keys anew, others do not wait for it."""
+    verifier = jwks_verifier(key_server)
+    token = sign()
+    verifier.verify(token)
+    make_old(verifier, JWKS_LIFESPAN_S - 30)
+    assert verifier._jwks is not None
+    with verifier._jwks._renewing:
+        assert verifier.recall(token) is not None
+    assert key_server.requests == 1
