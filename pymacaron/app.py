@@ -249,6 +249,7 @@ class API:
             host="0.0.0.0" if self.host == "localhost" else self.host,  # noqa: S104 - what pymacaron 2 did, for containers
             port=int(self.port or find_port()),
             is_debug=self.debug,
+            config=self.service.config,
         )
         raise SystemExit(run(options))
 

@@ -80,7 +80,14 @@ def main() -> None:
     type=click.IntRange(1),
     envvar="PYM_GUNICORN_WORKERS_COUNT",
     default=None,
-    help="Processes. Default: worker_count in pym-config.yaml, else 1.",
+    help="Processes. Default: worker_count in pym-config.yaml, else one a CPU; 1 with --debug or --reload.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    envvar="PYM_GUNICORN_THREADS_COUNT",
+    default=None,
+    help="Threads of each process. Default: thread_count in pym-config.yaml, else 16.",
 )
 @click.option("--reload", "is_reloading", is_flag=True, help="Restart when a file changes.")
 @click.option(
@@ -93,6 +100,7 @@ def run_command(  # noqa: PLR0913 - one argument an option
     host: str,
     port: int | None,
     workers: int | None,
+    threads: int | None,
     is_reloading: bool,  # noqa: FBT001 - click passes it by keyword
     is_debug: bool,  # noqa: FBT001
     env: str | None,
@@ -107,7 +115,9 @@ def run_command(  # noqa: PLR0913 - one argument an option
         target=target,
         host=host,
         port=find_development_port() if port is None else port,
-        workers=workers or load_config(folder.resolve()).worker_count or 1,
+        workers=workers,
+        threads=threads,
+        config=load_config(folder.resolve()),
         is_reloading=is_reloading,
         is_debug=is_debug,
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from flask import current_app, has_app_context
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, SecretStr, ValidationError
 
 from pymacaron.config_file import ConfigFile, find_config_file, read_config_file
 from pymacaron.exceptions import ConfigError, Finding
@@ -82,6 +82,14 @@ class PymConfig(BaseModel):
     compress: bool = True
     max_body_bytes: PositiveInt = 10 * 1024 * 1024
     worker_count: PositiveInt | None = None
+    thread_count: PositiveInt | None = None
+    max_connections: PositiveInt = 1024
+    keep_alive: PositiveInt = 75
+    request_timeout: NonNegativeInt = 300
+    stop_timeout: NonNegativeInt = 10
+    worker_max_requests: PositiveInt | None = None
+    worker_lifetime: PositiveInt | None = None
+    worker_max_memory_bytes: PositiveInt | None = None
     log_level: Annotated[str, AfterValidator(_check_level)] = "INFO"
     log_format: LogFormat = "auto"
     access_log: bool = True

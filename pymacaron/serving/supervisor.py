@@ -1,0 +1,235 @@
+"""Keeps the workers of a service: starts them, replaces them without a gap, ends them."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkProcess
+
+from pymacaron.exceptions import Finding, StartupError
+from pymacaron.serving.messages import Order, Ready, Refused, Worn
+from pymacaron.serving.settings import Settings
+from pymacaron.serving.worker import serve_app
+
+log = logging.getLogger(__name__)
+
+_EARLY_S = 5.0  # a worker that dies sooner is not replaced at once
+_LONGEST_PAUSE_S = 30.0
+_KILL_MARGIN_S = 2.0
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+
+
+@dataclass(eq=False, slots=True)
+class _Member:
+    """A worker as its supervisor sees it. generation: of the code that it loaded. replaces: who leaves when it serves."""
+
+    process: ForkProcess
+    pipe: Connection
+    generation: int
+    replaces: _Member | None = None
+    born: float = field(default_factory=time.monotonic)
+    is_serving: bool = False
+    is_leaving: bool = False
+    kill_at: float | None = None
+
+    def order(self, order: Order, timeout_s: float) -> None:
+        """Tell the worker to end; it is killed after that time."""
+        self.is_leaving = True
+        self.kill_at = time.monotonic() + timeout_s + _KILL_MARGIN_S
+        with contextlib.suppress(OSError):  # it is dead already
+            self.pipe.send(order)
+
+
+class Supervisor:
+    """Serves *target* on *listener* with as many workers as *settings* say, until a signal ends it.
+
+    TERM and INT stop the service, HUP replaces all workers, one after the other, by new ones that load the app again.
+    A new worker that cannot is told in the log and the old ones stay.
+    """
+
+    def __init__(self, target: str, listener: socket.socket, settings: Settings) -> None:
+        """Prepare; nothing is started yet. listener: bound; the first worker that is ready listens."""
+        self._target = target
+        self._listener = listener
+        self._settings = settings
+        self._members: list[_Member] = []
+        self._worn: list[_Member] = []
+        self._generation = 0
+        self._is_started = False
+        self._is_stopping = False
+        self._pause_s = 0.0
+        self._paused_until = 0.0
+        self._pid = os.getpid()
+        self._wake, self._waker = os.pipe()
+
+    def run(self) -> None:
+        """Serve until a signal ends it. Raises: StartupError: no worker can load the app."""
+        os.set_blocking(self._waker, False)
+        os.set_blocking(self._wake, False)
+        old = {number: signal.signal(number, self._note) for number in _SIGNALS}
+        gc.freeze()  # what was loaded so far is shared with the workers; looking for garbage in it would copy it
+        try:
+            while not (self._is_stopping and not self._members):
+                self._tend()
+                self._wait()
+        finally:
+            self._kill(self._members)
+            for number, handler in old.items():
+                signal.signal(number, handler)
+            os.close(self._wake)
+            os.close(self._waker)
+
+    def _note(self, number: int, _frame: object) -> None:
+        if os.getpid() == self._pid:  # else a worker that has just been forked
+            with contextlib.suppress(BlockingIOError):
+                os.write(self._waker, bytes([number]))
+
+    def _wait(self) -> None:
+        """Wait for the next signal, report or death, and heed it."""
+        pipes = {member.pipe: member for member in self._members}
+        ready = wait([self._wake, *pipes], self._find_pause())
+        for source in ready:
+            if isinstance(source, Connection):
+                self._hear(pipes[source])
+        if self._wake in ready:
+            for number in os.read(self._wake, 64):
+                self._heed(number)
+
+    def _find_pause(self) -> float | None:
+        now = time.monotonic()
+        times = [member.kill_at for member in self._members if member.kill_at]
+        if self._paused_until > now:
+            times.append(self._paused_until)
+        return max(0.0, min(times) - now) if times else None
+
+    def _heed(self, number: int) -> None:
+        if number == signal.SIGCHLD:
+            for member in [member for member in self._members if not member.process.is_alive()]:
+                self._bury(member)
+        elif number == signal.SIGHUP:
+            log.info("Reloading: each worker is replaced by one that loads %s again", self._target)
+            self._generation += 1
+            self._paused_until = 0.0
+        elif self._is_stopping:
+            self._kill(self._members)
+        else:
+            self._is_stopping = True
+            for member in self._members:
+                if member.is_serving:
+                    member.order(Order.STOP, self._settings.stop_timeout_s)
+                else:
+                    member.process.kill()
+
+    def _hear(self, member: _Member) -> bool:
+        """Heed a worker's next report; return whether there was one."""
+        try:
+            report = member.pipe.recv()
+        except (EOFError, OSError):
+            return False  # it ends
+        if isinstance(report, Refused):
+            self._refuse(member, report.findings)
+        elif isinstance(report, Worn) and not member.is_leaving and member not in self._worn:
+            log.warning("Worker %d is replaced: %s", member.process.pid, report.reason)
+            self._worn.append(member)
+        elif isinstance(report, Ready):
+            self._welcome(member)
+        return True
+
+    def _welcome(self, member: _Member) -> None:
+        member.is_serving = True
+        old = member.replaces
+        if self._is_started:
+            log.info("Worker %d serves%s", member.process.pid, f" in place of {old.process.pid}" if old else "")
+        self._is_started |= sum(other.is_serving for other in self._members) >= self._settings.workers
+        if old in self._members and old is not None and not old.is_leaving:
+            self._pause_s = 0.0
+            old.order(Order.LEAVE, self._settings.linger_s + self._settings.replaced_timeout_s)
+
+    def _refuse(self, member: _Member, findings: Sequence[Finding]) -> None:
+        """Go on without a worker that cannot load the app, or not at all."""
+        self._drop(member)
+        if self._is_stopping:
+            return
+        rest = [other for other in self._members if other.is_serving and not other.is_leaving]
+        if not self._is_started or not rest:
+            raise StartupError(findings)
+        for finding in findings:
+            log.error("A new worker cannot start, the old ones stay: %s", finding)
+        self._worn = []
+        for other in rest:
+            other.generation = self._generation
+        self._back_off()
+
+    def _bury(self, member: _Member) -> None:
+        """Heed that a worker's process has ended; what it reported before goes first."""
+        while member in self._members and member.pipe.poll() and self._hear(member):
+            pass
+        if member not in self._members:
+            return
+        if not member.is_serving:
+            fix = "Run python -c 'import server'"
+            self._refuse(member, [Finding(self._target, "the app ends the process that imports it", fix)])
+            return
+        self._drop(member)
+        if not (member.is_leaving or self._is_stopping):
+            log.error("Worker %d ended by itself, with code %s", member.process.pid, member.process.exitcode)
+            if time.monotonic() - member.born < _EARLY_S:
+                self._back_off()
+            else:
+                self._pause_s = 0.0
+
+    def _back_off(self) -> None:
+        """Start no worker for a while, longer each time in a row."""
+        self._pause_s = min(max(1.0, self._pause_s * 2), _LONGEST_PAUSE_S)
+        self._paused_until = time.monotonic() + self._pause_s
+
+    def _drop(self, member: _Member) -> None:
+        self._kill([member])
+        self._members.remove(member)
+        member.pipe.close()
+
+    def _tend(self) -> None:
+        """Start what is missing, replace what is worn or old, one at a time; kill what does not end."""
+        now = time.monotonic()
+        self._kill([member for member in self._members if member.kill_at and member.kill_at <= now])
+        if self._is_stopping or now < self._paused_until:
+            return
+        staying = [member for member in self._members if not member.is_leaving]
+        coming = [member for member in staying if not member.is_serving]
+        missing = self._settings.workers - len(staying) + sum(member.replaces in staying for member in coming)
+        for _ in range(missing):
+            self._start(None)
+        if missing > 0 or coming:
+            return
+        self._worn = [member for member in self._worn if member in staying]
+        old = next((member for member in staying if member.generation < self._generation), None)
+        old = old or next(iter(self._worn), None)
+        if old:
+            self._start(old)
+
+    def _start(self, replaces: _Member | None) -> None:
+        context = multiprocessing.get_context("fork")
+        here, there = context.Pipe()
+        arguments = (self._target, self._listener, self._settings, there)
+        process = context.Process(target=serve_app, args=arguments, name="pymacaron-worker")
+        process.start()
+        there.close()
+        self._members.append(_Member(process, here, self._generation, replaces))
+
+    def _kill(self, members: Sequence[_Member]) -> None:
+        for member in members:
+            if member.process.is_alive():
+                if member.kill_at:
+                    log.warning("Worker %d is killed: it did not end in time", member.process.pid)
+                member.process.kill()
+            member.process.join()
+            member.kill_at = None
