@@ -60,7 +60,7 @@ def run(options: ServerOptions) -> int:
         threads=options.threads,
         is_development=options.is_debug or options.is_reloading,
     )
-    settings = replace(settings, connections=_allow_files(settings.connections))
+    settings = replace(settings, connections=allow_files(settings.connections))
     if options.is_reloading:
         settings = replace(settings, linger_s=0.0)  # the next answer is that of the new code
     with _bind(options.host, options.port) as listener:
@@ -114,11 +114,13 @@ def _bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         found = f"cannot listen there: {error.strerror or error}"
-        raise ConfigError(Finding(f"{host}:{port}", found, "Choose another with --port, or stop what uses it")) from error
+        raise ConfigError(
+            Finding(f"{host}:{port}", found, "Choose another with --port, or stop what uses it")
+        ) from error
     return listener
 
 
-def _allow_files(connections: int) -> int:
+def allow_files(connections: int) -> int:
     """Let processes open a file for each connection; return how many of *connections* the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + _SPARE_FILES

@@ -31,7 +31,7 @@ class _Start:
         self.status = 200
         self.headers: Headers = []
 
-    def __call__(self, status: str, headers: Headers, exc_info: object = None) -> None:
+    def __call__(self, status: str, headers: Headers, exc_info: object = None) -> None:  # noqa: ARG002
         """Take status and headers of the answer."""
         self.status = int(status[:3])
         self.headers = headers

@@ -30,7 +30,10 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 @dataclass(eq=False, slots=True)
 class _Member:
-    """A worker as its supervisor sees it. generation: of the code that it loaded. replaces: who leaves when it serves."""
+    """A worker as its supervisor sees it.
+
+    generation: of the code that it loaded. replaces: who leaves when it serves. kill_at: when it must have ended.
+    """
 
     process: ForkProcess
     pipe: Connection
