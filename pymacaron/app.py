@@ -248,6 +248,7 @@ class API:
             target=f"{script.stem}:{self._variable_name()}",
             host="0.0.0.0" if self.host == "localhost" else self.host,  # noqa: S104 - what pymacaron 2 did, for containers
             port=int(self.port or find_port()),
+            workers=self.service.config.worker_count or 1,  # it had one when `python server.py` was Flask's own server
             is_debug=self.debug,
             config=self.service.config,
         )

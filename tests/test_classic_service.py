@@ -25,7 +25,7 @@ SECRET = "0123456789abcdef0123456789abcdef"
 START_TIMEOUT_S = 30
 COMMANDS: dict[str, list[str | Path]] = {
     "python server.py": [sys.executable, "server.py", "--port", "{port}"],
-    "pymacaron run": [BIN / "pymacaron", "run", "--port", "{port}"],
+    "pymacaron run": [BIN / "pymacaron", "run", "--port", "{port}", "--workers", "1"],  # its data is in memory
     "gunicorn": [BIN / "gunicorn", "server:app", "--bind", "127.0.0.1:{port}"],
     "python server.py --env live": [sys.executable, "server.py", "--port", "{port}", "--env", "live"],
 }
