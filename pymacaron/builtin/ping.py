@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pymacaron.builtin.ping_models import Ok
 from pymacaron.service import current_service
 
 if TYPE_CHECKING:
@@ -26,11 +27,11 @@ def find_version(
     return version_file.read_text(encoding="utf-8").strip() if version_file.is_file() else "dev"
 
 
-def do_ping() -> JsonObject:
+def do_ping() -> Ok:
     """Answer ``{}`` once the service's ping hooks have run; what a hook raises becomes the answer."""
     for hook in current_service().ping_hooks:
         hook()
-    return {}
+    return Ok()
 
 
 def do_version() -> JsonObject:
