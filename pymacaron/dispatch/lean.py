@@ -64,7 +64,6 @@ class LeanDispatch:
         self._watch = watch
         self.ordinary = ordinary
         self._table: RouteTable | None = None
-        self._is_changed = False
         self._own_hooks = {None: [compress.after_request]} if compress is not None else {}
         self._is_compressing = compress is not None
 

@@ -78,6 +78,23 @@ def test_large_answers_are_compressed(make_service: MakeService) -> None:
     assert ask(lean_of(app).ordinary, **how)[1] == headers
 
 
+def test_nothing_is_made_that_nobody_asks_for(make_service: MakeService) -> None:
+    """Without hooks there is no request object, no session, no ``g``."""
+    seen: list[LeanContext] = []
+    app = make_service()
+    lean = lean_of(app)
+    serve = lean._serve  # noqa: SLF001 - to look into it
+
+    def look(context: LeanContext, *rest: Any) -> Any:
+        seen.append(context)
+        return serve(context, *rest)
+
+    lean._serve = look  # type: ignore[method-assign]  # noqa: SLF001
+    assert app.test_client().get("/ping").status_code == 200
+    assert not seen[0].has_request
+    assert not seen[0].changes_answer
+
+
 def test_what_a_hook_sees(make_service: MakeService) -> None:
     """Request, endpoint, values, session and ``g`` are there when somebody looks."""
     app = make_service()
