@@ -10,7 +10,7 @@ from flask import Flask, Request, Response, after_this_request, g, request, sess
 from flask.signals import request_started
 from werkzeug.test import Client, TestResponse
 
-from pymacaron.dispatch import LeanDispatch
+from pymacaron.dispatch import LeanContext, LeanDispatch
 from pymacaron.events import RequestFinished
 from pymacaron.service import service_of
 
@@ -83,13 +83,13 @@ def test_nothing_is_made_that_nobody_asks_for(make_service: MakeService) -> None
     seen: list[LeanContext] = []
     app = make_service()
     lean = lean_of(app)
-    serve = lean._serve  # noqa: SLF001 - to look into it
+    serve = lean._serve
 
     def look(context: LeanContext, *rest: Any) -> Any:
         seen.append(context)
         return serve(context, *rest)
 
-    lean._serve = look  # type: ignore[method-assign]  # noqa: SLF001
+    lean._serve = look  # type: ignore[method-assign]
     assert app.test_client().get("/ping").status_code == 200
     assert not seen[0].has_request
     assert not seen[0].changes_answer
