@@ -30,6 +30,11 @@ def find_raw_path(environ: Mapping[str, object]) -> str | None:
     return path.removeprefix(str(environ.get("SCRIPT_NAME", "")))
 
 
+def keeps_slashes(environ: Mapping[str, object]) -> bool:
+    """Tell whether the routed path has %2F in it where the decoded one would have a slash."""
+    return _KEPT in environ
+
+
 class RawPath:
     """The path template of one operation, for values out of the path as it was sent.
 
@@ -53,7 +58,7 @@ class RawPath:
         raw = find_raw_path(request.environ)
         if raw is not None and "%" in raw:
             match = self.pattern.fullmatch(raw)
-            if match is not None and _is_same(match[variable], routed, is_kept=_KEPT in request.environ):
+            if match is not None and _is_same(match[variable], routed, is_kept=keeps_slashes(request.environ)):
                 return match[variable]
         return routed.replace("%", "%25")
 

@@ -16,6 +16,7 @@ from pymacaron.forms import FormField, FormValues, group_parts
 from pymacaron.media_table import MediaTable
 from pymacaron.model import unwrap
 from pymacaron.parameters import ParameterReader
+from pymacaron.plain_parameters import PlainParameters, PlainValues, are_plain
 from pymacaron.request_body import BodyReader, refuse_media_type
 from pymacaron.shapes import read_shape
 from pymacaron.validation import SchemaCheck, message_of, validate_json
@@ -60,18 +61,36 @@ class RequestReader:
         self._keys = _query_keys(api, operation)
         self._form = FormReader(api, operation, operation.form) if operation.form else None
         self._body_reader = BodyReader(api, operation.body, models) if operation.body else None
+        self._plain: PlainParameters | None = None
+        if self._form is None and are_plain(self._readers):
+            attributes = {one.keyword: self._attributes[one.keyword] for one in operation.parameters}
+            values = PlainValues(self._model, self._check, attributes, optional) if self._model else None
+            self._plain = PlainParameters(self._readers, values, path, refuses_unknown=refuses_unknown)
 
     def read(self, call: Call) -> tuple[Json, dict[str, object]]:
         """Return body and keywords of a request. Raises InvalidParameterError with every reason."""
+        known = self._plain.read(call) if self._plain is not None else None
+        if known is not None and self._body_reader is None:
+            return None, known
         faults: list[str] = []
-        given: JsonObject = {}
-        keywords: dict[str, object] = {}
+        keywords = known or {}
         if self._form is not None or self._body_reader is not None:
             environ = call.environ
             if not environ.get("CONTENT_LENGTH"):
                 limit_body(call.request)
             if "HTTP_CONTENT_ENCODING" in environ:
                 unpack_body(call.request)
+        if known is None:
+            self._read_parameters(call, keywords, faults)
+        body: Json = None
+        if self._body_reader is not None:
+            body = self._body_reader.read(call, faults)
+        if faults:
+            raise InvalidParameterError(faults=faults)
+        return body, keywords
+
+    def _read_parameters(self, call: Call, keywords: dict[str, object], faults: list[str]) -> None:
+        given: JsonObject = {}
         if self._form is not None:
             self._read_form(self._form, given, keywords, faults)
         if self._readers:
@@ -80,12 +99,6 @@ class RequestReader:
             self._refuse_unknown(faults)
         if self._model is not None:
             self._validate(given, keywords, faults)
-        body: Json = None
-        if self._body_reader is not None:
-            body = self._body_reader.read(call, faults)
-        if faults:
-            raise InvalidParameterError(faults=faults)
-        return body, keywords
 
     def _read_texts(self, call: Call, given: JsonObject, faults: list[str]) -> None:
         """Add the JSON values of the parameters that came, by keyword."""
