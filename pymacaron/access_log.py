@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger("pymacaron.access")
 _JSON = '", "level": "INFO", "logger": "pymacaron.access", "message": '
 _TEXT = " INFO    pymacaron.access: "
+# Texts of numbers that a line may need: to make them again takes as long as to write it.
 _MILLISECONDS = tuple(f",{number:03d}" for number in range(1000))
+_STATUSES = tuple(map(str, range(1000)))
+_TENTHS = tuple(f"{number / 10:.1f}" for number in range(1000))
 _call_handlers = logging.Logger.callHandlers
 _is_plain = getattr(_call_handlers, "__globals__", None) is vars(logging)  # Sentry, for one, puts its own there
 
@@ -30,16 +33,16 @@ class _Clock:
     """The time as `logging` writes it, made once a second."""
 
     def __init__(self) -> None:
-        self._known = 0, ""  # one attribute: threads never see the second of one reading with the text of another
+        self._known = 0.0, ""  # one attribute: threads never see the second of one reading with the text of another
 
     def read(self) -> str:
         now = time()
         second, text = self._known
-        if not 0 <= now - second < 1:
-            second = int(now)
+        if not 0.0 <= now - second < 1.0:
+            second = float(int(now))
             text = strftime("%Y-%m-%d %H:%M:%S", localtime(second))
             self._known = second, text
-        return text + _MILLISECONDS[int((now - second) * 1000)]
+        return text + _MILLISECONDS[int((now - second) * 1000.0)]
 
 
 _read_clock = _Clock().read
@@ -59,14 +62,17 @@ def write_line(record: RequestRecord, duration_s: float) -> None:
         method, path = _escape(method), _escape(path)
     handler = _find_only_handler()
     if handler is not None:
-        message = f"{method} {path} {status} {duration_s * 1000:.1f} ms"
+        code = _STATUSES[status] if status < len(_STATUSES) else str(status)
+        tenths = int(duration_s * 10000.0 + 0.5)
+        duration_ms = _TENTHS[tenths] if tenths < len(_TENTHS) else f"{duration_s * 1000.0:.1f}"
+        message = f"{method} {path} {code} {duration_ms} ms"
         if handler.is_text:
             line = f"{_read_clock()}{_TEXT}{message} [{record.request_id}]\n"
         else:
             user = "null" if record.user_id is None else encode_basestring_ascii(record.user_id)
             line = (
                 f'{{"time": "{_read_clock()}{_JSON}{encode_basestring_ascii(message)}, '
-                f'"request_id": "{record.request_id}", "user_id": {user}, "status": {status}}}\n'
+                f'"request_id": "{record.request_id}", "user_id": {user}, "status": {code}}}\n'
             )
         if _write(handler, line):
             return
@@ -79,12 +85,17 @@ def _escape(text: str) -> str:
 
 def _find_only_handler() -> ServiceHandler | None:
     """Return the service's handler if the line would go there only, and as it is."""
-    handlers = logging.root.handlers
-    handler = handlers[0] if len(handlers) == 1 else None
-    if type(handler) is not ServiceHandler or not handler.is_as_made() or _log.filters:
+    root = logging.root
+    handlers = root.handlers
+    if len(handlers) != 1 or _log.filters:
+        return None
+    handler = handlers[0]
+    if type(handler) is not ServiceHandler or handler.formatter is not handler.own_formatter:
+        return None
+    if handler.filters != handler.own_filters or handler.level > logging.INFO:
         return None
     logger = _log
-    while logger is not logging.root:
+    while logger is not root:
         if logger.handlers or not logger.propagate or logger.parent is None:
             return None
         logger = logger.parent
@@ -94,15 +105,17 @@ def _find_only_handler() -> ServiceHandler | None:
 
 def _write(handler: ServiceHandler, line: str) -> bool:
     """Write *line* among those that go through *handler*, and tell whether it could be done."""
-    stream = handler.stream
-    if stream is not sys.__stderr__:
+    stream, lock = handler.stream, handler.lock
+    if stream is not sys.__stderr__ or lock is None:
         return False
     data = line.encode() if line.isascii() else line.encode(stream.encoding, stream.errors or "strict")
     if len(data) > PIPE_BUF:
         return False
+    lock.acquire()  # faster than a with block
     try:
-        with handler.lock:  # type: ignore[union-attr]  # every handler has one
-            os.write(stream.fileno(), data)
+        os.write(stream.fileno(), data)
     except (OSError, ValueError):  # a pipe that is full; a stream that is closed
         return False
+    finally:
+        lock.release()
     return True

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Literal, NamedTuple, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple, TypeVar
 
 log = logging.getLogger(__name__)
 
@@ -86,15 +86,19 @@ class Bus:
 
     def __init__(self) -> None:
         """Start without listeners."""
-        self._listeners: dict[type[Event], list[Callable[[Event], object]]] = {}
+        self._listeners: dict[type[Event], list[Callable[[Any], object]]] = {}
 
     def subscribe(self, event_type: type[EventT], listener: Callable[[EventT], object]) -> None:
         """Call *listener* with each event whose class is exactly *event_type*, in order of subscription."""
-        self._listeners.setdefault(event_type, []).append(listener)  # type: ignore[arg-type]  # keyed by its own type
+        self._listeners.setdefault(event_type, []).append(listener)
+
+    def listeners_of(self, event_type: type[EventT]) -> Sequence[Callable[[EventT], object]]:
+        """Return who listens: a list that stays up to date, for whoever asks at each request."""
+        return self._listeners.setdefault(event_type, [])
 
     def is_heard(self, event_type: type[Event]) -> bool:
         """Tell whether anyone listens, so that costly events need not be built."""
-        return event_type in self._listeners
+        return bool(self._listeners.get(event_type))
 
     def emit(self, event: Event) -> None:
         """Pass *event* to its listeners; one that raises is logged and changes nothing."""

@@ -35,30 +35,27 @@ class _TextFormatter(logging.Formatter):
 
 
 class ServiceHandler(logging.StreamHandler[TextIO]):
-    """Writes the lines of a service to standard error."""
+    """Writes the lines of a service to standard error.
+
+    own_formatter, own_filters: what it was made with, for whoever asks whether somebody changed that.
+    """
 
     def __init__(self, *, is_text: bool) -> None:
         """Write lines for people if *is_text*, else JSON."""
         super().__init__()
         self.set_name(_HANDLER_NAME)
         self.is_text = is_text
-        self._own_formatter: logging.Formatter
+        self.own_formatter: logging.Formatter
         if is_text:
-            self._own_formatter = _TextFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+            self.own_formatter = _TextFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
         else:
-            self._own_formatter = JsonFormatter(
+            self.own_formatter = JsonFormatter(
                 "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s %(user_id)s",
                 rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
             )
-        self.setFormatter(self._own_formatter)
+        self.setFormatter(self.own_formatter)
         self.addFilter(_ContextFilter())
-        self._own_filters = self.filters[:]
-
-    def is_as_made(self) -> bool:
-        """Tell whether nobody has changed since what it writes, and how."""
-        return (
-            self.formatter is self._own_formatter and self.filters == self._own_filters and self.level <= logging.INFO
-        )
+        self.own_filters = self.filters[:]
 
 
 def setup_logging(level: int | str = logging.INFO, log_format: LogFormat = "auto") -> None:

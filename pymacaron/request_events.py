@@ -38,21 +38,22 @@ class RequestWatch:
     def __init__(self, bus: Bus, *, has_access_log: bool = True) -> None:
         """Send events to *bus*, and a line for each request to the log."""
         self._bus = bus
+        self._on_started = bus.listeners_of(RequestStarted)
+        self._on_finished = bus.listeners_of(RequestFinished)
         self._has_access_log = has_access_log
 
     def begin(self, environ: WSGIEnvironment) -> RequestRecord:
         """Return the record of a request that arrived; from now on `current_record` and the logs know it."""
         record = RequestRecord(environ)
-        outer = environ.get(_KEY)
-        if outer is not None:
-            record.outer = environ, outer
+        if _KEY in environ:
+            record.outer = environ, environ[_KEY]
         environ[_KEY] = record
         record.enter()
         return record
 
     def started(self, record: RequestRecord) -> None:
         """Tell that the operation of *record*, or that it has none, is known."""
-        if record.path not in UNCOUNTED_PATHS and self._bus.is_heard(RequestStarted):
+        if self._on_started and record.path not in UNCOUNTED_PATHS:
             operation = record.operation
             route = operation.path if operation else None
             operation_id = operation.operation_id if operation else None
@@ -64,12 +65,14 @@ class RequestWatch:
         operation, status, response_bytes and exception of *record* are set by now; the user is found here.
         """
         duration_s = perf_counter() - record.started_s
+        user_id = user_id_var.get()
+        if user_id:
+            record.user_id = user_id
         try:
-            record.user_id = user_id_var.get() or record.user_id
             if record.path not in UNCOUNTED_PATHS:
                 if self._has_access_log:
                     write_line(record, duration_s)
-                if self._bus.is_heard(RequestFinished):
+                if self._on_finished:
                     self._bus.emit(_describe(record, duration_s))
         finally:
             record.leave()
@@ -88,18 +91,25 @@ class RequestWatch:
 
 
 def _describe(record: RequestRecord, duration_s: float) -> RequestFinished:
+    route = operation_id = None
     operation = record.operation
-    return RequestFinished(
-        record.request_id,
-        record.method,
-        operation.path if operation else None,
-        operation.operation_id if operation else None,
-        record.status,
-        duration_s,
-        record.request_bytes,
-        record.response_bytes,
-        record.user_id,
-        record.exception,
+    if operation is not None:
+        route, operation_id = operation.path, operation.operation_id
+    # As `RequestFinished._make` does, in half the time of a call with ten arguments.
+    return tuple.__new__(
+        RequestFinished,
+        (
+            record.request_id,
+            record.method,
+            route,
+            operation_id,
+            record.status,
+            duration_s,
+            record.request_bytes,
+            record.response_bytes,
+            record.user_id,
+            record.exception,
+        ),
     )
 
 
