@@ -109,11 +109,20 @@ def build_parts() -> Mapping[str, Callable[[], object]]:
     watched = service_of(app).bus
     record = RequestRecord(ENVIRON)
     event = RequestFinished("r-1", "GET", operation.path, operation.operation_id, 200, 0.001, 0, 2)
+
+    def log_line() -> None:
+        dict(ENVIRON)
+        write_line(record, 0.001)
+
+    def count() -> None:
+        dict(ENVIRON)
+        watched.emit(RequestFinished(*event))
+
     return {
         "nothing": lambda: dict(ENVIRON),
         "id, record, log context": follow(RequestWatch(Bus(), has_access_log=False), operation),
-        "the log's line": lambda: (dict(ENVIRON), write_line(record, 0.001)),
-        "event, counts": lambda: (dict(ENVIRON), watched.emit(RequestFinished(*event))),
+        "the log's line": log_line,
+        "event, counts": count,
         "together": follow(RequestWatch(watched), operation),
         "logging, prometheus_client": build_peer(),
     }

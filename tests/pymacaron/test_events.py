@@ -28,6 +28,21 @@ def test_is_heard_tells_whether_anyone_listens() -> None:
     assert (bus.is_heard(SectionTimed), bus.is_heard(ContractViolated)) == (True, False)
 
 
+def test_the_list_of_listeners_stays_up_to_date() -> None:
+    """Whoever asked before anyone listened sees who listens now; asking is not listening."""
+    bus = Bus()
+    listeners = bus.listeners_of(SectionTimed)
+    assert (list(listeners), bus.is_heard(SectionTimed)) == ([], False)
+    bus.subscribe(SectionTimed, print)
+    assert list(listeners) == [print]
+
+
+def test_events_cannot_be_changed() -> None:
+    """One listener cannot mislead the next."""
+    with pytest.raises(AttributeError):
+        SectionTimed("db", "select", 0.1).duration_s = 5  # type: ignore[misc]
+
+
 def test_a_listener_that_raises_is_logged_and_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """A broken listener neither stops the emitter nor the listeners after it."""
     bus = Bus()

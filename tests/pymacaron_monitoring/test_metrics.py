@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from math import inf
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 
 from pymacaron.events import ContractViolated, Event, RequestFinished, SectionTimed
 from pymacaron.exceptions import SpecError
+from pymacaron.request_events import RequestWatch
 from pymacaron.service import service_of
 from pymacaron_monitoring import metrics
 from pymacaron_monitoring.prometheus import Labels, Page, read_page
@@ -186,6 +188,27 @@ def test_documents_that_are_not_served_are_not_judged(make_app: MakeApp, pets_te
     app = make_app(pets_text.replace("availability: 99,", "availability: 101,"))
     service_of(app).operations.clear()
     assert "contract_violations_total" in fetch(watched(app))
+
+
+def test_threads_lose_no_request(make_app: MakeApp) -> None:
+    """Requests that sixteen threads answer at once are all counted, each with an id of its own."""
+    app = watched(make_app())
+    heard: list[RequestFinished] = []
+    service_of(app).bus.subscribe(RequestFinished, heard.append)
+    watch = RequestWatch(service_of(app).bus, has_access_log=False)
+    operation = service_of(app).operations["getPet"]
+
+    def answer(number: int) -> None:
+        for _ in range(500):
+            record = watch.begin({"REQUEST_METHOD": "GET", "PATH_INFO": f"/pets/{number}"})
+            record.operation, record.status = operation, 200 if number % 2 else 404
+            watch.finish(record)
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(answer, range(16)))
+    page = fetch_requests(app)
+    assert [page[Labels("GET", "/pets/{petId}", "getPet", status)][inf] for status in (200, 404)] == [4000, 4000]
+    assert len({event.request_id for event in heard}) == 8000
 
 
 def test_promtool_finds_no_fault(make_app: MakeApp, finish: Finish, promtool: str) -> None:
