@@ -28,7 +28,7 @@ line { stroke: #d1d9e0; }
 }"""
 
 
-def draw(rates: dict[str, dict[str, float]], operations: dict[str, str], ours: str) -> str:
+def draw(rates: dict[str, dict[str, float]], operations: dict[str, str], ours: tuple[str, ...]) -> str:
     """Return an SVG. rates: service -> operation -> requests per second. operations: name -> title of its panel.
 
     ours: how the names of the services begin that stand out.
@@ -51,7 +51,9 @@ def draw(rates: dict[str, dict[str, float]], operations: dict[str, str], ours: s
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 
-def draw_panel(left: int, operation: str, title: str, rates: dict[str, dict[str, float]], ours: str) -> list[str]:
+def draw_panel(
+    left: int, operation: str, title: str, rates: dict[str, dict[str, float]], ours: tuple[str, ...]
+) -> list[str]:
     """Return the elements of one panel, which has a scale of its own."""
     most = max(found[operation] for found in rates.values())
     bottom = TOP + len(rates) * ROW - ROW + BAR + 4

@@ -31,8 +31,8 @@ class Contestant:
 
     @property
     def name(self) -> str:
-        """``FastAPI on uvicorn``."""
-        return f"{self.peer.name} on {self.server}"
+        """``FastAPI on uvicorn``; ``pymacaron run`` is the name of a server, and says of what."""
+        return self.server if self.server == "pymacaron run" else f"{self.peer.name} on {self.server}"
 
 
 def prepare(folder: Path, only: list[str]) -> tuple[list[Contestant], dict[str, Any], list[str]]:

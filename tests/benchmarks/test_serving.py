@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from chart import draw
 from operations import Call, find_fault, make_batch, make_calls, make_refused
 from report import (
+    ALL_OURS,
     OPERATIONS,
     OURS,
     fill,
@@ -38,7 +39,7 @@ Running 1s test @ http://127.0.0.1:8000/ping
      50%  850.00us
      75%    1.10ms
      90%    2.00ms
-     99%    1.05s
+     99%    1.05s\x20
   30000 requests in 1.00s, 5.00MB read
 Requests/sec:  29950.12
 Transfer/sec:      5.00MB
@@ -171,7 +172,7 @@ def test_the_report_tells_what_the_numbers_hide() -> None:
 
 def test_the_plot_has_a_bar_for_each_number() -> None:
     """The longest bar of a panel fills it, the others are as long as their numbers are large."""
-    text = draw(find_rates(FOUND), OPERATIONS, "pymacaron on ")
+    text = draw(find_rates(FOUND), OPERATIONS, ALL_OURS)
     root = ET.fromstring(text)
     widths = [float(bar.get("width", "0")) for bar in root.iter("{http://www.w3.org/2000/svg}rect")]
     assert len(widths) == 2 * len(OPERATIONS)

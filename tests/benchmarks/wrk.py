@@ -15,7 +15,7 @@ SERVER_CORE = "0"
 WRK_CORE = "1"
 _UNITS_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60000.0}
 _RATE = re.compile(r"^Requests/sec:\s+([\d.]+)$", re.MULTILINE)
-_PERCENTILE = re.compile(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s|m)$", re.MULTILINE)
+_PERCENTILE = re.compile(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s|m) *$", re.MULTILINE)
 _FAULT = re.compile(r"^\s*((?:Non-2xx|Socket errors).*)$", re.MULTILINE)
 
 
