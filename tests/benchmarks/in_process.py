@@ -64,8 +64,13 @@ def load_apps() -> Iterator[dict[str, App]]:
         log = os.open(f"{folder}/access.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(log, 2)
         try:
-            modules = {"bare WSGI": "on_wsgi", "Flask + pydantic": "on_flask", "pymacaron": "server"}
-            apps: dict[str, App] = {name: importlib.import_module(module).app for name, module in modules.items()}
+            bare, flask, server = (importlib.import_module(name) for name in ("on_wsgi", "on_flask", "server"))
+            apps: dict[str, App] = {
+                "bare, no JWT": bare.open_app,
+                "bare WSGI": bare.app,
+                "Flask + pydantic": flask.app,
+                "pymacaron": server.app,
+            }
             for name, app in apps.items():
                 check(name, app)
             yield apps
@@ -77,7 +82,8 @@ def load_apps() -> Iterator[dict[str, App]]:
 
 def check(name: str, app: App) -> None:
     """Raise RuntimeError if a service does not answer as it must."""
-    for call in [*make_calls().values(), *make_refused()]:
+    refused = [call for call in make_refused() if "token" not in call.name or "no JWT" not in name]
+    for call in [*make_calls().values(), *refused]:
         statuses, body = send(app, make_environ(call), call.body)
         fault = find_fault(call, int(statuses[0][:3]), body)
         if fault:

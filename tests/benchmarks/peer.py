@@ -161,8 +161,10 @@ def make_command(peer: Peer, server: str, programs: Path, port: int) -> list[str
     if server == "uvicorn":
         return [str(programs / server), peer.module, *address, "--no-access-log", "--log-level", "warning"]
     if server == "gunicorn":
+        ours = [] if peer.packages else ["--config", "python:pymacaron.gunicorn"]
         threads = ["--worker-class", "gthread", "--threads", str(GUNICORN_THREADS), "--workers", "1"]
-        return [str(programs / server), peer.module, "--bind", f"127.0.0.1:{port}", *threads, "--log-level", "warning"]
+        address = ["--bind", f"127.0.0.1:{port}"]
+        return [str(programs / server), peer.module, *ours, *address, *threads, "--log-level", "warning"]
     if server == "granian asgi":
         return [*granian, "--interface", "asgi", peer.module]
     return [*granian, "--interface", "wsgi", "--blocking-threads", str(GRANIAN_THREADS), peer.module]

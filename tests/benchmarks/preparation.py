@@ -19,7 +19,7 @@ def write_service(folder: Path, operations: int = 0) -> Path:
     copy(PEERS / "pymacaron_service", service)
     if operations:
         (service / "apis" / "parts.json").write_text(json.dumps(make_document(operations)))
-    for document in sorted((service / "apis").iterdir()):
+    for document in [one for one in (service / "apis").iterdir() if one.suffix in {".yaml", ".json"}]:
         write_models(load_spec(document), document.with_name(f"{document.stem}_models.py"))
     return service
 
