@@ -108,7 +108,7 @@ def make_service(tmp_path: Path) -> Iterator[MakeService]:
         (folder / "apis" / "pets.yaml").write_text(document.replace("{module}", module))
         (folder / "pym-config.yaml").write_text(config)
         (folder / f"{module}.py").write_text(textwrap.dedent(handlers))
-        app = options.pop("app_class", Flask)("svc", root_path=str(folder))
+        app: Flask = options.pop("app_class", Flask)("svc", root_path=str(folder))
         options.pop("prepare", lambda _app: None)(app)
         options.setdefault("debug", True)
         API(app, handlers=options.pop("handlers_module", module), **options).load_apis().start()

@@ -57,7 +57,7 @@ def test_parts_are_made_once_and_when_asked_for(app: Flask) -> None:
         assert (request.endpoint, request.view_args, request.args["a"]) == ("pets", {"p0": "7"}, "1")
         assert context.has_request
         assert request_ctx.request is context.request
-        assert "g" not in vars(app_ctx._get_current_object())  # type: ignore[attr-defined]
+        assert "g" not in vars(app_ctx._get_current_object())
         g.mark = 1
         assert g.mark == 1
         assert not context.changes_answer
@@ -203,6 +203,6 @@ def test_the_request_is_closed(app: Flask) -> None:
     closed: list[int] = []
     with context:
         made = context.request
-        made.close = lambda: closed.append(1)  # type: ignore[method-assign]
+        made.close = lambda: closed.append(1)
     assert closed == [1]
     assert context.environ["werkzeug.request"] is None

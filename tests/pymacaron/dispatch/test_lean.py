@@ -89,7 +89,7 @@ def test_nothing_is_made_that_nobody_asks_for(make_service: MakeService) -> None
         seen.append(context)
         return serve(context, *rest)
 
-    lean._serve = look  # type: ignore[method-assign]
+    lean._serve = look  # type: ignore[method-assign, assignment]
     assert app.test_client().get("/ping").status_code == 200
     assert not seen[0].has_request
     assert not seen[0].changes_answer
