@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from json.encoder import encode_basestring_ascii
+from logging import INFO, Logger, LogRecord, getLogRecordFactory, root
 from select import PIPE_BUF
 from time import localtime, strftime, time
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ _TEXT = " INFO    pymacaron.access: "
 _MILLISECONDS = tuple(f",{number:03d}" for number in range(1000))
 _STATUSES = tuple(map(str, range(1000)))
 _TENTHS = tuple(f"{number / 10:.1f}" for number in range(1000))
-_call_handlers = logging.Logger.callHandlers
+_call_handlers = Logger.callHandlers
 _is_plain = getattr(_call_handlers, "__globals__", None) is vars(logging)  # Sentry, for one, puts its own there
 
 
@@ -55,7 +56,7 @@ def write_line(record: RequestRecord, duration_s: float) -> None:
     that the line would reach, it goes there directly: one write for one line, so that lines of several processes are
     never mixed and none is lost with a process that dies.
     """
-    if not _log.isEnabledFor(logging.INFO):
+    if not _log.isEnabledFor(INFO):
         return
     method, path, status = record.method, record.path, record.status
     if not (path.isprintable() and method.isprintable()):
@@ -85,21 +86,20 @@ def _escape(text: str) -> str:
 
 def _find_only_handler() -> ServiceHandler | None:
     """Return the service's handler if the line would go there only, and as it is."""
-    root = logging.root
     handlers = root.handlers
     if len(handlers) != 1 or _log.filters:
         return None
     handler = handlers[0]
     if type(handler) is not ServiceHandler or handler.formatter is not handler.own_formatter:
         return None
-    if handler.filters != handler.own_filters or handler.level > logging.INFO:
+    if handler.filters != handler.own_filters or handler.level > INFO:
         return None
     logger = _log
     while logger is not root:
         if logger.handlers or not logger.propagate or logger.parent is None:
             return None
         logger = logger.parent
-    is_usual = logging.getLogRecordFactory() is logging.LogRecord and logging.Logger.callHandlers is _call_handlers
+    is_usual = getLogRecordFactory() is LogRecord and Logger.callHandlers is _call_handlers
     return handler if is_usual and _is_plain else None
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pymacaron.spec import Operation
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
+_MOST_DIGITS = 20
 
 # Own source of random bits: a service that seeds the common one would give the same ids in each worker.
 _random = Random()  # noqa: S311 - ids need to be different, not secret
@@ -63,7 +64,7 @@ class RequestRecord:
         self.method: str = environ["REQUEST_METHOD"]
         self.path: str = environ.get("PATH_INFO", "")
         length = environ.get("CONTENT_LENGTH")
-        self.request_bytes = int(length) if length and length.isdecimal() else 0
+        self.request_bytes = int(length) if length and length.isdecimal() and len(length) < _MOST_DIGITS else 0
         self.operation: Operation | None = None
         self.status = 500
         self.is_streamed = False

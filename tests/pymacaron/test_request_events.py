@@ -104,6 +104,7 @@ def test_requests_of_one_thread_do_not_see_each_other(bus: Bus, finished: list[R
         pytest.param("12", 12, id="number"),
         pytest.param("-1", 0, id="negative"),
         pytest.param("x", 0, id="word"),
+        pytest.param("9" * 5000, 0, id="more digits than Python reads"),
     ],
 )
 def test_the_length_of_a_request(length: str, size: int) -> None:
