@@ -43,21 +43,18 @@ def answer_errors(service: Service) -> None:
     """Answer every exception that reaches Flask with the service's error body; unexpected ones are reported.
 
     Flask hears of an unexpected one first: its teardown functions and the signal got_request_exception get it. It is
-    re-raised if PROPAGATE_EXCEPTIONS says so; without that it is answered, also where TESTING or DEBUG is set.
+    re-raised if PROPAGATE_EXCEPTIONS says so; without that it is answered, also where TESTING or DEBUG is set. The same
+    holds for TRAP_HTTP_EXCEPTIONS and TRAP_BAD_REQUEST_ERRORS, which make unexpected ones of others.
     """
     app = service.app
-    if app.config["PROPAGATE_EXCEPTIONS"] is None:
-        app.config["PROPAGATE_EXCEPTIONS"] = False
-    if type(app).log_exception is Flask.log_exception:
-        # The report is the line for the log: it has an id, and no secrets in its trace.
-        app.log_exception = lambda exc_info: None  # type: ignore[method-assign]  # noqa: ARG005 - Flask's signature
+    _set_defaults(app)
 
     def handle(error: Exception) -> BaseResponse:
         if isinstance(error, InternalServerError) and isinstance(error.original_exception, Exception):
             error.__cause__ = error.original_exception
             if not isinstance(error.original_exception, _ANSWERS):  # such a one came too late, from a hook
                 error = error.original_exception
-        elif not isinstance(error, _ANSWERS):
+        elif not isinstance(error, _ANSWERS) or (isinstance(error, HTTPException) and app.trap_http_exception(error)):
             raise error  # to Flask's handle_exception, which comes back with it in an InternalServerError
         if isinstance(error, HTTPException):
             if error.response is not None:
@@ -67,6 +64,15 @@ def answer_errors(service: Service) -> None:
         return build_error_response(service, error)
 
     app.register_error_handler(Exception, handle)
+
+
+def _set_defaults(app: Flask) -> None:
+    for setting in ("PROPAGATE_EXCEPTIONS", "TRAP_BAD_REQUEST_ERRORS"):
+        if app.config[setting] is None:
+            app.config[setting] = False
+    if type(app).log_exception is Flask.log_exception:
+        # The report is the line for the log: it has an id, and no secrets in its trace.
+        app.log_exception = lambda exc_info: None  # type: ignore[method-assign]  # noqa: ARG005 - Flask's signature
 
 
 def to_answer(error: Exception, *, is_debug: bool) -> PyMacaronException:

@@ -96,7 +96,10 @@ class LeanDispatch:
         raw = environ.get("RAW_URI") or environ.get("REQUEST_URI")
         if raw and ("%2F" in raw or "%2f" in raw):  # see `pymacaron.raw_path`
             return None
-        return table.find(environ["REQUEST_METHOD"], environ.get("PATH_INFO") or "/")
+        found = table.find(environ["REQUEST_METHOD"], environ.get("PATH_INFO") or "/")
+        if found is not None and self._app.view_functions.get(found[0].rule.endpoint) is not found[0].view:
+            return None  # somebody has wrapped the view function since
+        return found
 
     def _compile(self) -> RouteTable:
         app = self._app
@@ -105,7 +108,7 @@ class LeanDispatch:
             view = app.view_functions.get(rule.endpoint)
             if not isinstance(view, Endpoint) or not is_usual:
                 return None
-            return LeanRoute(rule, view.handle, view.operation, names)
+            return LeanRoute(rule, view.handle, view.operation, names, view)
 
         is_usual = can_be_lean(app)
         return RouteTable(app, make_route)

@@ -27,12 +27,16 @@ Found = tuple["LeanRoute", dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class LeanRoute:
-    """An operation at a rule of Flask's. handle: called with the context; returns what a view function may return."""
+    """An operation at a rule of Flask's.
+
+    handle: called with the context; returns what a view function may return. view: what Flask has as view function.
+    """
 
     rule: Rule
     handle: Callable[[LeanContext], object]
     operation: Operation | None = None
     names: tuple[str, ...] = ()
+    view: object = None
 
 
 @dataclass(slots=True)

@@ -21,6 +21,7 @@ from werkzeug.test import TestResponse
 
 from pymacaron import API
 from pymacaron.config import load_config, set_config
+from pymacaron.dispatch import LeanDispatch
 
 DOCUMENT = """\
 openapi: 3.1.0
@@ -136,6 +137,7 @@ def same_as_flask(log: Log, service_folder: Path, handlers_module: ModuleType) -
             log.entries.clear()
             app = make_app("shop", root_path=str(service_folder))
             app.secret_key = "of no importance"
+            app.url_map.merge_slashes = False  # as in a service
             return app
 
         def start(app: Flask) -> None:
@@ -144,6 +146,7 @@ def same_as_flask(log: Log, service_folder: Path, handlers_module: ModuleType) -
 
         set_up_after, set_up_before, plain = make(), make(), make()
         start(set_up_after)
+        assert isinstance(set_up_after.wsgi_app, LeanDispatch) or make_app is not Flask
         rules = [rule for rule in set_up_after.url_map.iter_rules() if rule.endpoint.startswith("shop:")]
         for rule in rules:
             methods = (rule.methods or set()) - {"HEAD", "OPTIONS"}
