@@ -5,18 +5,17 @@ from __future__ import annotations
 import difflib
 import json
 import sys
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from functools import partial
 from operator import is_
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
-from pydantic_core import core_schema, to_json, to_jsonable_python
+from pydantic_core import core_schema, to_json
 
 from pymacaron.json_types import Json, JsonObject
+from pymacaron.model_dicts import DatetimeEncoder, DictOptions, is_nullable, property_name_of
 
 if TYPE_CHECKING:
     from pydantic import (
@@ -29,10 +28,8 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic_core import CoreSchema
 
-NULLABLE = "x-nullable"
 CHILDREN = "__pymacaron_children__"
 RootT = TypeVar("RootT")
-DatetimeEncoder = Callable[[datetime], Json]
 
 _is_none = partial(is_, None)
 _CONFIG = ConfigDict(
@@ -42,15 +39,6 @@ _CONFIG = ConfigDict(
     protected_namespaces=(),
     allow_inf_nan=False,
 )
-
-
-def _property_name(name: str, field: FieldInfo) -> str:
-    return name if field.alias is None else field.alias
-
-
-def _is_nullable(field: FieldInfo) -> bool:
-    extra = field.json_schema_extra
-    return isinstance(extra, dict) and extra.get(NULLABLE) is True
 
 
 def _find_fields(schema: Any) -> dict[str, Any]:
@@ -70,7 +58,7 @@ def _tell_absent_from_null(model_field: Any, field: FieldInfo) -> None:
         return
     if schema.get("default") is not None:
         schema["validate_default"] = True
-    elif not _is_nullable(field):
+    elif not is_nullable(field):
         nullable = schema["schema"]
         if nullable["type"] == "nullable":
             schema["schema"] = {
@@ -193,7 +181,7 @@ class PymacaronBaseModel(_Named, BaseModel):
         defaults. exclude_none: leave out nulls.
         """
         encode = datetime_encoder or datetime.isoformat
-        options = _DumpOptions(encode, keep_datetime, keep_nullable, exclude_unset, exclude_none)
+        options = DictOptions(encode, keep_datetime, keep_nullable, exclude_unset, exclude_none)
         return options.dump_model(self)
 
     @classmethod
@@ -211,12 +199,12 @@ class PymacaronBaseModel(_Named, BaseModel):
     @classmethod
     def get_property_names(cls) -> list[str]:
         """Return the names of all properties, as the document spells them."""
-        return [_property_name(name, field) for name, field in cls.model_fields.items()]
+        return [property_name_of(name, field) for name, field in cls.model_fields.items()]
 
     @classmethod
     def get_nullable_properties(cls) -> list[str]:
         """Return the names of the optional properties that may be null, as the document spells them."""
-        return [_property_name(name, field) for name, field in cls.model_fields.items() if _is_nullable(field)]
+        return [property_name_of(name, field) for name, field in cls.model_fields.items() if is_nullable(field)]
 
     @classmethod
     def diff_with(cls, other: type[BaseModel]) -> str:
@@ -269,50 +257,6 @@ def diff_models(model: type[BaseModel], other: type[BaseModel]) -> str:
         texts[0].splitlines(), texts[1].splitlines(), fromfile=names[0], tofile=names[1], lineterm=""
     )
     return "\n".join(lines)
-
-
-@dataclass(frozen=True, slots=True)
-class _DumpOptions:
-    """How `PymacaronBaseModel.to_json` writes values."""
-
-    encode: DatetimeEncoder
-    keep_datetime: bool
-    keep_nullable: bool
-    exclude_unset: bool
-    exclude_none: bool
-
-    def dump_model(self, model: BaseModel) -> JsonObject:
-        values: JsonObject = {}
-        for name, field in type(model).model_fields.items():
-            value = getattr(model, name)
-            if self._is_written(model, name, field, value):
-                values[_property_name(name, field)] = self._dump(value)
-        for name, value in (model.model_extra or {}).items():
-            values[name] = self._dump(value)
-        return values
-
-    def _is_written(self, model: BaseModel, name: str, field: FieldInfo, value: object) -> bool:
-        is_set = name in model.model_fields_set or not self.exclude_unset
-        if value is not None:
-            return is_set
-        if self.exclude_none:
-            return False
-        if field.is_required():
-            return is_set
-        return _is_nullable(field) and (is_set or self.keep_nullable)
-
-    def _dump(self, value: object) -> Json:
-        if isinstance(value, RootModel):
-            value = value.root
-        if isinstance(value, BaseModel):
-            return self.dump_model(value)
-        if isinstance(value, list):
-            return [self._dump(item) for item in value]
-        if isinstance(value, dict):
-            return {key: self._dump(item) for key, item in value.items()}
-        if isinstance(value, date) and self.keep_datetime:
-            return value
-        return self.encode(value) if isinstance(value, datetime) else to_jsonable_python(value)
 
 
 def _prune_none(value: Json) -> Json:

@@ -10,7 +10,8 @@ from pymacaron.formats import FORMATS, INTEGER_FORMATS
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.judge import drop_required, find_foreign, judge_of
 from pymacaron.loops import find_loops
-from pymacaron.model import NULLABLE, PymacaronBaseModel
+from pymacaron.model import PymacaronBaseModel
+from pymacaron.model_dicts import NULLABLE
 from pymacaron.patterns import is_linear, translate_pattern
 
 _REF = "#/components/schemas/"
