@@ -62,7 +62,7 @@ def run(options: ServerOptions) -> int:
     )
     settings = replace(settings, connections=allow_files(settings.connections))
     if options.is_reloading:
-        settings = replace(settings, linger_s=0.0)  # the next answer is that of the new code
+        settings = replace(settings, linger_s=0.0)  # soon each answer is one of the new code
     with _bind(options.host, options.port) as listener:
         port = listener.getsockname()[1]
         os.chdir(options.folder)

@@ -25,6 +25,7 @@ from pymacaron.serving.wear import Wear
 log = logging.getLogger(__name__)
 
 _TICK_S = 1.0
+_FRESH_S = 0.1  # the first request of a connection comes within that time
 _QUIET_S = 0.5  # nobody being served for so long, nobody will be
 
 
@@ -103,21 +104,28 @@ class Worker:
         A client that sends its next request on an open connection must find it open: connections are closed by
         answers, and those that stay silent are closed in the end.
         """
+        if self._linger(self._settings.linger_s):
+            self._stop(self._settings.replaced_timeout_s)
+        else:
+            self._stop(self._settings.stop_timeout_s)
+
+    def _linger(self, duration_s: float) -> bool:
+        """Accept nothing more, and answer what comes on open connections; return False if told to stop meanwhile."""
         self._door.is_leaving = True
         self._engine.refuse_connections()
-        end = time.monotonic() + self._settings.linger_s
+        end = time.monotonic() + duration_s
         while time.monotonic() < end and count_connections(self._port) != 0:
             if self._supervisor.poll(0.05) and self._hear() is Order.STOP:
-                return self._stop(self._settings.stop_timeout_s)
-        return self._stop(self._settings.replaced_timeout_s)
+                return False
+        return True
 
     def _stop(self, timeout_s: float) -> None:
         """Close idle connections, finish running requests; return when nobody is served any more, or after that time.
 
-        A connection on which nothing was sent yet is not idle to granian, which would wait for it.
+        granian closes a connection whose first request has not arrived yet, so those get a moment; and it waits for
+        requests that have begun to arrive, which nobody else does.
         """
-        self._door.is_leaving = True
-        self._engine.refuse_connections()
+        self._linger(_FRESH_S)
         self._engine.stop()
         end, quiet_since = time.monotonic() + timeout_s, time.monotonic()
         while time.monotonic() < end and time.monotonic() < quiet_since + _QUIET_S:

@@ -182,26 +182,28 @@ def put_load() -> Callable[..., contextlib.AbstractContextManager[Load]]:
 
     @contextlib.contextmanager
     def load(service: Service, seconds: int) -> Iterator[Load]:
-        result = Load()
-        end = time.monotonic() + seconds
-        clients = [threading.Thread(target=call_often, args=(service.port, end, result)) for _ in range(6)]
-        wrk = subprocess.Popen(
-            ["wrk", "-t1", "-c12", f"-d{seconds}", f"{service.url}/pid"], stdout=subprocess.PIPE, text=True
-        )
-        for client in clients:
-            client.start()
-        yield result
-        for client in clients:
-            client.join()
-        result.report = wrk.communicate()[0]
+        """Let wrk work for *seconds*, the other clients until the block ends."""
+        result, is_over = Load(), threading.Event()
+        clients = [threading.Thread(target=call_often, args=(service.port, is_over, result)) for _ in range(6)]
+        command = ["wrk", "-t1", "-c12", f"-d{seconds}", f"{service.url}/pid"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as wrk:
+            for client in clients:
+                client.start()
+            try:
+                yield result
+                result.report = wrk.communicate()[0]
+            finally:
+                is_over.set()
+                for client in clients:
+                    client.join()
 
     return load
 
 
-def call_often(port: int, end: float, result: Load) -> None:
+def call_often(port: int, is_over: threading.Event, result: Load) -> None:
     """Ask again and again over a connection that stays open as long as the server says so, with pauses."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    while time.monotonic() < end:
+    while not is_over.is_set():
         time.sleep(random.choice([0, 0, 0.001, 0.02, 0.2]))
         try:
             connection.request("GET", "/pid")
