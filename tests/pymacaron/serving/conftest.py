@@ -185,7 +185,7 @@ def put_load() -> Callable[..., contextlib.AbstractContextManager[Load]]:
         """Let wrk work for *seconds*, the other clients until the block ends."""
         result, is_over = Load(), threading.Event()
         clients = [threading.Thread(target=call_often, args=(service.port, is_over, result)) for _ in range(6)]
-        command = ["wrk", "-t1", "-c12", f"-d{seconds}", f"{service.url}/pid"]
+        command = ["wrk", "-t1", "-c12", "--timeout", "20", f"-d{seconds}", f"{service.url}/pid"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as wrk:
             for client in clients:
                 client.start()
