@@ -158,7 +158,7 @@ def fields(draw: st.DrawFn) -> tuple[Any, Any]:
     return Annotated[Any, Field(alias=alias, json_schema_extra=extra)], default
 
 
-@settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_dicts_of_any_model(data: st.DataObject) -> None:
     """Whatever its fields are, were set to, and whatever the options."""

@@ -136,7 +136,7 @@ def test_the_long_way_says_the_same(make_service: MakeService, unknown: str) -> 
 
     read = set()
 
-    @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
     @given(path=paths, query=queries, some=headers)
     def compare(path: str, query: str, some: dict[str, str]) -> None:
         environ = {**some, "QUERY_STRING": query.encode().decode("latin-1")}
@@ -188,7 +188,7 @@ def test_what_is_unusual_in_the_document(make_service: MakeService, operation_id
     assert reader_of(make_service(document=DOCUMENT, handlers=HANDLERS), operation_id)._plain is None
 
 
-@settings(database=None)
+@settings(derandomize=True, database=None)
 @given(st.text(st.characters(max_codepoint=255), max_size=20) | queries)
 def test_queries_are_split_as_werkzeug_does(query: str) -> None:
     """Or left to it."""
