@@ -85,21 +85,28 @@ def _pip(*arguments: str) -> None:
 def run_suite(suite: Suite, app_class: str, folder: Path, *options: str) -> Outcome:
     """Run Flask's tests with *app_class*, ``module:Class``, in place of Flask."""
     report = folder / f"{app_class.partition(':')[2]}.json"
-    root = Path(pymacaron.__file__).parents[1]
-    paths = [suite.packages, HERE, root, root / "monitoring"]
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "PYM_", "FLASK_"))},
-        "PYTHONPATH": os.pathsep.join(map(str, paths)),
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        "FLASK_SUITE_APP": app_class,
-        "FLASK_SUITE_REPORT": str(report),
-    }
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "in_place_of_flask", "-p", "no:cacheprovider", *options]
-    command += ["--rootdir", str(suite.tests), "-c", str(suite.tests / "pyproject.toml")]
-    command += ["--basetemp", str(folder / "tests"), str(suite.tests / "tests")]
-    done = subprocess.run(command, cwd=suite.tests, env=environment, capture_output=True, text=True, check=False)
+    settings = {"FLASK_SUITE_APP": app_class, "FLASK_SUITE_REPORT": str(report)}
+    arguments = ["-p", "in_place_of_flask", "--rootdir", str(suite.tests), "-c", str(suite.tests / "pyproject.toml")]
+    arguments += ["--basetemp", str(folder / "tests"), *options, str(suite.tests / "tests")]
+    done = run_pytest(suite, suite.tests, settings, arguments)
     assert done.returncode in {0, 1}, done.stdout[-2000:] + done.stderr[-2000:]
     return Outcome(**json.loads(report.read_text()))
+
+
+def run_pytest(
+    suite: Suite, folder: Path, settings: dict[str, str], arguments: list[str]
+) -> subprocess.CompletedProcess[str]:
+    """Run the suite's pytest in *folder* with the suite's Flask, our packages and the environment *settings*."""
+    root = Path(pymacaron.__file__).parents[1]
+    foreign = ("PYTEST_", "PYM_", "FLASK_")
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(foreign)},
+        "PYTHONPATH": os.pathsep.join(map(str, [suite.packages, HERE, root, root / "monitoring"])),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        **settings,
+    }
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("versions", [pytest.param(OLDEST, id="oldest"), pytest.param(NEWEST, id="newest")])
@@ -112,6 +119,15 @@ def test_flasks_own_tests_pass(versions: tuple[str, str], tmp_path: Path) -> Non
     exceptions = yaml.safe_load(EXCEPTIONS.read_text())
     assert plain.passed - lean.passed == plain.passed & set(exceptions)
     assert lean.lean_requests >= LEAST_LEAN_SHARE * lean.requests, f"{lean.lean_requests} of {lean.requests}"
+
+
+def test_the_oldest_flask_keeps_our_promises_too(tmp_path: Path) -> None:
+    """Operations are compared with the oldest Flask as they are with the newest, in the folder beside."""
+    promises = HERE.with_name("promises")
+    done = run_pytest(
+        fetch_suite(*OLDEST), promises.parents[2], {}, ["--basetemp", str(tmp_path / "tests"), str(promises)]
+    )
+    assert done.returncode == 0, done.stdout[-5000:]
 
 
 def test_a_broken_promise_is_noticed(tmp_path: Path) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from flask import Flask, current_app, request
+from flask import Flask, Request, current_app, request
 from flask_compress import Compress
 from flask_cors import CORS, cross_origin
 from flask_login import (  # type: ignore[import-untyped]
@@ -144,6 +145,52 @@ def test_login(log: Any, same_as_flask: SameAsFlask) -> None:
     answers = [entry[:2] for entry in seen if isinstance(entry, tuple) and isinstance(entry[0], int)]
     assert [status for status, _ in answers[:3]] == [401, 200, 200]
     assert (200, ("text/html", "2 True")) in answers
+
+
+def test_a_guard_asks_flask_login(make_service: Callable[..., Flask]) -> None:
+    """A security scheme of the document may take its user from Flask-Login, whose session is open in the guard."""
+    document = """\
+        openapi: 3.1.0
+        info: {title: Secrets, version: "1"}
+        components: {securitySchemes: {login: {type: apiKey, in: cookie, name: session}}}
+        paths:
+          /login/{name}:
+            get:
+              operationId: logIn
+              parameters: [{name: name, in: path, required: true, schema: {type: string}}]
+              responses: {"204": {description: Done.}}
+          /secret:
+            get:
+              operationId: getSecret
+              security: [{login: []}]
+              responses: {"200": {description: It., content: {text/plain: {schema: {type: string}}}}}
+    """
+    handlers = """\
+        from flask_login import UserMixin, current_user, login_user
+        from pymacaron.auth import get_userid
+
+        class User(UserMixin):
+            def __init__(self, name):
+                self.id = name
+
+        def log_in(name):
+            login_user(User(name))
+
+        def get_secret():
+            return f"{current_user.get_id()} {get_userid()}"
+    """
+
+    def find_user(_request: Request, _scopes: tuple[str, ...]) -> str | None:
+        return current_user.get_id() if current_user.is_authenticated else None
+
+    app = make_service(textwrap.dedent(document), handlers, security_resolvers={"login": find_user})
+    LoginManager(app).user_loader(User)
+    client = app.test_client()
+    assert client.get("/secret").status_code == 401
+    assert client.get("/login/Ann").status_code == 204
+    answer = client.get("/secret")
+    assert (answer.status_code, answer.text) == (200, "Ann Ann")
+    assert "Cookie" in answer.vary
 
 
 def test_sqlalchemy(log: Any, same_as_flask: SameAsFlask) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 import flask
 import pytest
 import sentry_sdk
+from blinker import ANY
 from flask import Flask, abort, request
+from flask.signals import _signals
 from opentelemetry import trace
 from opentelemetry.instrumentation.flask import FlaskInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
@@ -49,10 +51,11 @@ class _Envelopes(Transport):
         self.envelopes.append(envelope)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def sentry() -> Iterator[_Envelopes]:
-    """Set up Sentry's SDK with a transport that keeps all; undo it after the test."""
+    """Set up Sentry's SDK with a transport that keeps all; undo it for other modules, also what it does to Flask."""
     transport = _Envelopes({})
+    call = Flask.__call__
     sentry_sdk.init(
         "https://key@sentry.test/1",
         transport=transport,
@@ -63,6 +66,11 @@ def sentry() -> Iterator[_Envelopes]:
     yield transport
     sentry_sdk.get_client().close()
     sentry_sdk.get_global_scope().set_client(None)
+    Flask.__call__ = call  # type: ignore[method-assign]
+    for signal in _signals.values():
+        for receiver in list(signal.receivers_for(ANY)):
+            if receiver.__module__.startswith("sentry_sdk."):
+                signal.disconnect(receiver)
 
 
 def describe_envelope(event: dict[str, Any]) -> tuple[Any, ...]:
