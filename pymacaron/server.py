@@ -11,7 +11,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -63,8 +63,9 @@ def run(options: ServerOptions) -> int:
     settings = replace(settings, connections=allow_files(settings.connections))
     if options.is_reloading:
         settings = replace(settings, linger_s=0.0)  # soon each answer is one of the new code
-    with _bind(options.host, options.port) as listener:
-        port = listener.getsockname()[1]
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(listener) for listener in _bind_all(options, settings.workers)]
+        port = listeners[0].getsockname()[1]
         os.chdir(options.folder)
         sys.path.insert(0, str(options.folder))
         if options.is_debug:
@@ -73,7 +74,7 @@ def run(options: ServerOptions) -> int:
         setup_logging(options.config.log_level, options.config.log_format)
         _announce(options, port, settings)
         with _metrics_folder(), _watched(options.folder, is_watched=options.is_reloading):
-            Supervisor(options.target, listener, settings).run()
+            Supervisor(options.target, listeners, settings).run()
     return 0
 
 
@@ -100,15 +101,13 @@ def reserve_port(host: str, port: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def _bind(host: str, port: int) -> socket.socket:
-    """Return a socket that has the address; the first worker listens on it. Raises: ConfigError: it is taken.
-
-    The supervisor holds it as long as the service runs, and all workers accept from it: a connection that waits is
-    lost with no worker.
-    """
+def _bind(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
+    """Return a socket that has the address; if shared, others may have it too. Raises: ConfigError: it is taken."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted connections have it too
+    if is_shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((host, port))
     except OSError as error:
@@ -118,6 +117,18 @@ def _bind(host: str, port: int) -> socket.socket:
             Finding(f"{host}:{port}", found, "Choose another with --port, or stop what uses it")
         ) from error
     return listener
+
+
+def _bind_all(options: ServerOptions, count: int) -> list[socket.socket]:
+    """Return a socket for each worker, among which Linux shares out connections. Raises: ConfigError: it is taken.
+
+    If all accepted from one, the first that wakes up would take all connections that come together. Other systems share
+    nothing out: there it is one socket for all.
+    """
+    if sys.platform != "linux":
+        return [_bind(options.host, options.port)] * count
+    port = reserve_port(options.host, options.port)  # a socket that shares would share with another service too
+    return [_bind(options.host, port, is_shared=True) for _ in range(count)]
 
 
 def allow_files(connections: int) -> int:

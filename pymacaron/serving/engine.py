@@ -17,12 +17,12 @@ from pymacaron.serving.settings import Settings
 class Engine:
     """Accepts connections and hands their requests to a door. has_ended: set when `stop` has done its work.
 
-    granian's own supervisor gives each worker a listening socket; what waits there is reset when the worker ends, and
-    so is a connection that is idle. So only its worker is used here.
+    granian's own supervisor lets each worker open a listening socket; what waits there is reset when the worker ends.
+    And it closes connections that are idle for a moment, whose next request is on its way. So only its worker is used.
     """
 
     def __init__(self, door: Door, listener: socket.socket, settings: Settings) -> None:
-        """Serve from now on. listener: listens already; other processes may accept from it too."""
+        """Serve from now on. listener: listens already; a worker that is replaced accepts from it too."""
         native: Any = importlib.import_module("granian._granian")  # its stubs lack half of it
         futures: Any = importlib.import_module("granian._futures")
         http: Any = importlib.import_module("granian.http")
@@ -47,7 +47,7 @@ class Engine:
     def refuse_connections(self) -> None:
         """Accept nothing from now on, without closing what is open: granian can only do both at once.
 
-        What it listens to is exchanged for a socket that nobody knows; new connections wait for other workers.
+        What it listens to is exchanged for a socket that nobody knows; new connections wait for its successor.
         """
         if not self._is_open:
             return

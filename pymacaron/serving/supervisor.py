@@ -32,11 +32,13 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 class _Member:
     """A worker as its supervisor sees it.
 
-    generation: of the code that it loaded. replaces: who leaves when it serves. kill_at: when it must have ended.
+    place: number of the socket that it accepts from. generation: of the code that it loaded. replaces: who leaves when
+    it serves. kill_at: when it must have ended.
     """
 
     process: ForkProcess
     pipe: Connection
+    place: int
     generation: int
     replaces: _Member | None = None
     born: float = field(default_factory=time.monotonic)
@@ -53,16 +55,19 @@ class _Member:
 
 
 class Supervisor:
-    """Serves *target* on *listener* with as many workers as *settings* say, until a signal ends it.
+    """Serves *target* with a worker on each of *listeners*, until a signal ends it.
 
     TERM and INT stop the service, HUP replaces all workers, one after the other, by new ones that load the app again.
     A new worker that cannot is told in the log and the old ones stay.
     """
 
-    def __init__(self, target: str, listener: socket.socket, settings: Settings) -> None:
-        """Prepare; nothing is started yet. listener: bound; the first worker that is ready listens."""
+    def __init__(self, target: str, listeners: Sequence[socket.socket], settings: Settings) -> None:
+        """Prepare; nothing is started yet. listeners: bound; a worker that is ready listens.
+
+        They stay open here as long as the service runs, so that a connection that waits is lost with no worker.
+        """
         self._target = target
-        self._listener = listener
+        self._listeners = listeners
         self._settings = settings
         self._members: list[_Member] = []
         self._worn: list[_Member] = []
@@ -152,7 +157,7 @@ class Supervisor:
         old = member.replaces
         if self._is_started:
             log.info("Worker %d serves%s", member.process.pid, f" in place of {old.process.pid}" if old else "")
-        self._is_started |= sum(other.is_serving for other in self._members) >= self._settings.workers
+        self._is_started |= sum(other.is_serving for other in self._members) >= len(self._listeners)
         if old in self._members and old is not None and not old.is_leaving:
             self._pause_s = 0.0
             old.order(Order.LEAVE, self._settings.linger_s + self._settings.replaced_timeout_s)
@@ -208,25 +213,25 @@ class Supervisor:
             return
         staying = [member for member in self._members if not member.is_leaving]
         coming = [member for member in staying if not member.is_serving]
-        missing = self._settings.workers - len(staying) + sum(member.replaces in staying for member in coming)
-        for _ in range(missing):
-            self._start(None)
-        if missing > 0 or coming:
+        missing = set(range(len(self._listeners))) - {member.place for member in staying}
+        for place in sorted(missing):
+            self._start(place)
+        if missing or coming:
             return
         self._worn = [member for member in self._worn if member in staying]
         old = next((member for member in staying if member.generation < self._generation), None)
         old = old or next(iter(self._worn), None)
         if old:
-            self._start(old)
+            self._start(old.place, old)
 
-    def _start(self, replaces: _Member | None) -> None:
+    def _start(self, place: int, replaces: _Member | None = None) -> None:
         context = multiprocessing.get_context("fork")
         here, there = context.Pipe()
-        arguments = (self._target, self._listener, self._settings, there)
+        arguments = (self._target, self._listeners[place], self._settings, there)
         process = context.Process(target=serve_app, args=arguments, name="pymacaron-worker")
         process.start()
         there.close()
-        self._members.append(_Member(process, here, self._generation, replaces))
+        self._members.append(_Member(process, here, place, self._generation, replaces))
 
     def _kill(self, members: Sequence[_Member]) -> None:
         for member in members:

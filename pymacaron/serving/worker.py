@@ -13,7 +13,6 @@ from multiprocessing.connection import Connection, wait
 
 from flask import Flask
 
-from pymacaron.exceptions import Finding
 from pymacaron.serving.connections import count_connections, has_unsent
 from pymacaron.serving.door import Door
 from pymacaron.serving.engine import Engine
@@ -39,13 +38,7 @@ def serve_app(target: str, listener: socket.socket, settings: Settings, supervis
     if not isinstance(app, Flask):
         supervisor.send(Refused(tuple(app)))
         return
-    try:
-        listener.listen(settings.backlog)
-    except OSError as error:  # somebody else has the same address, and was faster
-        where = "{}:{}".format(*listener.getsockname())
-        found = f"cannot listen there: {error.strerror}"
-        supervisor.send(Refused((Finding(where, found, "Choose another with --port, or stop what uses it"),)))
-        return
+    listener.listen(settings.backlog)
     worker = Worker(app, listener, settings, supervisor)
     supervisor.send(Ready())
     worker.obey()
