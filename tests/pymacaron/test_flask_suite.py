@@ -29,6 +29,7 @@ EXCEPTIONS = HERE / "exceptions.yaml"
 OLDEST = ("flask==3.0.0", "werkzeug==3.0.3")
 NEWEST = (f"flask=={version('flask')}", f"werkzeug=={version('werkzeug')}")
 PYTEST = "pytest==8.4.2"
+GREENLET = "greenlet==3.2.4"
 LEAST_TESTS = 400
 LEAST_LEAN_SHARE = 0.8
 
@@ -58,14 +59,14 @@ class Outcome:
 def fetch_suite(flask: str, werkzeug: str) -> Suite:
     """Return the tests of a version, from the cache or else with pip. Skips where that cannot be had."""
     name = flask.replace("==", "-")
-    folder = CACHE / f"{name}-{werkzeug}-{PYTEST}-python{sys.version_info.major}.{sys.version_info.minor}"
+    folder = CACHE / f"{name}-{werkzeug}-{PYTEST}-{GREENLET}-python{sys.version_info.major}.{sys.version_info.minor}"
     if not folder.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=CACHE) as made:
             new = Path(made) / "new"
             try:
                 _pip("download", "--no-deps", "--no-binary", "flask", "--dest", made, flask)
-                _pip("install", "--no-deps", "--target", str(new / "packages"), flask, werkzeug, PYTEST)
+                _pip("install", "--no-deps", "--target", str(new / "packages"), flask, werkzeug, PYTEST, GREENLET)
             except subprocess.CalledProcessError as error:
                 reason = f"{flask} cannot be had from the package index: {error.stderr[-300:]}"
                 (pytest.fail if os.environ.get("PYMACARON_REQUIRE_SERVICES") == "1" else pytest.skip)(reason)

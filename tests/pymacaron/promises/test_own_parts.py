@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, MutableMapping
+from importlib.metadata import version
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 SameAsFlask = Callable[..., list[Any]]
+IS_OLD = version("flask").startswith("3.0.")
 
 
 def nothing(_: Flask) -> None:
@@ -205,6 +208,51 @@ def test_an_own_json_provider(log: Any, same_as_flask: SameAsFlask) -> None:
 
     seen = same_as_flask(nothing, drive, make_app=OwnFlask, get_page=get_page)
     assert ("loads", b"[1]") in seen
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "config",
+        "config-later",
+        pytest.param("hook", marks=pytest.mark.skipif(IS_OLD, reason="Flask 3.1 brought limits of a single request")),
+        "request-class",
+        "other-input",
+    ],
+)
+def test_the_body_that_a_service_allows(log: Any, same_as_flask: SameAsFlask, how: str) -> None:
+    """A body is as long as configuration, hooks and the request class allow, and comes from where they say."""
+
+    class ShortRequest(Request):
+        @property  # type: ignore[misc]  # Flask's can be set, this one need not
+        def max_content_length(self) -> int | None:
+            return 30
+
+    class OwnFlask(Flask):
+        request_class = ShortRequest if how == "request-class" else Request
+
+    def before() -> None:
+        if how == "hook":
+            request.max_content_length = 30
+        elif how == "other-input":
+            request.environ["wsgi.input"] = BytesIO(b'{"id": 7}')
+            request.environ["CONTENT_LENGTH"] = "9"
+
+    def set_up(app: Flask) -> None:
+        if how == "config":
+            app.config["MAX_CONTENT_LENGTH"] = 30
+        app.before_request(before)
+
+    def drive(app: Flask) -> None:
+        client = app.test_client()
+        for name in ("a", "a" * 20):
+            log.answer(client.post("/items", json={"id": 1, "name": name}))
+            if how == "config-later":
+                app.config["MAX_CONTENT_LENGTH"] = 30
+            log.answer(client.get("/items/5"))
+
+    seen = same_as_flask(set_up, drive, make_app=OwnFlask)
+    assert [entry[0] for entry in seen] == [201, 200, 201 if how == "other-input" else 413, 200]
 
 
 def proxy_fix(app: Flask) -> None:
