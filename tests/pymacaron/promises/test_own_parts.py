@@ -225,7 +225,7 @@ def test_the_body_that_a_service_allows(log: Any, same_as_flask: SameAsFlask, ho
 
     class ShortRequest(Request):
         @property  # type: ignore[misc]  # Flask's can be set, this one need not
-        def max_content_length(self) -> int | None:
+        def max_content_length(self) -> int | None:  # type: ignore[override]
             return 30
 
     class OwnFlask(Flask):
