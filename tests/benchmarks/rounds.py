@@ -13,9 +13,10 @@ from operations import Call, find_fault, make_batch, make_calls, make_part
 from peer import PEER_TABLE, MissingPythonError, Peer, build_environment, find_versions
 from preparation import write_old_service, write_service
 from running import Running, check, measure_memory, run_service, send
-from wrk import Load, run_wrk
+from wrk import CONNECTIONS, run_wrk
 
-WARM_UP_S = 1
+WARM_UP_S = 0.2
+BODY_CONNECTIONS = 4  # the largest take so long that no more would be answered in time
 OPERATION_COUNTS = (10, 100, 1000)
 BODY_SIZES = (100, 1000, 10_000, 100_000, 1_000_000)
 SCALED = {"pymacaron": "pymacaron run", "Flask + pydantic": "gunicorn", "FastAPI": "uvicorn"}
@@ -87,17 +88,19 @@ def measure_scaling(contestants: list[Contestant], folder: Path, rounds: int, se
                     yield place | {"scale": "operations", "size": count, **load(call, running, seconds)}
             with run_service(contestant.peer, contestant.server, contestant.programs) as running:
                 for size in BODY_SIZES:
-                    yield place | {"scale": "body", "size": size, **load(make_batch(size), running, seconds)}
+                    loaded = load(make_batch(size), running, seconds, BODY_CONNECTIONS)
+                    yield place | {"scale": "body", "size": size, **loaded}
 
 
-def load(call: Call, running: Running, seconds: float) -> dict[str, float]:
-    """Load the service with *call*, after one that is looked at and some that are not counted."""
-    status, body = send(call, running.port)
-    fault = find_fault(call, status, body)
-    if fault:
-        raise RuntimeError(fault)
-    run_wrk(call, running.port, WARM_UP_S)
-    found: Load = run_wrk(call, running.port, seconds)
+def load(call: Call, running: Running, seconds: float, connections: int = CONNECTIONS) -> dict[str, float]:
+    """Load the service with *call*, after some that are looked at and not counted."""
+    end = time.monotonic() + WARM_UP_S
+    while time.monotonic() < end:
+        status, body = send(call, running.port)
+        fault = find_fault(call, status, body)
+        if fault:
+            raise RuntimeError(fault)
+    found = run_wrk(call, running.port, seconds, connections)
     return {name: round(value, 3) for name, value in dataclasses.asdict(found).items()}
 
 

@@ -18,6 +18,9 @@ from report import (
     ALL_OURS,
     OPERATIONS,
     OURS,
+    PAGE,
+    PLOT,
+    RESULTS,
     fill,
     find_medians,
     find_rates,
@@ -26,6 +29,7 @@ from report import (
     make_rates,
     make_report,
     make_scaling,
+    make_tables,
 )
 from wrk import Load, parse, write_script
 
@@ -92,6 +96,9 @@ def test_what_wrk_says_is_read() -> None:
             "  Socket errors: connect 0, read 5, write 0, timeout 0\n" + SAID,
             "wrk: Socket errors: connect 0, read 5, write 0, timeout 0",
             id="lost",
+        ),
+        pytest.param(
+            SAID.replace("29950.12", "0.00"), "wrk got no answer in time; give it more --seconds", id="no answer"
         ),
         pytest.param("unable to connect", "wrk said what this cannot read: unable to connect", id="nothing"),
     ],
@@ -186,6 +193,13 @@ def test_pages_get_their_tables() -> None:
     filled = "A\n<!-- generated: rates -->\n\nnew\n\n<!-- end -->\nB\n"
     assert fill(page, {"rates": "new\n"}) == filled
     assert fill(filled, {"rates": "new\n"}) == filled
+
+
+def test_docs_show_what_was_measured() -> None:
+    """Tables and plot in docs/ are those of the committed numbers; ``serving.py --render`` makes them so."""
+    found = json.loads(RESULTS.read_text())
+    assert fill(PAGE.read_text(), make_tables(found)) == PAGE.read_text()
+    assert draw(find_rates(found), OPERATIONS, ALL_OURS) == PLOT.read_text()
 
 
 def test_answers_are_compared() -> None:

@@ -28,14 +28,14 @@ class Load:
     p99_ms: float
 
 
-def run_wrk(call: Call, port: int, seconds: float) -> Load:
-    """Send *call* for so many seconds over 32 connections. Raises: RuntimeError: an answer failed."""
+def run_wrk(call: Call, port: int, seconds: float, connections: int = CONNECTIONS) -> Load:
+    """Send *call* for so many seconds over so many connections. Raises: RuntimeError: an answer failed."""
     with tempfile.TemporaryDirectory() as name:
         script = Path(name, "call.lua")
         Path(name, "body").write_bytes(call.body)
         script.write_text(write_script(call, Path(name, "body")))
         url = f"http://127.0.0.1:{port}{call.path}"
-        options = ["-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", "--latency", "--timeout", "30s"]
+        options = ["-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency", "--timeout", "30s"]
         command = ["taskset", "-c", WRK_CORE, "wrk", *options, "-s", str(script), url]
         return parse(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
@@ -58,4 +58,6 @@ def parse(text: str) -> Load:
     percentiles = {number: float(value) * _UNITS_MS[unit] for number, value, unit in _PERCENTILE.findall(text)}
     if rate is None or len(percentiles) != 2:
         raise RuntimeError(f"wrk said what this cannot read: {text[:500]}")
+    if not float(rate[1]):
+        raise RuntimeError("wrk got no answer in time; give it more --seconds")
     return Load(float(rate[1]), percentiles["50"], percentiles["99"])
