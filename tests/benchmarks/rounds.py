@@ -12,7 +12,7 @@ from typing import Any
 from operations import Call, find_fault, make_batch, make_calls, make_part
 from peer import PEER_TABLE, MissingPythonError, Peer, build_environment, find_versions
 from preparation import write_old_service, write_service
-from running import Running, check, measure_memory, run_service, send
+from running import Running, check, measure_cpu_s, measure_memory, run_service, send
 from wrk import CONNECTIONS, run_wrk
 
 WARM_UP_S = 0.2
@@ -93,15 +93,20 @@ def measure_scaling(contestants: list[Contestant], folder: Path, rounds: int, se
 
 
 def load(call: Call, running: Running, seconds: float, connections: int = CONNECTIONS) -> dict[str, float]:
-    """Load the service with *call*, after some that are looked at and not counted."""
+    """Load the service with *call*, after some that are looked at and not counted.
+
+    Returns: `Load`, and ``core_share``: how much of its core the service had, 1 where nobody else wanted it.
+    """
     end = time.monotonic() + WARM_UP_S
     while time.monotonic() < end:
         status, body = send(call, running.port)
         fault = find_fault(call, status, body)
         if fault:
             raise RuntimeError(fault)
-    found = run_wrk(call, running.port, seconds, connections)
-    return {name: round(value, 3) for name, value in dataclasses.asdict(found).items()}
+    start, cpu_s = time.monotonic(), measure_cpu_s(running.pid)
+    found = dataclasses.asdict(run_wrk(call, running.port, seconds, connections))
+    found["core_share"] = (measure_cpu_s(running.pid) - cpu_s) / (time.monotonic() - start)
+    return {name: round(value, 3) for name, value in found.items()}
 
 
 def collect(samples: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -112,6 +112,15 @@ def measure_memory(pid: int) -> tuple[float, float]:
     return max(read_kb(one, "Rss") for one in family) / 1024, sum(read_kb(one, "Pss") for one in family) / 1024
 
 
+def measure_cpu_s(pid: int) -> float:
+    """Return the seconds of CPU time that the service has taken so far, all its processes together."""
+    ticks = 0
+    for one in find_family(pid):
+        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+        ticks += sum(map(int, fields[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def find_family(pid: int) -> Iterator[int]:
     """Yield the process and all those that it started."""
     yield pid
