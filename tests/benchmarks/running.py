@@ -114,11 +114,8 @@ def measure_memory(pid: int) -> tuple[float, float]:
 
 def measure_cpu_s(pid: int) -> float:
     """Return the seconds of CPU time that the service has taken so far, all its processes together."""
-    ticks = 0
-    for one in find_family(pid):
-        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-        ticks += sum(map(int, fields[11:13]))
-    return ticks / os.sysconf("SC_CLK_TCK")
+    # What clock_getcpuclockid(3) returns for a process on Linux, from <linux/posix-timers.h>.
+    return sum(time.clock_gettime((~one << 3) | 2) for one in find_family(pid))
 
 
 def find_family(pid: int) -> Iterator[int]:
