@@ -9,7 +9,7 @@ service has one worker on core 0, wrk 32 connections on core 1. In each round ea
 with each operation in turn; what counts is the median of the rounds, per second of the service's CPU time. Before that
 it must give the right answers and refuse wrong bodies and tokens. pymacaron has all switched on that ``pymacaron run``
 switches on: metrics, events, request ids, an access log (into a file); the others write no access log and count
-nothing. ``--docs`` renews the tables and the plot of docs/performance.md. Three rounds of four seconds take a quarter of
+nothing. ``--docs`` renews tables and plot of docs/performance.md. Three rounds of four seconds take a quarter of
 an hour.
 
     python tests/benchmarks/serving.py --in-process [--repeats 100] [--profile]
