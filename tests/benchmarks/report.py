@@ -202,6 +202,7 @@ def make_versions(found: dict[str, Any]) -> str:
         lines.append(f"- {peer}: {', '.join(f'{name} {version}' for name, version in versions.items())}")
     lines += [f"- {peer} lets pass what the others refuse: {', '.join(it)}" for peer, it in found["lenient"].items()]
     lines += [f"- not measured: {text}" for text in found["missing"]]
+    lines += [f"- {text}" for text in found.get("remarks", ())]
     return "\n".join(lines) + "\n"
 
 
