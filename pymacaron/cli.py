@@ -80,7 +80,7 @@ def main() -> None:
     type=click.IntRange(1),
     envvar="PYM_GUNICORN_WORKERS_COUNT",
     default=None,
-    help="Processes. Default: worker_count in pym-config.yaml, else one a CPU; 1 with --debug or --reload.",
+    help="Processes. Default: worker_count in pym-config.yaml, else one a CPU; 1 where somebody develops.",
 )
 @click.option(
     "--threads",

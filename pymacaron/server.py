@@ -24,6 +24,7 @@ __all__ = ["ServerOptions", "find_development_port", "find_port", "load_app", "r
 
 METRICS_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _DEFAULT_PORT = 80
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _DEVELOPMENT_PORT = 8000
 _SPARE_FILES = 512  # that a worker has open besides its connections
 # What a service writes while it runs is no change of it.
@@ -54,12 +55,7 @@ def run(options: ServerOptions) -> int:
 
     Raises: StartupError: the app cannot start or the port is taken; nothing is left behind.
     """
-    settings = choose_settings(
-        options.config,
-        workers=options.workers,
-        threads=options.threads,
-        is_development=options.is_debug or options.is_reloading,
-    )
+    settings = find_settings(options)
     settings = replace(settings, connections=allow_files(settings.connections))
     if options.is_reloading:
         settings = replace(settings, linger_s=0.0)  # soon each answer is one of the new code
@@ -76,6 +72,15 @@ def run(options: ServerOptions) -> int:
         with _metrics_folder(), _watched(options.folder, is_watched=options.is_reloading):
             Supervisor(options.target, listeners, settings).run()
     return 0
+
+
+def find_settings(options: ServerOptions) -> Settings:
+    """Return how to serve. Where only this machine can reach the service and PYM_ENV is not set, somebody develops."""
+    is_at_home = options.host in _LOOPBACK and not options.config.env
+    is_development = options.is_debug or options.is_reloading or is_at_home
+    return choose_settings(
+        options.config, workers=options.workers, threads=options.threads, is_development=is_development
+    )
 
 
 def find_port() -> int:

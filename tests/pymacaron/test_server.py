@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 import requests
 
+from pymacaron.config import PymConfig
 from pymacaron.exceptions import ConfigError
-from pymacaron.server import find_port
+from pymacaron.server import ServerOptions, find_port, find_settings
+from pymacaron.serving.settings import choose_workers
 
 SERVER = "from pymacaron import create_app\napp = create_app(__name__, handlers='svc')\n"
 DOCUMENT = """\
@@ -62,6 +64,21 @@ def stop(process: subprocess.Popen[str]) -> int:
     assert process.stdout is not None
     process.stdout.close()
     return code
+
+
+@pytest.mark.parametrize(
+    ("host", "env", "workers"),
+    [
+        pytest.param("127.0.0.1", None, 1, id="tried out"),
+        pytest.param("localhost", "test", 1, id="test"),
+        pytest.param("127.0.0.1", "prod", choose_workers(), id="behind a proxy"),
+        pytest.param("0.0.0.0", None, choose_workers(), id="for others"),
+    ],
+)
+def test_who_is_served_by_how_many(host: str, env: str | None, workers: int) -> None:
+    """Where somebody tries a service out, its memory is one worker's: nothing that was stored seems lost."""
+    options = ServerOptions(folder=Path(), host=host, config=PymConfig(env=env))
+    assert find_settings(options).workers == workers
 
 
 def test_run_serves_with_several_workers(folder: Path) -> None:
