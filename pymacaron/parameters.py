@@ -220,11 +220,11 @@ class ParameterReader:
     def _from_path(self, request: Request) -> list[str]:
         assert self._path is not None
         text = self._path.find(request, self.parameter.name)
-        if text[:3].upper() == "%3B":  # a client that encodes everything
-            text = unquote(text).replace("%", "%25")
         if self.parameter.style == "label":
             return [text.removeprefix(".")]
         if self.parameter.style == "matrix":
+            if text[:3].upper() == "%3B":  # a client that encodes everything
+                text = unquote(text).replace("%", "%25")
             is_named = not (self.parameter.explode and not self._is_one_text)
             return [text.removeprefix(f";{self.parameter.name}").removeprefix("=") if is_named else text[1:]]
         return [text]

@@ -168,6 +168,7 @@ PAIR = {"type": "array", "prefixItems": [{"type": "integer"}, {"type": "string"}
         pytest.param("path", "simple", False, "a%2Cb,c", STRINGS, ["a,b", "c"], id="encoded comma in a path"),
         pytest.param("path", "label", True, ".a%2Eb.c", STRINGS, ["a.b", "c"], id="encoded point in a label"),
         pytest.param("path", "matrix", True, ";color=a%3Bb;color=c", STRINGS, ["a;b", "c"], id="encoded semicolon"),
+        pytest.param("path", "simple", False, "%3B%2C", STRINGS, [";,"], id="encoded semicolon and comma"),
         pytest.param("cookie", "form", False, "color=a%2Cb,c", STRINGS, ["a,b", "c"], id="encoded comma in a cookie"),
         pytest.param("cookie", "cookie", False, "color=a%2Cb", STRINGS, ["a%2Cb"], id="a cookie is not decoded"),
         pytest.param("header", "simple", False, "a%2Cb, c", STRINGS, ["a%2Cb", "c"], id="a header is not decoded"),
