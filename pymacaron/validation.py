@@ -82,11 +82,6 @@ class JsonReader:
 
         Objects are instances of their classes. Of several values under one name in an object the last one counts.
         """
-        if self._validate_object is not None and b"NaN" not in data and b"Infinity" not in data:
-            try:
-                return self._validate_object(data)
-            except ValidationError:
-                pass  # told below, unless it is only a number without a fraction
         try:
             value = self._validate(data)
         except ValidationError as error:
@@ -102,13 +97,6 @@ class JsonReader:
     @cached_property
     def _is_root(self) -> bool:
         return self._model is not None and issubclass(self._model, RootModel)
-
-    @cached_property
-    def _validate_object(self) -> Callable[[bytes | str], Json] | None:
-        """Return the validator that alone decides of objects, None where there is more to do."""
-        if self._check is not None or self._model is None or self._is_root or self._holds_any:
-            return None
-        return _find_validate(self._model)
 
     @cached_property
     def _holds_any(self) -> bool:
