@@ -16,13 +16,14 @@ from flask import Flask
 from flask_compress import Compress
 from flask_cors import CORS
 
-from pymacaron import builtin, dispatch, docs_ui
+from pymacaron import builtin, docs_ui
 from pymacaron.auth import bearer_resolver
 from pymacaron.client import ClassicClient
 from pymacaron.client.caller import first_server
 from pymacaron.codegen import load_models
 from pymacaron.config import PymConfig, get_config, load_config, set_config
 from pymacaron.crash import fit_reporter
+from pymacaron.dispatch import LeanDispatch
 from pymacaron.error_response import answer_errors
 from pymacaron.exceptions import ConfigError, Finding, HandlerError, SpecError, StartupError
 from pymacaron.handlers import HandlerFinder
@@ -210,7 +211,7 @@ class API:
         for observer in sorted(entry_points(group="pymacaron.observers"), key=lambda entry: entry.name):
             observer.load()(self.app)
         if is_bare:
-            dispatch.attach(self.app, watch, self.app.wsgi_app, compress)
+            self.app.wsgi_app = LeanDispatch(self.app, watch, self.app.wsgi_app, compress)  # type: ignore[method-assign]
         if self.app.import_name == "__main__":
             self._serve()
         return self.app

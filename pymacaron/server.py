@@ -18,9 +18,7 @@ from pathlib import Path
 from pymacaron.config import PymConfig
 from pymacaron.exceptions import ConfigError, Finding
 from pymacaron.log import setup_logging
-from pymacaron.serving import Settings, Supervisor, choose_settings, load_app
-
-__all__ = ["ServerOptions", "find_development_port", "find_port", "load_app", "reserve_port", "run"]
+from pymacaron.serving import Settings, Supervisor, choose_settings
 
 METRICS_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _DEFAULT_PORT = 80

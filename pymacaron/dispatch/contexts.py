@@ -151,9 +151,6 @@ class LeanContext(RequestContext):
         ):
             getattr(self, _SESSION)  # it may have to be refreshed, whether or not anybody looks at it
 
-    def match_request(self) -> None:
-        """Leave out what routing did before."""
-
     def pop(self, exc: BaseException | None = _UNSET) -> None:
         """Make the context before it current again; tears down first if it was the last push."""
         app = self.app

@@ -190,11 +190,6 @@ def _is_own(app: Flask, name: str) -> bool:
     return is_plain and (own is None or name == "wsgi_app" or own.__module__ == watch_requests.__module__)
 
 
-def attach(app: Flask, watch: RequestWatch, ordinary: WSGIApplication, compress: Compress | None) -> None:
-    """Put the lean way in front of the *ordinary* one."""
-    app.wsgi_app = LeanDispatch(app, watch, ordinary, compress)  # type: ignore[method-assign]
-
-
 def _write(
     answer: PlainAnswer, record: RequestRecord, start_response: StartResponse, *, is_compressing: bool
 ) -> Iterable[bytes]:

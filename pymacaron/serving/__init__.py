@@ -3,9 +3,7 @@
 `Supervisor` keeps the workers, `serve_app` is what each of them does, `Settings` says how.
 """
 
-from pymacaron.serving.capacity import count_cpus, find_memory_limit
-from pymacaron.serving.loading import load_app
 from pymacaron.serving.settings import Settings, choose_settings
 from pymacaron.serving.supervisor import Supervisor
 
-__all__ = ["Settings", "Supervisor", "choose_settings", "count_cpus", "find_memory_limit", "load_app"]
+__all__ = ["Settings", "Supervisor", "choose_settings"]
