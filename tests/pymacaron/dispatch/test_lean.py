@@ -201,6 +201,45 @@ def test_signals_and_own_classes(make_service: MakeService) -> None:
     assert seen == [OwnRequest]
 
 
+SEGMENTS = """\
+openapi: 3.1.0
+info: {title: Segments, version: "1"}
+paths:
+  /one/{x}:
+    get: {operationId: one, parameters: [&x {name: x, in: path, required: true, schema: {type: string}}]}
+  /one/{x}/{y}:
+    get:
+      operationId: two
+      parameters: [*x, {name: y, in: path, required: true, schema: {type: string}}]
+"""
+
+
+def test_an_encoded_slash_is_no_separator(make_service: MakeService) -> None:
+    """It belongs to a value, also where the decoded path is another operation's."""
+    handlers = "def one(x):\n    return [x]\n\ndef two(x, y):\n    return [x, y]\n"
+    client = make_service(document=SEGMENTS, handlers=handlers).test_client()
+    assert [client.get(path).json for path in ("/one/a%2Fb", "/one/a/b")] == [["a/b"], ["a", "b"]]
+
+
+def test_handlers_see_the_body_too(make_service: MakeService) -> None:
+    """What was read for the model is still there for who asks Flask, in the first request and later ones."""
+    handlers = """\
+    from flask import request
+    from pymacaron.pool import apipool
+
+    def create_pet(body):
+        return apipool.pets.Pet(id=len(request.get_data()), name=request.get_json()["name"]), 201
+
+    def list_pets(**_): ...
+    def get_pet(pet_id): ...
+    def delete_pet(pet_id): ...
+    """
+    client = make_service(handlers=handlers).test_client()
+    sent = {"data": b'{"name":"Rex"}', "content_type": "application/json"}
+    pets: list[Any] = [client.post("/pets", **sent).json for _ in range(3)]
+    assert [(pet["id"], pet["name"]) for pet in pets] == [(14, "Rex")] * 3
+
+
 def test_events_of_lean_requests(make_service: MakeService) -> None:
     """Each request is one event, with its operation, whatever way it goes."""
     app = make_service()

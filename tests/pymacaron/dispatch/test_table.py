@@ -102,6 +102,8 @@ def test_the_table_agrees_with_flask(
         ("GET", "/pets/", None, None),
         ("GET", "/static/x/y", None, None),
         ("GET", "/files/a.txt", None, None),
+        ("GET", "/toys/7", None, None),
+        ("GET", "/toys/ball", None, None),
         ("GET", "/", None, None),
         ("GET", "/pets/\xff", None, None),
     ],
@@ -118,6 +120,8 @@ def test_what_the_table_finds(method: str, path: str, endpoint: str | None, valu
             ("/static/<path:name>", ["GET"], False, True),
             ("/pets/<p0>", ["POST"], True, True),
             ("/files/<p0>.txt", ["GET"], True, True),
+            ("/toys/<p0>", ["GET"], True, True),
+            ("/toys/<int:number>", ["GET"], False, True),
         ]
     )
     wsgi_path = path.replace("%C3%A4", "Ã¤")

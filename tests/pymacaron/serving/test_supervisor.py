@@ -55,20 +55,22 @@ def test_hup_takes_new_code_without_a_failed_request(serve: Any, put_load: Any, 
 
 
 @pytest.mark.parametrize(
-    ("command", "config"),
+    ("command", "config", "reason"),
     [
-        pytest.param(PYMACARON, "worker_max_requests: 300\nworker_lifetime: 3\n", id="granian"),
-        pytest.param((*GUNICORN, "server:app"), "worker_max_requests: 300\n", id="gunicorn"),
+        pytest.param(PYMACARON, "worker_max_requests: 300\n", "it has had ", id="requests"),
+        pytest.param(PYMACARON, "worker_lifetime: 1\n", "its lifetime is over", id="lifetime"),
+        pytest.param((*GUNICORN, "server:app"), "worker_max_requests: 300\n", "", id="gunicorn"),
     ],
 )
 def test_workers_that_had_enough_are_replaced_without_a_failed_request(
-    serve: Any, put_load: Any, command: tuple[str, ...], config: str
+    serve: Any, put_load: Any, command: tuple[str, ...], config: str, reason: str
 ) -> None:
     """Requests flow on while workers end after a number of requests, or a time."""
     service = serve(*command, "--workers", "2", config=config)
     with put_load(service, 3) as load:
         service.wait_for(lambda: len(load.pids) > 3)
     assert_faultless(load)
+    assert reason in service.log.read_text()
     assert service.stop() == 0
 
 
