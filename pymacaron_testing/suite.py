@@ -12,6 +12,8 @@ from pymacaron_testing.documents import choose_prefix
 from pymacaron_testing.exchange import Case, Exchange, describe_answer, describe_request
 from pymacaron_testing.failure import Failure
 from pymacaron_testing.generation import Generator
+from pymacaron_testing.hints import HintBook, load_hints
+from pymacaron_testing.kinds import Kind, find_kinds
 from pymacaron_testing.rescue import fill_in, use_usual_values
 from pymacaron_testing.sendable import PathValues
 from pymacaron_testing.wire import Wire
@@ -36,7 +38,8 @@ class Suite:
     """What the checks of one document share.
 
     source: the document as failures name it. run_salt: differs between runs, for values that a target must not have
-    seen in an earlier one.
+    seen in an earlier one. recipes, plain_cases, parents, key_number: what `things` remembers: by operation id a case
+    that made a thing, and the plainest valid one; by creator's path and user what new things belong to.
     """
 
     api: Api
@@ -45,7 +48,13 @@ class Suite:
     resources: Resources
     source: str
     run_salt: int
+    hints: HintBook = field(default_factory=HintBook)
+    recipes: dict[str, Case] = field(default_factory=dict)
+    plain_cases: dict[str, Case | None] = field(default_factory=dict)
+    parents: dict[tuple[str, int], dict[str, str]] = field(default_factory=dict)
+    key_number: int = 0
     path_values: PathValues = field(init=False)
+    kinds: tuple[Kind, ...] = field(init=False)
     _exchanges: dict[str, list[Exchange]] = field(default_factory=dict)
     _running: set[str] = field(default_factory=set)
     _stock: dict[str, list[Case]] = field(default_factory=dict)
@@ -55,6 +64,7 @@ class Suite:
     def __post_init__(self) -> None:
         """Prepare to look at values of other things before they are sent."""
         self.path_values = PathValues(self.api)
+        self.kinds = find_kinds(self.api, self.hints)
 
     def exercise(self, operation: Operation) -> list[Exchange]:
         """Send every case of *operation* and return the exchanges; the second call returns the same ones.
@@ -123,6 +133,25 @@ class Suite:
         self._learn(exchange)
         return exchange
 
+    def send_apart(self, case: Case, path_values: Mapping[str, str], *, user: int = 0) -> Exchange:
+        """Send *case* as *user* with those *path_values* that its path has; nothing is learnt from the answer."""
+        names = _PARAMETER.findall(case.operation.path)
+        told = self.hints.of(case.operation).values
+        values = {name: path_values[name] for name in names if name in path_values}
+        values = {**{name: str(told[name]) for name in names if name in told}, **values}
+        assert user == 0
+        return self.wire.send(case, values)
+
+    def find_successes(self, operation: Operation) -> list[Case]:
+        """Return the cases of *operation* that have succeeded so far."""
+        exchanges = self._exchanges.get(operation.operation_id, [])
+        return [exchange.case for exchange in exchanges if exchange.is_success and exchange.case.is_valid]
+
+    def find_path_values(self, operation: Operation) -> dict[str, str] | None:
+        """Return values for the path of *operation* that belong to an existing thing; None if none is known."""
+        values = self.resources.find(operation.path)
+        return values if values and self.path_values.fit(operation, values) else None
+
     def repeat(self, exchange: Exchange) -> Exchange:
         """Send the same bytes again."""
         return self.wire.repeat(exchange)
@@ -146,8 +175,7 @@ class Suite:
         """Return the path values of an existing thing; None where the case is about the path itself."""
         if case.keeps_path or case.is_probe:
             return None
-        values = self.resources.find(case.operation.path)
-        return values if values and self.path_values.fit(case.operation, values) else None
+        return self.find_path_values(case.operation)
 
     def create_for(self, operation: Operation) -> None:
         """Create a new thing of the kind that the path of *operation* names, if the document tells how."""
@@ -197,12 +225,12 @@ class Suite:
         """Try for a first success with values that no earlier run can have used."""
         exchanges: list[Exchange] = []
         for number, case in enumerate(self.generator.draw(operation, _MAX_RESCUES, salt=self.run_salt)):
-            exchanges += self.send_valid(self._humanise(case, number))
+            exchanges += self.send_valid(self.humanise(case, number))
             if exchanges[-1].is_success:
                 break
         return exchanges
 
-    def _humanise(self, case: Case, number: int) -> Case:
+    def humanise(self, case: Case, number: int) -> Case:
         """Return *case* with usual values, values of existing things, or both, by turns."""
         for location, values in self.generator.values_of(case).items():
             usual = use_usual_values(values, self.run_salt + number) if number % 3 != 1 else values
@@ -263,7 +291,8 @@ def build_suite(run: Run, document: Document) -> Suite:
         document.api, session.base_url + prefix, seed=settings.seed, max_examples=settings.max_examples
     )
     wire = Wire(generator, session, run.identity)
-    return Suite(document.api, generator, wire, run.resources, document.source, run.run_salt)
+    hints = load_hints(document.api, document.source, settings.folder)
+    return Suite(document.api, generator, wire, run.resources, document.source, run.run_salt, hints)
 
 
 def order_operations(api: Api) -> list[Operation]:
