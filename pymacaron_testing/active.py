@@ -39,7 +39,11 @@ class ActiveRun:
         """Start the service once, before the first worker, and tell each worker where it is (pytest-xdist)."""
         with exit_on_startup_error():
             url = self.run.target().url
-        node.workerinput[WORKER_KEY] = {"target": url, "run_salt": self.run.run_salt}
+        node.workerinput[WORKER_KEY] = {
+            "target": url,
+            "run_salt": self.run.run_salt,
+            "elapsed_s": self.run.clock.elapsed_s,
+        }
 
     # --- collection ------------------------------------------------------------------------------------------------
 
@@ -75,6 +79,10 @@ class ActiveRun:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note what is to run."""
         self.run.report.expect(item.nodeid for item in session.items)
+        workers = getattr(session.config, "workerinput", {}).get("workercount", 1)
+        self.run.clock.plan(
+            sum(item.group.weight for item in session.items if isinstance(item, ContractItem)) / workers
+        )
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: object, ids: list[str]) -> None:
@@ -106,6 +114,7 @@ class ActiveRun:
             "requests": self.run.count.value - item.stash.get(_SENT_BEFORE, 0),
             "failures": failures,
             "reason": _explain(item, report),
+            "gaps": list(item.gaps) if isinstance(item, ContractItem) else [],
         }
         return report
 
@@ -122,6 +131,7 @@ class ActiveRun:
         result.requests = details["requests"]
         result.failures += details["failures"]
         result.reason = details["reason"] or result.reason
+        result.gaps = details["gaps"] or result.gaps
 
     # --- end -------------------------------------------------------------------------------------------------------
 

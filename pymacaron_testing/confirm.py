@@ -30,12 +30,26 @@ class Outcome:
     """What a check group found in one operation.
 
     failures: confirmed, one per cause. flaky: seen once and not again, sentences. not_run: why nothing could be
-    judged; empty where something was.
+    judged; empty where something was. gaps: what could not be checked while the rest was, sentences "what: why".
     """
 
     failures: tuple[Failure, ...] = ()
     flaky: tuple[str, ...] = ()
     not_run: str = ""
+    gaps: tuple[str, ...] = ()
+
+
+def merge_outcomes(*outcomes: Outcome) -> Outcome:
+    """Return what several checks of one group found; what one of them could not judge at all becomes a gap."""
+    reasons = dict.fromkeys(outcome.not_run for outcome in outcomes if outcome.not_run)
+    is_judged = any(not outcome.not_run for outcome in outcomes)
+    gaps = [gap for outcome in outcomes for gap in outcome.gaps]
+    return Outcome(
+        failures=tuple(failure for outcome in outcomes for failure in outcome.failures),
+        flaky=tuple(sentence for outcome in outcomes for sentence in outcome.flaky),
+        not_run="" if is_judged else "; ".join(reasons),
+        gaps=tuple(dict.fromkeys([*gaps, *(reasons if is_judged else ())])),
+    )
 
 
 class Sender(Protocol):

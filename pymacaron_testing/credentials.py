@@ -40,6 +40,13 @@ class Credentials:
         return self.value.partition(" ")[2] if self.scheme else self.value
 
     @property
+    def slot(self) -> tuple[str, str]:
+        """What a user has one of: a header with its scheme, a cookie, a key of the query."""
+        if self.name.lower() == "cookie":
+            return "cookie", self.value.partition("=")[0].strip()
+        return self.name.lower(), self.scheme.lower()
+
+    @property
     def redaction(self) -> Redaction:
         """What hides these credentials in texts."""
         return Redaction((self.secret,), frozenset({self.name.lower()}))

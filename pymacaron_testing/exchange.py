@@ -100,6 +100,10 @@ class Redaction:
     secrets: Sequence[str] = ()
     headers: frozenset[str] = frozenset()
 
+    def __or__(self, other: Redaction) -> Redaction:
+        """Return what hides the secrets of both."""
+        return Redaction((*self.secrets, *other.secrets), self.headers | other.headers)
+
     def clean(self, text: str) -> str:
         """Return *text* with every secret, and everything that looks like a JWT, replaced by ``$TOKEN``."""
         for secret in sorted(self.secrets, key=len, reverse=True):

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 
 @pytest.hookspec(firstresult=True)
-def pytest_pymacaron_auth(config: pytest.Config, target: Target, http: TargetSession) -> str | None:
+def pytest_pymacaron_auth(config: pytest.Config, target: Target, http: TargetSession, user: int) -> str | None:
     """Return the header line that identifies a user to the target, ``Authorization: Token abc``, or None.
 
     For services with users of their own: sign one up through *http*, a requests.Session bound to ``target.url`` whose
     requests the report counts, log in, return the line. It is asked for when the first operation with security is
-    tested, and again if the target refuses the line later.
+    tested, and again if the target refuses the line later. A function that takes *user* is also asked for another user,
+    1 instead of 0, whom the first one's things are none of the business of.
     """

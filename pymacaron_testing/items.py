@@ -11,13 +11,13 @@ import pytest
 from pymacaron.exceptions import StartupError
 from pymacaron.spec import find_line
 from pymacaron_testing.checks import GROUPS, Group
+from pymacaron_testing.confirm import Outcome, merge_outcomes
 from pymacaron_testing.run import CouldNotTest, Document, Run
 from pymacaron_testing.suite import Suite, build_suite, order_operations
-from pymacaron_testing.wire import TargetLostError, name_of
+from pymacaron_testing.wire import READ_ONLY, TIME_RAN_OUT, NotSentError, TargetLostError, name_of
 
 if TYPE_CHECKING:
     from pymacaron.spec import Operation
-    from pymacaron_testing.confirm import Outcome
     from pymacaron_testing.failure import Failure
 
 
@@ -87,6 +87,7 @@ class ContractItem(pytest.Item):
     operation: Operation
     group: Group
     outcome: Outcome | None = None
+    gaps: tuple[str, ...] = ()
 
     @classmethod
     def build(cls, parent: Contract, operation: Operation, group: Group) -> ContractItem:
@@ -99,17 +100,41 @@ class ContractItem(pytest.Item):
 
     def runtest(self) -> None:
         """Check the operation; fail with what is broken, skip where nothing could be judged."""
+        clock = self.contract.run.clock
+        clock.begin(self.group.weight)
         try:
-            outcome = self.group.check(self.contract.suite(), self.operation)
+            outcome = self._check()
         except (StartupError, TargetLostError) as error:
             raise CouldNotTest(str(error)) from error
+        finally:
+            clock.end()
         self.outcome = outcome
+        self.gaps = outcome.gaps
         for sentence in outcome.flaky:
             self.add_report_section("call", "flaky", sentence)
+        for sentence in outcome.gaps:
+            self.add_report_section("call", "not checked", sentence)
         if outcome.failures:
             raise ContractError(outcome.failures)
         if outcome.not_run:
             pytest.skip(outcome.not_run)
+
+    def _check(self) -> Outcome:
+        """Return what the group finds, and what it could not look at."""
+        run = self.contract.run
+        if run.clock.is_over:
+            return Outcome(not_run=TIME_RAN_OUT)
+        suite = self.contract.suite()
+        if not suite.may_send(self.operation):
+            return Outcome(not_run=READ_ONLY)
+        try:
+            outcome = self.group.check(suite, self.operation)
+        except NotSentError as error:
+            return Outcome(not_run=str(error))
+        is_cut = run.clock.was_up or self.operation.operation_id in suite.cut_short
+        if not is_cut or any(TIME_RAN_OUT in gap for gap in outcome.gaps):
+            return outcome
+        return merge_outcomes(outcome, Outcome(gaps=(f"not all requests were sent: {TIME_RAN_OUT}",)))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Return the broken promises as people read them."""

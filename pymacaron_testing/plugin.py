@@ -1,8 +1,8 @@
 """The pytest plugin: options, fixtures, and the switch that makes the rest load.
 
 Every pytest run of the environment imports this module. It stays light: all else is imported when a run is active,
-that is with --pymacaron, --pymacaron-target, --pymacaron-spec or ``pymacaron = true`` in pytest.ini, or when a test
-asks for one of the fixtures.
+that is with --pymacaron, --pymacaron-target, --pymacaron-spec or ``pymacaron = true``, also as lines of pytest.ini, or
+when a test asks for one of the fixtures.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pymacaron_testing import hooks
+from pymacaron_testing.options import add_options, is_given
 
 if TYPE_CHECKING:
     from pymacaron_testing.run import Run
@@ -25,35 +26,7 @@ _RUN: pytest.StashKey[Run] = pytest.StashKey()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options; all start with --pymacaron."""
-    group = parser.getgroup("pymacaron", "contract and black-box tests of a live service")
-    add = group.addoption
-    add("--pymacaron", action="store_true", dest="pymacaron", help="test the service in this folder")
-    add("--pymacaron-target", metavar="URL", dest="pymacaron_target", help="the live service to test")
-    add("--pymacaron-spec", metavar="FILE|URL", dest="pymacaron_spec", help="its API document, if not apis/*.yaml")
-    add(
-        "--pymacaron-auth",
-        metavar="'HEADER: VALUE'",
-        action="append",
-        dest="pymacaron_auth",
-        help="header line that identifies the user, or ?KEY=VALUE; of several each operation gets what it asks for",
-    )
-    add("--pymacaron-seed", type=int, default=0, metavar="N", dest="pymacaron_seed", help="other random cases")
-    add(
-        "--pymacaron-max-examples",
-        type=int,
-        default=20,
-        metavar="N",
-        dest="pymacaron_max_examples",
-        help="random cases an operation, besides those that the document's rules give; default 20",
-    )
-    add(
-        "--pymacaron-report",
-        default="pymacaron-report.json",
-        metavar="FILE",
-        dest="pymacaron_report",
-        help="where the report goes; default pymacaron-report.json",
-    )
-    parser.addini("pymacaron", "test the service in this folder, as with --pymacaron", type="bool", default=False)
+    add_options(parser)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -63,8 +36,8 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Load the rest if this run asked for it."""
-    named = ("pymacaron", "pymacaron_target", "pymacaron_spec")
-    if not any(config.getoption(name) for name in named) and not config.getini("pymacaron"):
+    is_asked_for = config.getoption("pymacaron") or config.getini("pymacaron")
+    if not is_asked_for and not is_given(config, "target") and not is_given(config, "spec"):
         return
     try:
         from pymacaron_testing.active import ActiveRun  # noqa: PLC0415 - see the module's docstring

@@ -24,7 +24,10 @@ CONTRACT_MARK = "::contract::"
 
 @dataclass(slots=True)
 class ItemResult:
-    """What became of one pytest item. reason: why it was skipped or not run. requests: sent while it ran."""
+    """What became of one pytest item.
+
+    reason: why it was skipped or not run. gaps: what could not be checked, and why. requests: sent while it ran.
+    """
 
     nodeid: str
     kind: Kind
@@ -34,6 +37,7 @@ class ItemResult:
     duration_s: float = 0.0
     requests: int = 0
     failures: list[JsonObject] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
 
     def worsen(self, outcome: Outcome) -> None:
         """Take in the outcome of a phase: the worst one counts."""
@@ -51,6 +55,7 @@ class ItemResult:
             "duration_s": round(self.duration_s, 4),
             "requests": self.requests,
             "failures": self.failures,
+            "gaps": self.gaps,
         }
 
 

@@ -7,6 +7,8 @@ import secrets
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +17,25 @@ import pytest
 from pymacaron.config import get_config, load_config, set_config
 from pymacaron.exceptions import Finding, StartupError, TargetError
 from pymacaron.spec import load_spec
+from pymacaron_testing.clock import Clock
 from pymacaron_testing.credentials import Credentials, Identity, read_header_line
 from pymacaron_testing.documents import find_own_documents, find_published
+from pymacaron_testing.exchange import Redaction
 from pymacaron_testing.report import Report, describe_document
 from pymacaron_testing.resources import Resources
 from pymacaron_testing.session import RequestCount, TargetSession
 from pymacaron_testing.settings import Settings, holds_service, read_settings
+from pymacaron_testing.signing import (
+    SECOND_USER_ID,
+    USER_ID,
+    Signing,
+    find_signing,
+    read_own_signing,
+    read_token,
+    sign_in,
+)
 from pymacaron_testing.target import ServiceProcess, Target, read_metrics, start_service
+from pymacaron_testing.tokens import ORIGIN as OWN_ORIGIN
 from pymacaron_testing.tokens import can_mint, mint_credentials
 
 if TYPE_CHECKING:
@@ -31,6 +45,7 @@ if TYPE_CHECKING:
 
 WORKER_KEY = "pymacaron"
 _EXIT_CODE = 2
+_SIGNED_ORIGIN = "It is a token signed with the secret of --pymacaron-jwt-secret-env"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +68,16 @@ class Run:
     count: RequestCount = field(default_factory=RequestCount)
     resources: Resources = field(default_factory=Resources)
     documents: list[Document] = field(default_factory=list)
+    clock: Clock = field(default_factory=Clock)
     identity: Identity = field(init=False)
+    _users: tuple[Identity, ...] | None = None
     _service: ServiceProcess | None = None
     _target: Target | None = None
 
     def __post_init__(self) -> None:
         """Prepare to find the user when one is needed."""
-        self.identity = Identity(self._find_credentials, self.settings.auth[1:])
+        first = self.settings.users[0] if self.settings.users else ()
+        self.identity = Identity(self._find_credentials, first[1:])
 
     # --- the process of the tests ----------------------------------------------------------------------------------
 
@@ -126,17 +144,77 @@ class Run:
             self._service.stop()
             self._service = None
 
-    # --- the user --------------------------------------------------------------------------------------------------
+    # --- the users -------------------------------------------------------------------------------------------------
 
     def _find_credentials(self) -> Credentials | None:
-        """Return who asks: the option's first line, the conftest's, else a token of the service's own configuration."""
-        if self.settings.auth:
-            return self.settings.auth[0]
+        """Return who asks: the option's first line, the conftest's, else a token signed with a known key."""
+        if self.settings.users:
+            return self.settings.users[0][0]
+        found = self._ask_conftest(0)
+        if found is None and self.settings.jwt_secret:
+            signing = find_signing(self.settings.jwt_secret, None)
+            return sign_in(signing, USER_ID, _SIGNED_ORIGIN, scopes=self._scopes()) if signing else None
+        if found is None and can_mint():
+            return mint_credentials(scopes=self._scopes())
+        return found
+
+    def users(self) -> tuple[Identity, ...]:
+        """Return the users of the run, the first of whom sends everything; none knows another's things.
+
+        Raises: StartupError.
+        """
+        if self._users is None:
+            given = [_identify(user) for user in self.settings.users[1:]]
+            if not given and (second := self._find_second()):
+                given = [_identify((second,))]
+            self._users = (self.identity, *given)
+        return self._users
+
+    def _find_second(self) -> Credentials | None:
+        """Return a second user: the conftest's, if it can tell users apart, else one that a known key signs."""
+        if not self.settings.users and (found := self._ask_conftest(1)):
+            return found
+        if not self.settings.users and not self.settings.jwt_secret and self._is_own_user():
+            return mint_credentials(SECOND_USER_ID, scopes=self._scopes())
+        signing = self.signing() if self.settings.jwt_secret else None
+        if signing is None or not signing.names_users:
+            return None
+        return sign_in(signing, SECOND_USER_ID, _SIGNED_ORIGIN, scopes=self._scopes())
+
+    def _ask_conftest(self, user: int) -> Credentials | None:
+        """Return the user that conftest.py signs up. user: 0, or 1 for another one, asked of hooks that take it."""
+        hook = self.config.hook.pytest_pymacaron_auth
+        if user and not any("user" in implementation.argnames for implementation in hook.get_hookimpls()):
+            return None
         with self.session() as http:
-            line = self.config.hook.pytest_pymacaron_auth(config=self.config, target=self.target(), http=http)
-        if line:
-            return self._read_line(str(line))
-        return mint_credentials(self._scopes()) if can_mint() else None
+            line = hook(config=self.config, target=self.target(), http=http, user=user)
+        return self._read_line(str(line)) if line else None
+
+    def _is_own_user(self) -> bool:
+        """Tell whether the first user's token was minted with the service's own configuration."""
+        credentials = self.identity.get()
+        return credentials is not None and credentials.origin == OWN_ORIGIN
+
+    def signing(self) -> Signing | None:
+        """Return what signs the target's tokens: the named secret, or the service's own configuration.
+
+        Raises: StartupError: the named secret did not sign the first user's token.
+        """
+        credentials = self.identity.get()
+        secret = self.settings.jwt_secret
+        if not secret:
+            return read_own_signing() if self._is_own_user() else None
+        token = credentials.secret if credentials and read_token(credentials.secret) else None
+        signing = find_signing(secret, token)
+        if signing is None:
+            found = "the secret in that variable did not sign the token of --pymacaron-auth"
+            raise StartupError(Finding("--pymacaron-jwt-secret-env", found, "Name the variable with the right secret"))
+        return signing
+
+    def hidden(self) -> Redaction:
+        """Return what hides the secrets that are no user's."""
+        refused = [credentials.redaction for credentials in self.settings.refused]
+        return reduce(or_, refused, Redaction((self.settings.jwt_secret or "",)))
 
     def _scopes(self) -> tuple[str, ...]:
         """Return every scope that any operation asks for."""
@@ -183,11 +261,17 @@ def start_run(config: pytest.Config) -> Run:
     """
     given = getattr(config, "workerinput", {}).get(WORKER_KEY)
     with exit_on_startup_error():
-        run = Run(config, read_settings(config))
+        settings = read_settings(config)
+        run = Run(config, settings, clock=Clock(settings.max_time_s))
         if given:
             run.given_target, run.run_salt = given["target"], given["run_salt"]
+            run.clock.started_at -= given["elapsed_s"]
         run.prepare_process()
     return run
+
+
+def _identify(credentials: tuple[Credentials, ...]) -> Identity:
+    return Identity(lambda: credentials[0], credentials[1:])
 
 
 class CouldNotTest(pytest.exit.Exception):  # type: ignore[name-defined,misc]  # pytest types it as a variable

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+import math
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, cast
 
 from pymacaron.exceptions import Finding, StartupError
 from pymacaron_testing.credentials import Credentials, read_header_line
+from pymacaron_testing.options import PROFILES, read_option
 
 if TYPE_CHECKING:
     import pytest
 
-DEFAULT_REPORT = "pymacaron-report.json"
+Profile = Literal["live", "quick", "full"]
 _SERVICE_FILES = ("server.py",)
 _CONFIG_PATTERN = "pym-config*.yaml"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Options of a run. folder: where pytest was started. target: URL, None: the service in *folder*."""
+    """Options of a run.
+
+    folder: where pytest was started. target: URL, None: the service in *folder*. users: the credentials of each.
+    refused: those that the target must refuse. jwt_secret: signs the target's tokens. max_time_s: None for no limit.
+    """
 
     folder: Path
     target: str | None
     spec: str | None
-    auth: tuple[Credentials, ...]
+    users: tuple[tuple[Credentials, ...], ...]
+    refused: tuple[Credentials, ...]
+    jwt_secret: str | None
+    profile: Profile
+    max_time_s: float | None
     seed: int
     max_examples: int
     report: Path
@@ -32,29 +44,86 @@ class Settings:
 
 def read_settings(config: pytest.Config) -> Settings:
     """Return the options of *config*. Raises StartupError with everything that is wrong in them."""
-    findings: list[Finding] = []
-    auth: list[Credentials] = []
-    for line in config.getoption("pymacaron_auth") or ():
-        try:
-            auth.append(read_header_line(line, "It is the value of --pymacaron-auth"))
-        except ValueError as error:
-            fix = "Write --pymacaron-auth 'Authorization: Bearer …'"
-            findings.append(Finding("--pymacaron-auth", str(error), fix))
-    if config.getoption("pymacaron_max_examples") < 0:
-        findings.append(Finding("--pymacaron-max-examples", "it is below 0", "Give the number of random cases"))
-    if findings:
-        raise StartupError(findings)
-    target = config.getoption("pymacaron_target")
+    reader = _Reader(config)
     folder = config.invocation_params.dir
-    return Settings(
+    target = reader.text("target")
+    profile = reader.text("profile") or "full"
+    if profile not in PROFILES:
+        reader.find("profile", f"{profile!r} is none", f"Write one of {', '.join(PROFILES)}")
+    settings = Settings(
         folder=folder,
         target=target.rstrip("/") if target else None,
-        spec=config.getoption("pymacaron_spec"),
-        auth=tuple(auth),
-        seed=config.getoption("pymacaron_seed"),
-        max_examples=config.getoption("pymacaron_max_examples"),
-        report=folder / config.getoption("pymacaron_report"),
+        spec=reader.text("spec"),
+        users=group_users(reader.header_lines("auth")),
+        refused=reader.header_lines("refused"),
+        jwt_secret=reader.variable("jwt-secret-env"),
+        profile=cast("Profile", profile),
+        max_time_s=reader.number("max-time", "number of seconds", lambda value: 0 < value < math.inf),
+        seed=int(reader.number("seed", "whole number") or 0),
+        max_examples=int(reader.number("max-examples", "number of random cases", lambda value: value >= 0) or 0),
+        report=folder / (reader.text("report") or ""),
     )
+    if reader.findings:
+        raise StartupError(reader.findings)
+    return settings
+
+
+class _Reader:
+    """Reads options and gathers what is wrong with them."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self.findings: list[Finding] = []
+
+    def find(self, name: str, found: str, fix: str) -> None:
+        """Note what is wrong with an option."""
+        self.findings.append(Finding(f"--pymacaron-{name}", found, fix))
+
+    def text(self, name: str) -> str | None:
+        """Return the option's text."""
+        value = read_option(self._config, name)
+        return None if value is None else str(value)
+
+    def number(self, name: str, words: str, fits: Callable[[float], bool] = lambda _: True) -> float | None:
+        """Return the option's number. words: what it is. fits: tells which ones are allowed."""
+        try:
+            value = cast("float | None", read_option(self._config, name))
+        except ValueError:
+            self.find(name, "it is no number", f"Give the {words}")
+            return None
+        if value is not None and not fits(value):
+            self.find(name, "it is below 0" if value < 0 else f"it is {value:g}", f"Give the {words}")
+        return value
+
+    def header_lines(self, name: str) -> tuple[Credentials, ...]:
+        """Return the credentials that an option gives."""
+        found: list[Credentials] = []
+        for line in cast("tuple[str, ...]", read_option(self._config, name)):
+            try:
+                found.append(read_header_line(line, f"It is the value of --pymacaron-{name}"))
+            except ValueError as error:
+                self.find(name, str(error), f"Write --pymacaron-{name} 'Authorization: Bearer …'")
+        return tuple(found)
+
+    def variable(self, name: str) -> str | None:
+        """Return the value of the environment variable that an option names."""
+        variable = self.text(name)
+        if variable is None:
+            return None
+        value = os.environ.get(variable)
+        if not value:
+            self.find(name, f"the environment variable {variable} is not set", "Set it, or leave the option out")
+        return value
+
+
+def group_users(lines: tuple[Credentials, ...]) -> tuple[tuple[Credentials, ...], ...]:
+    """Return the credentials of each user: a line for what the current user has already begins the next one."""
+    users: list[list[Credentials]] = []
+    for line in lines:
+        if not users or any(line.slot == other.slot for other in users[-1]):
+            users.append([])
+        users[-1].append(line)
+    return tuple(map(tuple, users))
 
 
 def holds_service(folder: Path) -> bool:

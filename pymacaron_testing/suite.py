@@ -16,12 +16,16 @@ from pymacaron_testing.hints import HintBook, load_hints
 from pymacaron_testing.kinds import Kind, find_kinds
 from pymacaron_testing.rescue import fill_in, use_usual_values
 from pymacaron_testing.sendable import PathValues
-from pymacaron_testing.wire import Wire
+from pymacaron_testing.wire import SAFE_METHODS, Wire
 
 if TYPE_CHECKING:
     from pymacaron.spec import Api, Operation
+    from pymacaron_testing.clock import Clock
+    from pymacaron_testing.credentials import Credentials
     from pymacaron_testing.resources import Resources
     from pymacaron_testing.run import Document, Run
+    from pymacaron_testing.settings import Profile
+    from pymacaron_testing.signing import Signing
 
 _MAX_DELETES = 4
 _MAX_RESCUES = 6
@@ -38,8 +42,10 @@ class Suite:
     """What the checks of one document share.
 
     source: the document as failures name it. run_salt: differs between runs, for values that a target must not have
-    seen in an earlier one. recipes, plain_cases, parents, key_number: what `things` remembers: by operation id a case
-    that made a thing, and the plainest valid one; by creator's path and user what new things belong to.
+    seen in an earlier one. refused: credentials that the target must refuse. signing: what signs the target's tokens,
+    None where it is unknown. cut_short: ids of operations for which there was not time enough. recipes, plain_cases,
+    parents, key_number: what `things` remembers: by operation id a case that made a thing, and the plainest valid one;
+    by creator's path and user what new things belong to.
     """
 
     api: Api
@@ -53,6 +59,10 @@ class Suite:
     plain_cases: dict[str, Case | None] = field(default_factory=dict)
     parents: dict[tuple[str, int], dict[str, str]] = field(default_factory=dict)
     key_number: int = 0
+    profile: Profile = "full"
+    refused: tuple[Credentials, ...] = ()
+    signing: Signing | None = None
+    cut_short: set[str] = field(default_factory=set)
     path_values: PathValues = field(init=False)
     kinds: tuple[Kind, ...] = field(init=False)
     _exchanges: dict[str, list[Exchange]] = field(default_factory=dict)
@@ -66,14 +76,33 @@ class Suite:
         self.path_values = PathValues(self.api)
         self.kinds = find_kinds(self.api, self.hints)
 
+    @property
+    def clock(self) -> Clock:
+        """The time that the run has."""
+        return self.wire.clock
+
+    def may_send(self, operation: Operation) -> bool:
+        """Tell whether requests of *operation* are allowed: all of them, or in a run that changes nothing safe ones."""
+        return not self.wire.is_read_only or operation.method.upper() in SAFE_METHODS
+
+    def may_go_on(self, operation: Operation) -> bool:
+        """Tell whether the item has time left for more requests about *operation*."""
+        if not self.clock.is_up():
+            return True
+        self.cut_short.add(operation.operation_id)
+        return False
+
     def exercise(self, operation: Operation) -> list[Exchange]:
         """Send every case of *operation* and return the exchanges; the second call returns the same ones.
 
-        Operations that create or list what its path names run first.
+        Operations that create or list what its path names run first. Without time for all cases, `cut_short` has the
+        operation's id; none is sent where the run may not.
 
         Raises: TargetLostError.
         """
         key = operation.operation_id
+        if not self.may_send(operation):
+            return []
         if key not in self._exchanges:
             self._running.add(key)
             self._ensure_resources(operation)
@@ -85,6 +114,8 @@ class Suite:
         exchanges: list[Exchange] = []
         is_clashing, tries = False, 0
         for case in self._cases(operation):
+            if exchanges and not self.may_go_on(operation):
+                break
             exchanges += self.send_valid(self._freshen(case) if is_clashing else case)
             while not is_clashing and tries < _MAX_CLASHES and _may_clash(exchanges[-1]):
                 tries += 1
@@ -180,7 +211,8 @@ class Suite:
     def create_for(self, operation: Operation) -> None:
         """Create a new thing of the kind that the path of *operation* names, if the document tells how."""
         for creator in self._sources_of(operation):
-            if creator.method.upper() == "GET" or creator.operation_id in self._running:
+            is_usable = creator.method.upper() != "GET" and self.may_send(creator)
+            if not is_usable or creator.operation_id in self._running:
                 continue
             for case in self.draw(creator, 2):
                 if self.send(case).is_success:
@@ -263,7 +295,7 @@ class Suite:
         detail: str = "",
     ) -> Failure:
         """Return a failure of *exchange*, free of credentials. pointer: of the document. detail: ends the answer."""
-        redaction = self.wire.identity.redaction
+        redaction = self.wire.redaction
         answer = describe_answer(exchange, redaction)
         return Failure(
             operation_id=exchange.case.operation.operation_id,
@@ -287,12 +319,22 @@ def build_suite(run: Run, document: Document) -> Suite:
     session = run.session()
     prefix = choose_prefix(document.api, session)
     settings = run.settings
-    generator = Generator(
-        document.api, session.base_url + prefix, seed=settings.seed, max_examples=settings.max_examples
+    max_examples = settings.max_examples if settings.profile != "quick" else 0
+    generator = Generator(document.api, session.base_url + prefix, seed=settings.seed, max_examples=max_examples)
+    is_read_only = settings.profile == "live"
+    wire = Wire(generator, session, run.users(), run.hidden(), is_read_only=is_read_only, clock=run.clock)
+    return Suite(
+        document.api,
+        generator,
+        wire,
+        run.resources,
+        document.source,
+        run.run_salt,
+        profile=settings.profile,
+        refused=settings.refused,
+        signing=run.signing(),
+        hints=load_hints(document.api, document.source, settings.folder),
     )
-    wire = Wire(generator, session, run.identity)
-    hints = load_hints(document.api, document.source, settings.folder)
-    return Suite(document.api, generator, wire, run.resources, document.source, run.run_salt, hints)
 
 
 def order_operations(api: Api) -> list[Operation]:

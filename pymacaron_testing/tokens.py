@@ -8,12 +8,12 @@ from pymacaron.auth import generate_token
 from pymacaron.config import get_config, load_config, set_config
 from pymacaron.exceptions import StartupError
 from pymacaron_testing.credentials import Credentials
+from pymacaron_testing.signing import USER_ID
 
-DEFAULT_USER_ID = "pymacaron-test"
 ORIGIN = "python -m pymacaron_testing.tokens prints one, in the service's folder"
 
 
-def mint_token(user_id: str = DEFAULT_USER_ID, **claims: object) -> str:
+def mint_token(user_id: str = USER_ID, **claims: object) -> str:
     """Return a JWT of *user_id* with further *claims*, as the service itself would issue it.
 
     Raises: ConfigError: the configuration in force has no secret, issuer or audience.
@@ -27,9 +27,9 @@ def can_mint() -> bool:
     return bool(config.jwt_secret or config.jwt_private_key)
 
 
-def mint_credentials(scopes: tuple[str, ...] = ()) -> Credentials:
-    """Return the bearer token of the run's user, with *scopes*. Raises ConfigError."""
-    token = mint_token(scope=" ".join(scopes)) if scopes else mint_token()
+def mint_credentials(user_id: str = USER_ID, *, scopes: tuple[str, ...] = ()) -> Credentials:
+    """Return the bearer token of a user, with *scopes*. Raises ConfigError."""
+    token = mint_token(user_id, scope=" ".join(scopes)) if scopes else mint_token(user_id)
     return Credentials("Authorization", f"Bearer {token}", ORIGIN)
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 import requests
 
+from pymacaron_testing.clock import Clock
 from pymacaron_testing.credentials import Place
-from pymacaron_testing.exchange import Case, Exchange
+from pymacaron_testing.exchange import Case, Exchange, Redaction
 
 if TYPE_CHECKING:
     from pymacaron.spec import Operation, SecurityScheme
@@ -20,17 +23,43 @@ if TYPE_CHECKING:
 _UNAUTHORISED = 401
 
 
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+TIME_RAN_OUT = "time ran out"
+READ_ONLY = "the profile live changes nothing"
+
+
+class NotSentError(Exception):
+    """A request was not sent, because the run may not; ``str()`` says why."""
+
+
 class TargetLostError(Exception):
     """The target stopped answering; ``str()`` says during which operation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """The way to the target for the cases of one document."""
+    """The way to the target for the cases of one document.
+
+    users: everything is sent as the first one unless told otherwise. hidden: hides what is nobody's credentials.
+    is_read_only: nothing is sent that may change data. clock: nothing is sent after its end.
+    """
 
     generator: Generator
     session: TargetSession
-    identity: Identity
+    users: tuple[Identity, ...]
+    hidden: Redaction = field(default_factory=Redaction)
+    is_read_only: bool = False
+    clock: Clock = field(default_factory=Clock)
+
+    @property
+    def identity(self) -> Identity:
+        """The first user."""
+        return self.users[0]
+
+    @property
+    def redaction(self) -> Redaction:
+        """What hides the secrets of all users in texts."""
+        return reduce(or_, (user.redaction for user in self.users), self.hidden)
 
     def send(
         self, case: Case, path_values: Mapping[str, str] | None = None, *, headers: Mapping[str, str] | None = None
@@ -58,17 +87,17 @@ class Wire:
         request.method = method
         return self._send_request(exchange.case, request, exchange.path_values)
 
-    def headers_for(self, operation: Operation) -> dict[str, str]:
-        """Return the user's credentials as headers if *operation* asks for any."""
-        return {credentials.name: credentials.value for credentials in self.credentials_for(operation)}
+    def headers_for(self, operation: Operation, user: int = 0) -> dict[str, str]:
+        """Return a user's credentials as headers if *operation* asks for any. user: index of `users`."""
+        return {credentials.name: credentials.value for credentials in self.credentials_for(operation, user)}
 
-    def credentials_for(self, operation: Operation) -> tuple[Credentials, ...]:
-        """Return those of the user's credentials that *operation* asks for."""
+    def credentials_for(self, operation: Operation, user: int = 0) -> tuple[Credentials, ...]:
+        """Return those of a user's credentials that *operation* asks for."""
         if not takes_credentials(operation):
             return ()
         schemes = self.generator.api.security_schemes
         needs = [need for need in operation.security if need]
-        return self.identity.choose([_place_of(schemes[name]) for name in need if name in schemes] for need in needs)
+        return self.users[user].choose([_place_of(schemes[name]) for name in need if name in schemes] for need in needs)
 
     def _send_with(self, case: Case, headers: Mapping[str, str], path_values: Mapping[str, str] | None) -> Exchange:
         request = self.generator.build_request(case, headers, path_values)
@@ -77,6 +106,10 @@ class Wire:
     def _send_request(
         self, case: Case, request: requests.PreparedRequest, path_values: Mapping[str, str] | None
     ) -> Exchange:
+        if self.is_read_only and str(request.method).upper() not in SAFE_METHODS:
+            raise NotSentError(READ_ONLY)
+        if self.clock.is_over:
+            raise NotSentError(TIME_RAN_OUT)
         try:
             response = self.session.exchange(request)
         except requests.RequestException as error:

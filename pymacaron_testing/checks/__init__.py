@@ -23,15 +23,19 @@ def _always(_api: Api, _operation: Operation) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A named set of checks. applies: whether an operation gets an item of this group."""
+    """A named set of checks.
+
+    applies: whether an operation gets an item of this group. weight: its share of a limited time, beside other groups.
+    """
 
     name: str
     check: Callable[[Suite, Operation], Outcome]
     applies: Callable[[Api, Operation], bool] = _always
+    weight: float = 1.0
 
 
 GROUPS = (
-    Group("responses", check_responses),
+    Group("responses", check_responses, weight=4.0),
     Group("requests", check_requests),
     Group("auth", check_auth, applies_auth),
     Group("methods", check_methods, applies_methods),

@@ -89,7 +89,7 @@ def make_suite(url: str, *, seed: int = 0, max_examples: int = 8, auth: str | No
     api = load_spec(SERVICES / "pets.yaml")
     generator = Generator(api, url, seed=seed, max_examples=max_examples)
     credentials = Credentials("Authorization", auth, "It is a constant") if auth else None
-    wire = Wire(generator, TargetSession(url, RequestCount(), timeout_s=1.5), Identity(lambda: credentials))
+    wire = Wire(generator, TargetSession(url, RequestCount(), timeout_s=1.5), (Identity(lambda: credentials),))
     return Suite(api, generator, wire, Resources(), "pets.yaml", run_salt=7)
 
 

@@ -127,7 +127,7 @@ def build_wire(url: str, identity: Identity | None = None) -> tuple[Wire, Any]:
     api = parse_spec(DOCUMENT)
     generator = Generator(api, url, seed=0, max_examples=1)
     (case,) = [case for case in generator.generate(api.operations[0]) if case.is_valid]
-    return Wire(generator, TargetSession(url, timeout_s=0.3), identity or Identity(lambda: None)), case
+    return Wire(generator, TargetSession(url, timeout_s=0.3), (identity or Identity(lambda: None),)), case
 
 
 def test_nobody_listens() -> None:

@@ -35,7 +35,7 @@ def test_mint() -> None:
     set_config(PymConfig(jwt_secret=SECRET, jwt_issuer="me", jwt_audience="us"))  # type: ignore[arg-type]
     assert can_mint()
     assert read(mint_token("ada", role="admin")).items() >= {"sub": "ada", "role": "admin"}.items()
-    credentials = mint_credentials(("read", "write"))
+    credentials = mint_credentials(scopes=("read", "write"))
     assert (credentials.name, credentials.scheme) == ("Authorization", "Bearer")
     assert read(credentials.secret).items() >= {"sub": "pymacaron-test", "scope": "read write"}.items()
     assert "scope" not in read(mint_credentials().secret)

@@ -30,7 +30,7 @@ def build_suite(url: str, operation: str, *, schemes: str = "{}", credentials: t
     api = parse_spec(text)
     generator = Generator(api, url, seed=0, max_examples=6)
     identity = Identity(lambda: credentials[0] if credentials else None, credentials[1:])
-    return Suite(api, generator, Wire(generator, TargetSession(url), identity), Resources(), "t.yaml", run_salt=1)
+    return Suite(api, generator, Wire(generator, TargetSession(url), (identity,)), Resources(), "t.yaml", run_salt=1)
 
 
 def find_checks(suite: Suite) -> list[str]:
