@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -79,6 +80,17 @@ def build_command(service: Service, url: str, *, seed: int, max_time_s: float, e
     return [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *known, *extra]
 
 
+def select_near(service: Service, operation: str) -> str:
+    """Return what -k takes to run only the items of the operation's path, or of paths that -k cannot tell from it."""
+    own = _words(operation.partition(" ")[2])
+    others = {word for defect in service.defects for word in _words(defect.operation.partition(" ")[2])} - own
+    return " and ".join([*sorted(own), *(f"not {word}" for word in sorted(others))])
+
+
+def _words(path: str) -> set[str]:
+    return {word for word in path.split("/") if word and not word.startswith("{")}
+
+
 def run_plugin(
     service: Service, defect: Defect | None, *, seed: int = 0, max_time_s: float = 30, extra: Sequence[str] = ()
 ) -> Run:
@@ -142,7 +154,9 @@ def _score_planted(service: Service, arguments: argparse.Namespace) -> Iterator[
         if arguments.kind and defect.kind not in arguments.kind:
             continue
         for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
-            run = run_plugin(service, defect, seed=seed, max_time_s=arguments.max_time, extra=arguments.extra)
+            near = ["-k", select_near(service, defect.operation)] if arguments.near else []
+            extra = [*near, *arguments.extra]
+            run = run_plugin(service, defect, seed=seed, max_time_s=arguments.max_time, extra=extra)
             _say(_describe(run))
             if arguments.failures:
                 for failure in run.failures:
@@ -188,11 +202,13 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1, help="runs for each defect, or of the clean service")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--clean", action="store_true", help="run against the services without a defect")
+    parser.add_argument("--near", action="store_true", help="run only the items of the defect's path: quicker")
     parser.add_argument("--failures", action="store_true", help="print the failures whole")
     parser.add_argument("--skips", action="store_true", help="with --clean, print what was not run and why")
     parser.add_argument("--json", type=Path)
     parser.add_argument("extra", nargs="*", help="after --, options for pytest, such as -k auth")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))  # ends the service too
     score = _score_clean if arguments.clean else _score_planted
     runs = [run for name in arguments.service or find_services() for run in score(load_service(name), arguments)]
     if arguments.json:
