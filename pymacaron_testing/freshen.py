@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import unicodedata
 from collections.abc import Callable, Iterator
 from string import ascii_lowercase
 from typing import TYPE_CHECKING
@@ -10,6 +12,7 @@ if TYPE_CHECKING:
     from pymacaron.json_types import Json
 
 _VARIED = 6
+_NEAR = 64
 
 
 def freshen(value: Json, fresh: Json, keep: tuple[str, ...] = ()) -> Json:
@@ -36,12 +39,26 @@ def make_distinct(body: Json, number: int, fits: Callable[[Json], bool]) -> Json
 
 
 def vary(text: str, number: int) -> str:
-    """Return a text of the same form: up to six of its first letters and digits are replaced, by *number*."""
+    """Return a text of the same form: up to six of its first letters and digits are replaced, by *number*.
+
+    A text without any of ASCII gets other characters of the same Unicode categories.
+    """
     characters = list(text)
     places = [place for place, character in enumerate(characters) if character.isascii() and character.isalnum()]
     for place, letter in zip(places, _letters(number), strict=False):
         characters[place] = str(ord(letter) % 10) if characters[place].isdigit() else letter
+    if not places:
+        for place, letter in zip(range(len(characters)), _letters(number), strict=False):
+            characters[place] = _neighbour(characters[place], ord(letter) - ord("a") + 1)
     return "".join(characters)
+
+
+def _neighbour(character: str, distance: int) -> str:
+    """Return the next character of the same category that is at least *distance* away; itself if none is near."""
+    code, category = ord(character), unicodedata.category(character)
+    near = (*range(code + distance, code + distance + _NEAR), *range(code - distance, code - distance - _NEAR, -1))
+    near_characters = (chr(other) for other in near if 0 < other <= sys.maxunicode)
+    return next((other for other in near_characters if unicodedata.category(other) == category), character)
 
 
 def _letters(number: int) -> str:

@@ -131,8 +131,7 @@ class Generator:
         if engine is None:
             return []
         with quiet_hypothesis():
-            # The first examples are always the simplest ones, equal for each salt.
-            found = self._draw(engine, GenerationMode.POSITIVE, count + 3, salt=salt)[-count:]
+            found = self._draw(engine, GenerationMode.POSITIVE, count, salt=salt)
         return [self._describe(operation, generated) for generated in found]
 
     def _draw(self, engine: Engine, mode: GenerationMode, count: int, *, salt: int) -> list[GeneratedCase]:

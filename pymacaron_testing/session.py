@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -69,6 +71,7 @@ class TargetSession(requests.Session):
         super().__init__()
         self.timeout_s = timeout_s
         self.base_url = base_url.rstrip("/")
+        self._settings: dict[str, Any] = {}
         self.headers["User-Agent"] = USER_AGENT
         adapter = _CountingAdapter(count or RequestCount())
         self.mount("http://", adapter)
@@ -96,8 +99,14 @@ class TargetSession(requests.Session):
         return _read(response, self.timeout_s)
 
     def _send_once(self, request: requests.PreparedRequest) -> requests.Response:
-        settings = self.merge_environment_settings(request.url or "", {}, stream=True, verify=None, cert=None)
-        return self.send(request.copy(), timeout=self.timeout_s, allow_redirects=False, **settings)
+        if not self._settings:
+            url = request.url or self.base_url
+            self._settings.update(self.merge_environment_settings(url, {}, stream=True, verify=None, cert=None))
+        start = time.perf_counter()
+        # Without the session's own send: what it adds, hooks, redirects and cookies, costs as much as the rest.
+        response = self.get_adapter(request.url or "").send(request, timeout=self.timeout_s, **self._settings)
+        response.elapsed = timedelta(seconds=time.perf_counter() - start)
+        return response
 
 
 def join_url(base_url: str, url: str) -> str:

@@ -33,7 +33,7 @@ _MAX_SILENCES = 2
 _GONE = {404, 410}
 _CLASHES = {400, 409, 422}
 _MAX_CLASHES = 5
-_STOCK = 20
+_STOCK = 8
 _PARAMETER = re.compile(r"\{([^{}]+)\}")
 
 
@@ -138,11 +138,13 @@ class Suite:
         """Return *case* with new values in those parts of its body that it is not about."""
         if case.is_probe or not isinstance(case.generated.body, dict):
             return case
-        stock = self._stock.setdefault(case.operation.operation_id, [])
-        if not stock:
-            stock += self.draw(case.operation, _STOCK)
+        key = case.operation.operation_id
+        if key not in self._stock:
+            self._stock[key] = self.draw(case.operation, _STOCK)
+        stock = self._stock[key]
         self._freshness += 1
-        return self.generator.with_fresh_values(case, stock.pop(), self._freshness) if stock else case
+        fresh = stock[self._freshness % len(stock)] if stock else case
+        return self.generator.with_fresh_values(case, fresh, self._freshness) if stock else case
 
     def send_valid(self, case: Case, headers: Mapping[str, str] | None = None) -> Iterator[Exchange]:
         """Send *case* to an existing thing where its path names one; again to another one where that is gone.
