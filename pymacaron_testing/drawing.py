@@ -42,17 +42,18 @@ def draw_values(strategy: SearchStrategy[Value], count: int, seed: int) -> list[
 
     Raises: hypothesis.errors.HypothesisException: the strategy gives none.
     """
-    return _draw_directly(strategy, count, seed) if IS_DIRECT else _draw_by_engine(strategy, count, seed)
+    return draw_directly(strategy, count, seed) if IS_DIRECT else draw_by_engine(strategy, count, seed)
 
 
-def _draw_directly(strategy: SearchStrategy[Value], count: int, seed: int) -> list[Value]:
+def draw_directly(strategy: SearchStrategy[Value], count: int, seed: int) -> list[Value]:
+    """Return what `draw_values` returns, without the engine. Raises: as there."""
     source = random.Random(seed)  # noqa: S311 - test data
     drawn: list[Value] = []
     for _ in range(max(count * _TRIES, _MIN_TRIES)):
         data = ConjectureData(random=source)
         with (
             contextlib.suppress(StopTest, UnsatisfiedAssumption),
-            BuildContext(data, wrapped_test=_draw_directly),
+            BuildContext(data, wrapped_test=draw_directly),
         ):
             drawn.append(data.draw(strategy))
         if len(drawn) == count:
@@ -62,7 +63,8 @@ def _draw_directly(strategy: SearchStrategy[Value], count: int, seed: int) -> li
     return drawn
 
 
-def _draw_by_engine(strategy: SearchStrategy[Value], count: int, seed: int) -> list[Value]:
+def draw_by_engine(strategy: SearchStrategy[Value], count: int, seed: int) -> list[Value]:
+    """Return what `draw_values` returns, by the engine: the simplest values first. Raises: as there."""
     drawn: list[Value] = []
 
     @hypothesis.seed(seed)
@@ -85,7 +87,7 @@ def _draw_by_engine(strategy: SearchStrategy[Value], count: int, seed: int) -> l
 
 def _can_draw_directly() -> bool:
     try:
-        return _draw_directly(strategies.just(0), 1, 0) == [0]
+        return draw_directly(strategies.just(0), 1, 0) == [0]
     except Exception:  # noqa: BLE001 - whatever another version does, the engine remains
         return False
 
@@ -95,7 +97,7 @@ IS_DIRECT = _can_draw_directly()
 
 def _add_examples(strategy: SearchStrategy[Any], found: list[Any], _checks: object, count: int) -> None:
     """Take the place of the function by which schemathesis draws single values, hundreds of them an operation."""
-    found += _draw_directly(strategy, count, 0)
+    found += draw_directly(strategy, count, 0)
 
 
 @contextlib.contextmanager

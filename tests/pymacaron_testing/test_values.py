@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 import pytest
@@ -36,6 +37,8 @@ def test_vary() -> None:
     assert vary("ab-12-ÅÄÖ", 3) == "da-77-ÅÄÖ"
     assert vary("ab-12-ÅÄÖ", 4) != vary("ab-12-ÅÄÖ", 3)
     assert vary("", 3) == ""
+    assert vary("ø🤿", 3) == "ü🥀"
+    assert unicodedata.category(vary("🤿", 4)) == "So"
 
 
 @pytest.mark.parametrize(
