@@ -109,6 +109,9 @@ def _write(handler: ServiceHandler, line: str) -> bool:
     if stream is not sys.__stderr__ or lock is None:
         return False
     data = line.encode() if line.isascii() else line.encode(stream.encoding, stream.errors or "strict")
+    spool = handler.spool
+    if spool is not None and spool.add(data):
+        return True
     if len(data) > PIPE_BUF:
         return False
     lock.acquire()  # faster than a with block

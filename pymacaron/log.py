@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import sys
 from contextvars import ContextVar
-from typing import Literal, TextIO
+from typing import ClassVar, Literal, TextIO
 
 from pythonjsonlogger.json import JsonFormatter
+
+from pymacaron.log_spool import LogSpool
 
 request_id_var: ContextVar[str | None] = ContextVar("pymacaron_request_id", default=None)
 user_id_var: ContextVar[str | None] = ContextVar("pymacaron_user_id", default=None)
@@ -37,8 +39,11 @@ class _TextFormatter(logging.Formatter):
 class ServiceHandler(logging.StreamHandler[TextIO]):
     """Writes the lines of a service to standard error.
 
-    own_formatter, own_filters: what it was made with, for whoever asks whether somebody changed that.
+    own_formatter, own_filters: what it was made with, for whoever asks whether somebody changed that. spool: where the
+    lines of this process wait for another one that writes them; None: each is written at once.
     """
+
+    spool: ClassVar[LogSpool | None] = None
 
     def __init__(self, *, is_text: bool) -> None:
         """Write lines for people if *is_text*, else JSON."""
@@ -56,6 +61,20 @@ class ServiceHandler(logging.StreamHandler[TextIO]):
         self.setFormatter(self.own_formatter)
         self.addFilter(_ContextFilter())
         self.own_filters = self.filters[:]
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the line of *record*, in its turn among those that wait."""
+        if self.spool is not None and self.stream is sys.__stderr__:
+            try:
+                line = (self.format(record) + self.terminator).encode(self.stream.encoding, "backslashreplace")
+            except RecursionError:  # as in logging's own
+                raise
+            except Exception:  # noqa: BLE001 - as in logging's own
+                self.handleError(record)
+                return
+            if self.spool.add(line):
+                return
+        super().emit(record)
 
 
 def setup_logging(level: int | str = logging.INFO, log_format: LogFormat = "auto") -> None:

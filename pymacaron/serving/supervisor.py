@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import math
 import multiprocessing
 import os
 import signal
@@ -16,6 +17,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 
 from pymacaron.exceptions import Finding, StartupError
+from pymacaron.log_spool import LogSpool, LogWriter
 from pymacaron.serving.messages import Order, Ready, Refused, Worn
 from pymacaron.serving.settings import Settings
 from pymacaron.serving.worker import serve_app
@@ -25,6 +27,9 @@ log = logging.getLogger(__name__)
 _EARLY_S = 5.0  # a worker that dies sooner is not replaced at once
 _LONGEST_PAUSE_S = 30.0
 _KILL_MARGIN_S = 2.0
+_LINES_PAUSE_S = 0.03  # that lines of the log wait for others to be written together with
+_LAST_LINES_S = 5.0  # that a stream has to take the last ones
+_LINES_WAIT, _LINES_ABOUND = 0, 255  # beside the numbers of signals
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
@@ -33,13 +38,14 @@ class _Member:
     """A worker as its supervisor sees it.
 
     place: number of the socket that it accepts from. generation: of the code that it loaded. replaces: who leaves when
-    it serves. kill_at: when it must have ended.
+    it serves. kill_at: when it must have ended. spool: the lines of its log.
     """
 
     process: ForkProcess
     pipe: Connection
     place: int
     generation: int
+    spool: LogSpool | None
     replaces: _Member | None = None
     born: float = field(default_factory=time.monotonic)
     is_serving: bool = False
@@ -78,6 +84,9 @@ class Supervisor:
         self._paused_until = 0.0
         self._pid = os.getpid()
         self._wake, self._waker = os.pipe()
+        self._lines = LogWriter()
+        self._lines_at: float | None = None
+        self._last_spools: list[LogSpool] = []
 
     def run(self) -> None:
         """Serve until a signal ends it. Raises: StartupError: no worker can load the app."""
@@ -89,8 +98,10 @@ class Supervisor:
             while not (self._is_stopping and not self._members):
                 self._tend()
                 self._wait()
+                self._write_lines()
         finally:
             self._kill(self._members)
+            self._write_last_lines()
             for number, handler in old.items():
                 signal.signal(number, handler)
             os.close(self._wake)
@@ -115,12 +126,17 @@ class Supervisor:
     def _find_pause(self) -> float | None:
         now = time.monotonic()
         times = [member.kill_at for member in self._members if member.kill_at]
+        if self._lines_at is not None:
+            times.append(self._lines_at)
         if self._paused_until > now:
             times.append(self._paused_until)
         return max(0.0, min(times) - now) if times else None
 
     def _heed(self, number: int) -> None:
-        if number == signal.SIGCHLD:
+        if number in {_LINES_WAIT, _LINES_ABOUND}:
+            pause_s = _LINES_PAUSE_S if number == _LINES_WAIT else 0.0
+            self._lines_at = min(self._lines_at or math.inf, time.monotonic() + pause_s)
+        elif number == signal.SIGCHLD:
             for member in [member for member in self._members if not member.process.is_alive()]:
                 self._bury(member)
         elif number == signal.SIGHUP:
@@ -204,6 +220,9 @@ class Supervisor:
         self._kill([member])
         self._members.remove(member)
         member.pipe.close()
+        if member.spool is not None and not self._lines.write_out(member.spool):
+            self._last_spools.append(member.spool)
+            self._lines_at = time.monotonic()
 
     def _tend(self) -> None:
         """Start what is missing, replace what is worn or old, one at a time; kill what does not end."""
@@ -227,11 +246,34 @@ class Supervisor:
     def _start(self, place: int, replaces: _Member | None = None) -> None:
         context = multiprocessing.get_context("fork")
         here, there = context.Pipe()
-        arguments = (self._target, self._listeners[place], self._settings, there)
+        spool = None if os.isatty(2) else LogSpool(self._call_for_lines)  # people compare lines with what is printed
+        arguments = (self._target, self._listeners[place], self._settings, there, spool)
         process = context.Process(target=serve_app, args=arguments, name="pymacaron-worker")
         process.start()
         there.close()
-        self._members.append(_Member(process, here, place, self._generation, replaces))
+        self._members.append(_Member(process, here, place, self._generation, spool, replaces))
+
+    def _call_for_lines(self, is_urgent: bool) -> None:  # noqa: FBT001 - a seam of one argument
+        """Ask the supervisor, from a worker, to write lines."""
+        with contextlib.suppress(OSError):  # it has not heeded thousands of calls, or is gone
+            os.write(self._waker, bytes([_LINES_ABOUND if is_urgent else _LINES_WAIT]))
+
+    def _write_lines(self) -> None:
+        """Write the lines of all workers if it is time for that, and look again a little later if there were any."""
+        if self._lines_at is None or self._lines_at > time.monotonic():
+            return
+        spools = [*self._last_spools, *(member.spool for member in self._members if member.spool is not None)]
+        busy = [spool for spool in spools if spool.has_lines]
+        slow = [spool for spool in busy if not self._lines.write_out(spool)]
+        self._last_spools = [spool for spool in self._last_spools if spool in slow]
+        self._lines_at = time.monotonic() + _LINES_PAUSE_S if busy else None
+
+    def _write_last_lines(self) -> None:
+        end = time.monotonic() + _LAST_LINES_S
+        spools = [*self._last_spools, *(member.spool for member in self._members if member.spool is not None)]
+        while (spools := [one for one in spools if not self._lines.write_out(one)]) and time.monotonic() < end:
+            time.sleep(_LINES_PAUSE_S)
+        self._lines.close()
 
     def _kill(self, members: Sequence[_Member]) -> None:
         for member in members:

@@ -13,6 +13,8 @@ from multiprocessing.connection import Connection, wait
 
 from flask import Flask
 
+from pymacaron.log import ServiceHandler
+from pymacaron.log_spool import LogSpool
 from pymacaron.serving.connections import count_connections, has_unsent
 from pymacaron.serving.door import Door
 from pymacaron.serving.engine import Engine
@@ -28,12 +30,20 @@ _FRESH_S = 0.1  # the first request of a connection comes within that time
 _QUIET_S = 0.5  # nobody being served for so long, nobody will be
 
 
-def serve_app(target: str, listener: socket.socket, settings: Settings, supervisor: Connection) -> None:
-    """Load *target* and serve it on *listener*; what a worker's process does. Reports to *supervisor*, and obeys it."""
+def serve_app(
+    target: str, listener: socket.socket, settings: Settings, supervisor: Connection, spool: LogSpool | None
+) -> None:
+    """Load *target* and serve it on *listener*; what a worker's process does. Reports to *supervisor*, and obeys it.
+
+    spool: takes the lines of the log, the supervisor writes them; None: this process does.
+    """
     for usual in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(usual, signal.SIG_DFL)
     for ignored in (signal.SIGINT, signal.SIGHUP):  # terminals send them to workers too; the supervisor heeds them
         signal.signal(ignored, signal.SIG_IGN)
+    if spool is not None:
+        spool.open()
+        ServiceHandler.spool = spool
     app = load_or_explain(target)
     if not isinstance(app, Flask):
         supervisor.send(Refused(tuple(app)))
@@ -43,6 +53,7 @@ def serve_app(target: str, listener: socket.socket, settings: Settings, supervis
     supervisor.send(Ready())
     worker.obey()
     atexit._run_exitfuncs()  # noqa: SLF001 - multiprocessing leaves them out; telemetry is flushed there
+    worker.rescue_lines()
 
 
 class Worker:
@@ -70,6 +81,7 @@ class Worker:
                 order = self._hear()
                 return self._leave() if order is Order.LEAVE else self._stop(self._settings.stop_timeout_s)
             if parent and parent.sentinel in ready:
+                self.rescue_lines()
                 return self._stop(self._settings.stop_timeout_s)
             if wake in ready:
                 os.read(wake, 16)
@@ -77,6 +89,12 @@ class Worker:
             reason = self._wear.find()
             if reason:
                 self._report(Worn(reason))
+
+    def rescue_lines(self) -> None:
+        """Write the lines of the log that wait, and all others, without the supervisor if it is gone."""
+        parent = multiprocessing.parent_process()
+        if ServiceHandler.spool is not None and parent is not None and os.getppid() != parent.pid:
+            ServiceHandler.spool.close()
 
     def _report(self, report: Worn) -> None:
         try:
