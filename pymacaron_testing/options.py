@@ -54,6 +54,7 @@ OPTIONS = (
     Option("jwt-secret-env", "NAME", "environment variable with the secret that signs the target's JWTs"),
     Option("profile", "|".join(PROFILES), "live changes nothing, quick sends no random cases; default full"),
     Option("max-time", "SECONDS", "time for all contract items, shared among them", float),
+    Option("max-latency", "MS", "milliseconds within which each operation must answer", float),
     Option("seed", "N", "other random cases", int, 0),
     Option(
         "max-examples",

@@ -26,7 +26,8 @@ class Settings:
     """Options of a run.
 
     folder: where pytest was started. target: URL, None: the service in *folder*. users: the credentials of each.
-    refused: those that the target must refuse. jwt_secret: signs the target's tokens. max_time_s: None for no limit.
+    refused: those that the target must refuse. jwt_secret: signs the target's tokens. max_time_s: for all contract
+    items. max_latency_ms: for each answer; of both None for no limit.
     """
 
     folder: Path
@@ -37,6 +38,7 @@ class Settings:
     jwt_secret: str | None
     profile: Profile
     max_time_s: float | None
+    max_latency_ms: float | None
     seed: int
     max_examples: int
     report: Path
@@ -59,6 +61,7 @@ def read_settings(config: pytest.Config) -> Settings:
         jwt_secret=reader.variable("jwt-secret-env"),
         profile=cast("Profile", profile),
         max_time_s=reader.number("max-time", "number of seconds", lambda value: 0 < value < math.inf),
+        max_latency_ms=reader.number("max-latency", "number of milliseconds", lambda value: 0 < value < math.inf),
         seed=int(reader.number("seed", "whole number") or 0),
         max_examples=int(reader.number("max-examples", "number of random cases", lambda value: value >= 0) or 0),
         report=folder / (reader.text("report") or ""),

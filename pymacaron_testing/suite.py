@@ -43,9 +43,10 @@ class Suite:
 
     source: the document as failures name it. run_salt: differs between runs, for values that a target must not have
     seen in an earlier one. refused: credentials that the target must refuse. signing: what signs the target's tokens,
-    None where it is unknown. cut_short: ids of operations for which there was not time enough. recipes, plain_cases,
-    parents, key_number: what `things` remembers: by operation id a case that made a thing, and the plainest valid one;
-    by creator's path and user what new things belong to.
+    None where it is unknown. max_latency_ms: within which every operation must answer, None for no limit. cut_short:
+    ids of operations for which there was not time enough. recipes, plain_cases, parents, key_number: what `things`
+    remembers: by operation id a case that made a thing, and the plainest valid one; by creator's path and user what
+    new things belong to.
     """
 
     api: Api
@@ -62,6 +63,7 @@ class Suite:
     profile: Profile = "full"
     refused: tuple[Credentials, ...] = ()
     signing: Signing | None = None
+    max_latency_ms: float | None = None
     cut_short: set[str] = field(default_factory=set)
     path_values: PathValues = field(init=False)
     kinds: tuple[Kind, ...] = field(init=False)
@@ -335,6 +337,7 @@ def build_suite(run: Run, document: Document) -> Suite:
         profile=settings.profile,
         refused=settings.refused,
         signing=run.signing(),
+        max_latency_ms=settings.max_latency_ms,
         hints=load_hints(document.api, document.source, settings.folder),
     )
 
