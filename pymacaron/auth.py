@@ -17,7 +17,7 @@ from pymacaron.config import get_config
 from pymacaron.exceptions import AuthMissingHeaderError, ConfigError, Finding
 from pymacaron.jwt_keys import JwtSettings
 from pymacaron.jwt_tokens import sign_token
-from pymacaron.log import user_id_var
+from pymacaron.log import note_user
 from pymacaron.token_resolver import TokenClaims, TokenResolver, find_service, to_claims
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def remember_user(caller: Caller) -> None:
     if context is not None:
         context.pymacaron_caller = caller  # type: ignore[union-attr]
     if in_request is not None:
-        user_id_var.set(_user_id_of(caller))
+        note_user(_user_id_of(caller))
 
 
 def _current_caller() -> Caller:

@@ -13,7 +13,7 @@ from flask import current_app, has_app_context
 
 from pymacaron.config import get_config
 from pymacaron.events import ErrorReported
-from pymacaron.log import request_id_var, user_id_var
+from pymacaron.log import current_request_id, current_user_id
 from pymacaron.redaction import redact
 from pymacaron.request_events import current_record
 from pymacaron.service import Service
@@ -81,8 +81,8 @@ def _describe_request() -> JsonObject:
     record = current_record()
     operation = record.operation if record else None
     return {
-        "request_id": request_id_var.get(),
-        "user_id": user_id_var.get(),
+        "request_id": current_request_id(),
+        "user_id": current_user_id(),
         "operation_id": operation.operation_id if operation else None,
         "method": record.method if record else None,
         "route": operation.path if operation else None,

@@ -23,7 +23,7 @@ from pymacaron.exceptions import (
     PyMacaronException,
     UnhandledServerError,
 )
-from pymacaron.log import request_id_var, user_id_var
+from pymacaron.log import current_request_id, current_user_id
 from pymacaron.redaction import redact
 from pymacaron.request_events import current_record
 
@@ -151,8 +151,8 @@ def _report(service: Service, answer: PyMacaronException, error: Exception) -> N
         record.exception = error
     operation = record.operation if record else None
     data: dict[str, object] = {
-        "request_id": request_id_var.get(),
-        "user_id": user_id_var.get(),
+        "request_id": current_request_id(),
+        "user_id": current_user_id(),
         "operation_id": operation.operation_id if operation else None,
         "method": record.method if record else None,
         "route": operation.path if operation else None,

@@ -11,8 +11,19 @@ from pythonjsonlogger.json import JsonFormatter
 
 from pymacaron.log_spool import LogSpool
 
-request_id_var: ContextVar[str | None] = ContextVar("pymacaron_request_id", default=None)
-user_id_var: ContextVar[str | None] = ContextVar("pymacaron_user_id", default=None)
+
+class LogContext:
+    """Who causes the lines of a log: ``request_id`` and ``user_id``, None where nobody is known."""
+
+    __slots__ = ("request_id", "user_id")
+
+    def __init__(self, request_id: str | None = None, user_id: str | None = None) -> None:
+        """Take both ids."""
+        self.request_id = request_id
+        self.user_id = user_id
+
+
+log_context_var: ContextVar[LogContext] = ContextVar("pymacaron_log_context", default=LogContext())  # noqa: B039 - never changed
 
 LogFormat = Literal["json", "text", "auto"]
 _HANDLER_NAME = "pymacaron"
@@ -22,8 +33,9 @@ class _ContextFilter(logging.Filter):
     """Adds ``request_id`` and ``user_id`` to each record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = request_id_var.get()
-        record.user_id = user_id_var.get()
+        context = log_context_var.get()
+        record.request_id = context.request_id
+        record.user_id = context.user_id
         return True
 
 
@@ -75,6 +87,25 @@ class ServiceHandler(logging.StreamHandler[TextIO]):
             if self.spool.add(line):
                 return
         super().emit(record)
+
+
+def note_user(user_id: str | None) -> None:
+    """Let *user_id* stand in the logs from now on: until the request ends, outside of one in this context."""
+    context = log_context_var.get()
+    if type(context) is LogContext:
+        log_context_var.set(LogContext(context.request_id, user_id))
+    else:  # a request's own
+        context.user_id = user_id
+
+
+def current_request_id() -> str | None:
+    """Return the id of the request that is being handled, None outside of one."""
+    return log_context_var.get().request_id
+
+
+def current_user_id() -> str | None:
+    """Return the user who stands in the logs."""
+    return log_context_var.get().user_id
 
 
 def setup_logging(level: int | str = logging.INFO, log_format: LogFormat = "auto") -> None:

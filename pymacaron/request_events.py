@@ -9,7 +9,6 @@ from flask import request
 
 from pymacaron.access_log import write_line
 from pymacaron.events import Bus, RequestFinished, RequestStarted
-from pymacaron.log import user_id_var
 from pymacaron.request_record import RequestRecord
 
 if TYPE_CHECKING:
@@ -62,12 +61,9 @@ class RequestWatch:
     def finish(self, record: RequestRecord) -> None:
         """Tell that the request was answered, in the thread in which it began.
 
-        operation, status, response_bytes and exception of *record* are set by now; the user is found here.
+        operation, status, response_bytes and exception of *record* are set by now.
         """
         duration_s = perf_counter() - record.started_s
-        user_id = user_id_var.get()
-        if user_id:
-            record.user_id = user_id
         try:
             if record.path not in UNCOUNTED_PATHS:
                 if self._has_access_log:

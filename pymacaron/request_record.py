@@ -8,7 +8,7 @@ from random import Random
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from pymacaron.log import request_id_var, user_id_var
+from pymacaron.log import LogContext, log_context_var
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -27,7 +27,7 @@ os.register_at_fork(after_in_child=_random.seed)
 _draw_bits = _random.getrandbits
 
 
-class RequestRecord:
+class RequestRecord(LogContext):
     """What is known of the request so far; filled in while it is handled.
 
     started_s: of `time.perf_counter`. response_bytes: of the body. outer: the record that this one hides, and where,
@@ -36,22 +36,19 @@ class RequestRecord:
 
     __slots__ = (
         "exception",
-        "hidden_user",
-        "id_token",
         "is_streamed",
         "method",
         "operation",
         "outer",
         "path",
         "request_bytes",
-        "request_id",
         "response_bytes",
         "started_s",
         "status",
-        "user_id",
+        "token",
     )
-    id_token: Token[str | None]
-    hidden_user: str | None
+    request_id: str
+    token: Token[LogContext]
 
     def __init__(self, environ: WSGIEnvironment) -> None:
         """Take what *environ* says: the id from ``X-Request-Id`` if it is sane, else a new one."""
@@ -80,16 +77,8 @@ class RequestRecord:
 
     def enter(self) -> None:
         """Let this request's id and user stand in the logs of this thread."""
-        self.id_token = request_id_var.set(self.request_id)
-        self.hidden_user = user_id_var.get()
-        if self.hidden_user != self.user_id:
-            user_id_var.set(self.user_id)
+        self.token = log_context_var.set(self)
 
     def leave(self) -> None:
-        """Note the user and let stand in the logs what stood there before `enter`; to be called once, in its thread."""
-        user_id = user_id_var.get()
-        if user_id:
-            self.user_id = user_id
-        if user_id != self.hidden_user:
-            user_id_var.set(self.hidden_user)
-        request_id_var.reset(self.id_token)
+        """Let stand in the logs what stood there before `enter`; to be called once, in its thread."""
+        log_context_var.reset(self.token)

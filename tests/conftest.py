@@ -14,7 +14,7 @@ import pytest
 from flask import Flask, has_app_context
 
 from pymacaron.config import get_config, set_config
-from pymacaron.log import request_id_var
+from pymacaron.log import current_request_id
 
 BODIES = Path(__file__).parent / "services" / "bodies"
 
@@ -67,7 +67,7 @@ def _leave_nothing() -> Iterator[None]:
     root.setLevel(level)
     root.handlers[:] = handlers
     assert not has_app_context(), "a streamed answer was neither read nor closed: its context reaches other tests"
-    assert not request_id_var.get(), "the id of a request stands in the logs after it"
+    assert not current_request_id(), "the id of a request stands in the logs after it"
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ from pymacaron.client.wire import HttpRequest, HttpResponse, Patience, Transport
 from pymacaron.codegen import load_models, name_methods
 from pymacaron.config import get_config
 from pymacaron.exceptions import Call, CallArgumentsError, CallConnectionError, Finding, SpecError
-from pymacaron.log import request_id_var
+from pymacaron.log import current_request_id
 from pymacaron.monitor import monitor
 from pymacaron.response_check import ResponseCheck
 from pymacaron.spec import Api, load_spec
@@ -197,7 +197,7 @@ class TypedClient:
         query = [*written.query, *(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in proof.query)]
         cookies = [f"{name}={value}" for name, value in (*written.cookies, *proof.cookies)]
         headers: CaseInsensitiveDict[str] = CaseInsensitiveDict(_OWN_HEADERS | {"Accept": accept})
-        request_id = request_id_var.get()
+        request_id = current_request_id()
         if request_id:
             headers["X-Request-Id"] = request_id
         headers.update(proof.headers)

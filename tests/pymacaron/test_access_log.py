@@ -23,7 +23,7 @@ MakeService = Callable[..., Flask]
 WRITE = """
 import logging, sys
 from pymacaron.access_log import write_line
-from pymacaron.log import setup_logging, user_id_var
+from pymacaron.log import setup_logging
 from pymacaron.request_record import RequestRecord
 
 def write(path="/pets", method="GET", user=None):

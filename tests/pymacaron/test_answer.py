@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from pymacaron.call import PlainAnswer, current_call
 from pymacaron.endpoint import Endpoint
 from pymacaron.events import ContractViolated, ErrorReported
-from pymacaron.log import request_id_var
+from pymacaron.log import current_request_id
 from pymacaron.service import service_of
 
 MakeService = Callable[..., Flask]
@@ -426,9 +426,9 @@ def test_a_stream_that_waits_leaves_the_thread_alone(bodies_app: Flask) -> None:
     """The id of its request stands in the logs only while a piece is made."""
     answer = bodies_app.test_client().get("/ticks?count=3")
     assert next(iter(answer.iter_encoded()))
-    assert not request_id_var.get()
+    assert not current_request_id()
     answer.close()
-    assert not request_id_var.get()
+    assert not current_request_id()
 
 
 def test_a_caller_who_leaves_closes_the_stream(bodies_app: Flask) -> None:

@@ -27,7 +27,7 @@ from pymacaron.auth import (
 )
 from pymacaron.config import PymConfig, get_config, set_config
 from pymacaron.exceptions import AuthError, AuthInvalidTokenError, AuthMissingHeaderError, ConfigError
-from pymacaron.log import user_id_var
+from pymacaron.log import current_user_id, note_user
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
@@ -39,7 +39,7 @@ def config() -> Iterator[PymConfig]:
     set_config(config)
     yield config
     set_config(None)
-    user_id_var.set(None)
+    note_user(None)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def app() -> Flask:
     @app.get("/me")
     @requires_auth
     def me() -> dict[str, Any]:
-        return {"user": get_userid(), "token": get_user_token(), "issuer": get_token_issuer(), "log": user_id_var.get()}
+        return {"user": get_userid(), "token": get_user_token(), "issuer": get_token_issuer(), "log": current_user_id()}
 
     @app.errorhandler(AuthError)
     def answer(error: AuthError) -> tuple[dict[str, Any], int, dict[str, str]]:
@@ -222,7 +222,7 @@ def test_tokens_given_by_hand(app: Flask) -> None:
         assert load_auth_token(eve, load=False)["sub"] == "eve"
         assert get_userid() == "bob"
         assert load_auth_token(eve)["token"] == eve
-        assert get_userid() == user_id_var.get() == "eve"
+        assert get_userid() == current_user_id() == "eve"
         with pytest.raises(AuthInvalidTokenError):
             load_auth_token("garbage")
     assert load_auth_token(bob)["sub"] == "bob"

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 from pymacaron.config import PymConfig
 from pymacaron.crash import fit_reporter, report_error, report_warning
 from pymacaron.events import ErrorReported
-from pymacaron.log import user_id_var
+from pymacaron.log import note_user
 from pymacaron.request_events import watch_requests
 from pymacaron.service import Service
 from pymacaron.spec.model import Operation
@@ -31,7 +31,7 @@ def service() -> Service:
         raise LookupError(f"no pet {pet_id} under hunter2-hunter2")
 
     def get_pet(pet_id: str) -> Response:
-        user_id_var.set("bob")
+        note_user("bob")
         try:
             return find(pet_id)
         except LookupError as error:

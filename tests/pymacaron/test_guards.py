@@ -33,7 +33,7 @@ from pymacaron.exceptions import (
     InsufficientScopeError,
 )
 from pymacaron.guards import Guard, build_guard
-from pymacaron.log import user_id_var
+from pymacaron.log import current_user_id, note_user
 from pymacaron.service import RevocationCheck, SecurityResolver, Service
 from pymacaron.spec.model import Api, Operation, SecurityScheme
 
@@ -57,7 +57,7 @@ Security = tuple[Mapping[str, tuple[str, ...]], ...]
 def _forget_user() -> Iterator[None]:
     """Leave no user in the logs: guards run here without the layer that takes care of it."""
     yield
-    user_id_var.set(None)
+    note_user(None)
 
 
 def key_resolver(request: Request, scopes: tuple[str, ...]) -> Any:
@@ -440,7 +440,7 @@ def test_tokens_are_found_without_a_request_object() -> None:
         for _ in range(2):
             with app.test_request_context():
                 guard(HeadersOnly(**environ))
-                assert (get_userid(), user_id_var.get(), get_user_token()) == ("bob", "bob", token)
+                assert (get_userid(), current_user_id(), get_user_token()) == ("bob", "bob", token)
     for environ in ({}, {"HTTP_AUTHORIZATION": " "}, {"HTTP_COOKIE": "a=b"}, {"HTTP_COOKIE": "my_token=x"}):
         with app.test_request_context(), pytest.raises(AuthMissingHeaderError):
             guard(HeadersOnly(**environ))

@@ -7,18 +7,18 @@ import logging
 
 import pytest
 
-from pymacaron.log import pymlogger, request_id_var, set_level, setup_logging, user_id_var
+from pymacaron.log import LogContext, log_context_var, note_user, pymlogger, set_level, setup_logging
 
 
 def test_json_lines_carry_request_and_user(capsys: pytest.CaptureFixture[str]) -> None:
     """Within a request each line has its id and user."""
     setup_logging(log_format="json")
-    tokens = request_id_var.set("r-1"), user_id_var.set("alice")
+    token = log_context_var.set(LogContext("r-1"))
+    note_user("alice")
     try:
         pymlogger("svc").warning("low on %s", "tea", extra={"cups": 2})
     finally:
-        request_id_var.reset(tokens[0])
-        user_id_var.reset(tokens[1])
+        log_context_var.reset(token)
     line = json.loads(capsys.readouterr().err)
     assert {key: line[key] for key in ("level", "logger", "message", "request_id", "user_id", "cups")} == {
         "level": "WARNING",
@@ -35,11 +35,11 @@ def test_text_lines_end_with_the_request_id(capsys: pytest.CaptureFixture[str]) 
     """For people the id stands at the end, and only inside a request."""
     setup_logging(log_format="text")
     pymlogger("svc").warning("outside")
-    token = request_id_var.set("r-2")
+    token = log_context_var.set(LogContext("r-2"))
     try:
         pymlogger("svc").warning("inside")
     finally:
-        request_id_var.reset(token)
+        log_context_var.reset(token)
     outside, inside = capsys.readouterr().err.splitlines()
     assert outside.endswith("WARNING svc: outside")
     assert inside.endswith("WARNING svc: inside [r-2]")

@@ -16,7 +16,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from pymacaron.config import PymConfig
 from pymacaron.events import Bus, RequestFinished, RequestStarted
-from pymacaron.log import request_id_var, user_id_var
+from pymacaron.log import current_request_id, current_user_id, note_user
 from pymacaron.request_events import RequestWatch, current_record, watch_requests
 from pymacaron.request_record import RequestRecord
 from pymacaron.service import Service, service_of
@@ -32,7 +32,7 @@ def environ_of(path: str = "/pets", **more: str) -> WSGIEnvironment:
 
 
 def logged_as() -> tuple[str | None, str | None]:
-    return request_id_var.get(), user_id_var.get()
+    return current_request_id(), current_user_id()
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_a_request_is_followed_without_flask(bus: Bus, finished: list[RequestFin
     record = watch.begin(environ)
     watch.started(record)
     inside = logged_as()
-    user_id_var.set("alice")
+    note_user("alice")
     record.status, record.response_bytes = 201, 12
     watch.finish(record)
     assert (inside, logged_as()) == (("abc-1", None), (None, None))
@@ -88,7 +88,7 @@ def test_requests_of_one_thread_do_not_see_each_other(bus: Bus, finished: list[R
     """A user is gone with the request, and the next one has none."""
     watch = RequestWatch(bus)
     first = watch.begin(environ_of())
-    user_id_var.set("alice")
+    note_user("alice")
     watch.finish(first)
     second = watch.begin(environ_of())
     assert logged_as() == (second.request_id, None)
@@ -124,7 +124,7 @@ def test_streams_are_finished_where_they_are_closed(bus: Bus, finished: list[Req
             yield piece
         seen.append(logged_as())
 
-    user_id_var.set("alice")
+    note_user("alice")
     body = watch.watch_body(record, pieces())
     assert logged_as() == (None, None)
 

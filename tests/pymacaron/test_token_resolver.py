@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from pymacaron.auth import generate_token
 from pymacaron.events import RequestFinished
-from pymacaron.log import user_id_var
+from pymacaron.log import current_user_id
 from pymacaron.service import service_of
 
 MakeService = Callable[..., Flask]
@@ -102,7 +102,7 @@ def test_callers(client: FlaskClient, path: str, expected: str) -> None:
         assert finished[-1] == "bob"
         assert client.get("/anyone").text == "nobody"
         assert finished[-1] is None
-        assert user_id_var.get() is None
+        assert current_user_id() is None
 
 
 def test_callers_one_after_another(client: FlaskClient) -> None:
