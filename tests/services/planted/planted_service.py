@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ import yaml
 FOLDER = Path(__file__).parent
 START_TIMEOUT_S = 20.0
 TIMEOUT_S = 15.0
+INSTALL_TIMEOUT_S = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,10 @@ class Defect:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What service.yaml and defects.yaml say. users: name -> header line. refused: header lines."""
+    """What service.yaml and defects.yaml say.
+
+    users: name -> header line. refused: header lines. has_packages: npm installs what package-lock.json lists.
+    """
 
     name: str
     folder: Path
@@ -48,6 +54,12 @@ class Service:
     refused: tuple[str, ...]
     environment: Mapping[str, str]
     defects: tuple[Defect, ...]
+    has_packages: bool = False
+
+    def find_missing_program(self) -> str | None:
+        """Return the name of a program that the service needs and that is not installed."""
+        needed = ["node", "npm"] if self.has_packages else [self.command[0]]
+        return next((program for program in needed if shutil.which(program) is None), None)
 
     def find_defect(self, identifier: str) -> Defect:
         """Return the defect of that id. Raises LookupError."""
@@ -122,6 +134,7 @@ def load_service(name: str) -> Service:
         refused=tuple(data.get("refused", ())),
         environment={key: str(value) for key, value in data.get("environment", {}).items()},
         defects=tuple(Defect(**defect) for defect in defects),
+        has_packages=data.get("npm", False),
     )
 
 
@@ -132,7 +145,11 @@ def run_service(service: Service, defect: str = "") -> Iterator[str]:
     Raises: RuntimeError: it did not start.
     """
     port = _find_free_port()
-    environment = {**os.environ, **service.environment, "PORT": str(port), "PLANTED": defect}
+    # A service under test is not measured, which would make it start slowly.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    environment = {**inherited, **service.environment, "PORT": str(port), "PLANTED": defect}
+    if service.has_packages:
+        environment["NODE_PATH"] = str(install_packages(service) / "node_modules")
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
@@ -150,6 +167,23 @@ def run_service(service: Service, defect: str = "") -> Iterator[str]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def install_packages(service: Service) -> Path:
+    """Return the folder, outside of the repository, with what npm installs for *service*; made when first needed."""
+    lock = (service.folder / "package-lock.json").read_bytes()
+    name = f"pymacaron-planted-{service.name}-{hashlib.sha256(lock).hexdigest()[:12]}"
+    folder = Path(tempfile.gettempdir(), name)
+    if folder.exists():
+        return folder
+    with tempfile.TemporaryDirectory(dir=folder.parent) as draft:
+        for file in ("package.json", "package-lock.json"):
+            shutil.copy(service.folder / file, draft)
+        command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]
+        subprocess.run(command, cwd=draft, check=True, timeout=INSTALL_TIMEOUT_S)
+        with suppress(OSError):  # another process may have been quicker
+            Path(shutil.copytree(draft, f"{folder}.{os.getpid()}")).rename(folder)
+    return folder
 
 
 def _find_free_port() -> int:

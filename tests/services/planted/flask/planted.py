@@ -6,7 +6,9 @@ from pathlib import Path
 
 import yaml
 
-_DEFECTS = yaml.safe_load((Path(__file__).parent / "defects.yaml").read_text())
+_DEFECTS = yaml.load(
+    (Path(__file__).parent / "defects.yaml").read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+)
 KNOWN = frozenset(defect["id"] for defect in _DEFECTS)
 ACTIVE = os.environ.get("PLANTED", "")
 
