@@ -41,7 +41,7 @@ from pymacaron_testing.declared import keep_declared
 from pymacaron_testing.drawing import draw_values, quiet_hypothesis
 from pymacaron_testing.exchange import Case, Exchange, find_subject
 from pymacaron_testing.freshen import freshen, make_distinct
-from pymacaron_testing.sendable import drop_unsendable
+from pymacaron_testing.sendable import drop_unsendable, write_header
 
 if TYPE_CHECKING:
     from schemathesis.generation.case import Case as EngineCase
@@ -191,6 +191,7 @@ class Generator:
             generated = place(generated, path_values)
         arguments = generated.as_transport_kwargs(base_url=self._base_url)
         sent = arguments["headers"]
+        sent.update({name: write_header(value) for name, value in sent.items() if isinstance(value, str)})
         for name in ("X-Schemathesis-TestCaseId", "User-Agent"):
             sent.pop(name, None)
         keeps = case.subject.lower() if case.location == "header" and not case.is_valid else None

@@ -144,9 +144,12 @@ class Resources:
         return sorted(newest_first, key=lambda record: not record.is_own)
 
     def _add(self, record: Record) -> None:
-        if record.fields:
-            self._records.append(record)
-            del self._records[:-_MAX_RECORDS]
+        if not record.fields:
+            return
+        self._records.append(record)
+        if len(self._records) > _MAX_RECORDS:
+            foreign = next((place for place, known in enumerate(self._records) if not known.is_own), 0)
+            del self._records[foreign]
 
     def _add_secret_fields(self, names: frozenset[str], sent: dict[str, Scalar]) -> None:
         """Complete the newest thing of these names by what was sent and not told back, a password for example."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,14 @@ if TYPE_CHECKING:
     from pymacaron.spec import Api, Operation, Parameter
 
 _CONTAINERS = {"array", "object"}
+_NOT_IN_HEADERS = re.compile(r"[^\t -~\x80-\xff]")
+_BLANK_ENDS = re.compile(r"^\s+|\s+$")
 
 
 def drop_unsendable(api: Api, operation: Operation, generated: Any) -> bool:
     """Leave out parameters whose value has no text: null, lists and objects without content, or with others in them.
+
+    Headers are left out as well where HTTP cannot carry their text.
 
     generated: the generator's case. Returns whether the request is still valid: False where such a parameter is
     required.
@@ -34,12 +39,24 @@ def drop_unsendable(api: Api, operation: Operation, generated: Any) -> bool:
         unsendable = [
             key
             for key, value in container.items()
-            if value in (None, "null", [], {}) or key in names or (has_any_key and key not in plain)
+            if value in (None, "null", [], {})
+            or key in names
+            or (has_any_key and key not in plain)
+            or (container is generated.headers and write_header(str(value)) != value)
         ]
         dropped.update(unsendable)
         for key in unsendable:
             del container[key]
     return not dropped & required
+
+
+def write_header(text: str) -> str:
+    """Return *text* as a header can carry it: as long, with a letter for what HTTP cannot carry.
+
+    Source: RFC 9110, section 5.5; what is at its ends and blank gets lost.
+    """
+    carried = _NOT_IN_HEADERS.sub("x", text)
+    return _BLANK_ENDS.sub(lambda blank: "x" * len(blank[0]), carried)
 
 
 def _is_nested(api: Api, parameter: Parameter) -> bool:

@@ -48,6 +48,15 @@ def test_find(template: str, expected: dict[str, str] | None) -> None:
     assert resources.find(template) == expected
 
 
+def test_long_lists_push_out_nothing_own() -> None:
+    """What the run itself made stays known after more answers than are remembered."""
+    resources = Resources()
+    resources.learn("POST", "/pets", {}, sent=None, answered={"id": 7})
+    for number in range(50):
+        resources.learn("GET", "/toys", {}, sent=None, answered=[{"id": number * 20 + inner} for inner in range(20)])
+    assert resources.find("/pets/{pet_id}") == {"pet_id": "7"}
+
+
 @pytest.mark.parametrize(
     "answered",
     [
