@@ -1,15 +1,11 @@
-"""Who the run is towards the target: header lines, where they come from, and how they are spoilt on purpose."""
+"""Who the run is towards the target: header lines, where they come from."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from pymacaron_testing.exchange import Redaction
-
-_BEARER_TYPES = {"oauth2", "openIdConnect"}
-_JWT_PARTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +61,6 @@ def read_header_line(line: str, origin: str) -> Credentials:
     if not colon or not name.strip(" ?") or not value.strip():
         raise ValueError("it is no header line 'Name: value'")
     return Credentials(name.strip(), value.strip(), origin)
-
-
-def spoil(credentials: Credentials) -> dict[str, str]:
-    """Return wrong header values by what is wrong with them, words for people."""
-    wrong = {"garbage instead of the token": credentials.with_secret("pymacaron-garbage")}
-    parts = credentials.secret.split(".")
-    if len(parts) == _JWT_PARTS:
-        wrong["the token with a broken signature"] = credentials.with_secret(".".join([*parts[:2], _flip(parts[2])]))
-    return wrong
-
-
-def _flip(signature: str) -> str:
-    """Return a signature of the same form that differs in every byte."""
-    try:
-        data = base64.urlsafe_b64decode(signature + "=" * (-len(signature) % 4))
-    except ValueError:
-        return signature[::-1]
-    return base64.urlsafe_b64encode(bytes(byte ^ 0x55 for byte in data)).rstrip(b"=").decode()
 
 
 @dataclass(frozen=True, slots=True)

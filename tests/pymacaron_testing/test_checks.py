@@ -42,9 +42,9 @@ def run_group(suite: Suite, operation_id: str, group: str) -> Outcome:
         pytest.param("refuses long names", "create_pet", "requests", ["valid_refused"], id="longest text"),
         pytest.param("refuses tags", "create_pet", "requests", ["valid_refused"], id="optional property"),
         pytest.param("refuses limit 100", "list_pets", "requests", ["valid_refused"], id="query maximum refused"),
-        pytest.param("auth is ignored", "create_pet", "auth", ["ignored_auth"] * 2, id="anonymous caller"),
+        pytest.param("auth is ignored", "create_pet", "auth", ["ignored_auth"], id="anonymous caller"),
         pytest.param("any token will do", "put_pet", "auth", ["ignored_auth"], id="garbage token"),
-        pytest.param("anybody deletes", "delete_pet", "auth", ["ignored_auth"] * 2, id="anonymous DELETE"),
+        pytest.param("anybody deletes", "delete_pet", "auth", ["ignored_auth"], id="anonymous DELETE"),
         pytest.param("optional auth is demanded", "list_toys", "auth", ["optional_auth"], id="optional token"),
         pytest.param("undeclared method", "get_pet", "methods", ["undeclared_method"], id="PATCH"),
         pytest.param("no allow header", "list_pets", "methods", ["allow_header"], id="405 without Allow"),
@@ -126,7 +126,8 @@ def test_nobody_known(build_suite: BuildSuite) -> None:
     assert failure.answer.endswith(
         "this is the last one. Say who asks: --pymacaron-auth 'Header: value', or pytest_pymacaron_auth in conftest.py"
     )
-    assert run_group(suite, "create_pet", "auth") == Outcome()
+    gap = "forged credentials were not tried: no good ones are known to make them from"
+    assert run_group(suite, "create_pet", "auth") == Outcome(gaps=(gap,))
 
 
 def test_not_judged(build_suite: BuildSuite) -> None:

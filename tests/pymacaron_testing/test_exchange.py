@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from pymacaron_testing.credentials import Credentials, Identity, Place, read_header_line, spoil
+from pymacaron_testing.credentials import Credentials, Identity, Place, read_header_line
 from pymacaron_testing.exchange import Exchange, Redaction, describe_answer, describe_request, find_subject, shorten
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
@@ -135,18 +135,6 @@ def test_bad_header_line(line: str) -> None:
     """Anything else is refused."""
     with pytest.raises(ValueError, match=r"^it is no header line 'Name: value'$"):
         read_header_line(line, "origin")
-
-
-def test_spoil() -> None:
-    """A JWT is spoilt in two ways, anything else in one, and the scheme stays."""
-    wrong = spoil(Credentials("Authorization", f"Bearer {TOKEN}", ""))
-    assert list(wrong) == ["garbage instead of the token", "the token with a broken signature"]
-    head, payload, signature = wrong["the token with a broken signature"].removeprefix("Bearer ").split(".")
-    assert f"{head}.{payload}" == TOKEN.rpartition(".")[0]
-    assert len(signature) == len(TOKEN.rpartition(".")[2])
-    assert signature != TOKEN.rpartition(".")[2]
-    assert spoil(Credentials("X-Key", "abc", "")) == {"garbage instead of the token": "pymacaron-garbage"}
-    assert spoil(Credentials("X-Key", "a.b.ö", ""))["the token with a broken signature"] == "a.b.ö"[:4] + "ö"
 
 
 def test_identity() -> None:
