@@ -12,6 +12,7 @@ import random
 import tempfile
 import warnings
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,6 +23,7 @@ from hypothesis import strategies
 from hypothesis.control import BuildContext
 from hypothesis.errors import StopTest, Unsatisfiable, UnsatisfiedAssumption
 from hypothesis.internal import lambda_sources
+from hypothesis.internal.conjecture.choice import ChoiceTemplate
 from hypothesis.internal.conjecture.data import ConjectureData
 from schemathesis.generation.hypothesis import examples
 
@@ -42,15 +44,18 @@ def draw_values(strategy: SearchStrategy[Value], count: int, seed: int) -> list[
 
     Raises: hypothesis.errors.HypothesisException: the strategy gives none.
     """
-    return draw_directly(strategy, count, seed) if IS_DIRECT else draw_by_engine(strategy, count, seed)
+    return draw_directly(strategy, count, seed) if can_draw_directly() else draw_by_engine(strategy, count, seed)
 
 
-def draw_directly(strategy: SearchStrategy[Value], count: int, seed: int) -> list[Value]:
-    """Return what `draw_values` returns, without the engine. Raises: as there."""
+def draw_directly(
+    strategy: SearchStrategy[Value], count: int, seed: int, *, with_simplest: bool = False
+) -> list[Value]:
+    """Return what `draw_values` returns, without the engine; the simplest value first if wanted. Raises: as there."""
     source = random.Random(seed)  # noqa: S311 - test data
     drawn: list[Value] = []
-    for _ in range(max(count * _TRIES, _MIN_TRIES)):
-        data = ConjectureData(random=source)
+    for number in range(max(count * _TRIES, _MIN_TRIES)):
+        prefix = (ChoiceTemplate("simplest", count=None),) if with_simplest and number == 0 else ()
+        data = ConjectureData(prefix=prefix, random=source)
         with (
             contextlib.suppress(StopTest, UnsatisfiedAssumption),
             BuildContext(data, wrapped_test=draw_directly),
@@ -85,19 +90,18 @@ def draw_by_engine(strategy: SearchStrategy[Value], count: int, seed: int) -> li
     return drawn
 
 
-def _can_draw_directly() -> bool:
+@cache
+def can_draw_directly() -> bool:
+    """Tell whether the installed hypothesis has the parts that `draw_directly` uses."""
     try:
-        return draw_directly(strategies.just(0), 1, 0) == [0]
+        return draw_directly(strategies.integers(), 1, 0, with_simplest=True) == [0]
     except Exception:  # noqa: BLE001 - whatever another version does, the engine remains
         return False
 
 
-IS_DIRECT = _can_draw_directly()
-
-
 def _add_examples(strategy: SearchStrategy[Any], found: list[Any], _checks: object, count: int) -> None:
     """Take the place of the function by which schemathesis draws single values, hundreds of them an operation."""
-    found += draw_directly(strategy, count, 0)
+    found += draw_directly(strategy, count, 0, with_simplest=True)
 
 
 @contextlib.contextmanager
@@ -112,7 +116,7 @@ def quiet_hypothesis() -> Iterator[None]:
     try:
         with warnings.catch_warnings(), _replaced(lambda_sources, "lambda_description", lambda _: "lambda"):
             warnings.simplefilter("ignore")
-            if IS_DIRECT:
+            if can_draw_directly():
                 with _replaced(examples, "_add_examples", _add_examples):
                     yield
             else:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import unicodedata
+import uuid
 from collections.abc import Callable, Iterator
 from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pymacaron.json_types import Json
+    from pymacaron.spec import Parameter
 
 _VARIED = 6
 _NEAR = 64
@@ -51,6 +53,17 @@ def vary(text: str, number: int) -> str:
         for place, letter in zip(range(len(characters)), _letters(number), strict=False):
             characters[place] = _neighbour(characters[place], ord(letter) - ord("a") + 1)
     return "".join(characters)
+
+
+def is_idempotency_key(parameter: Parameter) -> bool:
+    """Tell whether *parameter* is a header by which servers know requests that they have served already."""
+    return parameter.location == "header" and parameter.name.lower().replace("-", "").endswith("idempotencykey")
+
+
+def renew_key(key: str, number: int, fits: Callable[[str], bool]) -> str | None:
+    """Return a key unlike all others, by *number*, that *fits* allows; None where there is none."""
+    candidates = (str(uuid.UUID(int=number, version=4)), key + _letters(number), vary(key, number))
+    return next((candidate for candidate in candidates if fits(candidate)), None)
 
 
 def _neighbour(character: str, distance: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote
@@ -148,8 +149,18 @@ class Resources:
             return
         self._records.append(record)
         if len(self._records) > _MAX_RECORDS:
-            foreign = next((place for place, known in enumerate(self._records) if not known.is_own), 0)
-            del self._records[foreign]
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Keep as many things of each name: long lists of one must not push out the few of another."""
+        counts = Counter(record.names for record in self._records)
+        share = _MAX_RECORDS // 2 // len(counts) + 1
+        kept: list[Record] = []
+        for names in counts:
+            group = [record for record in self._records if record.names == names]
+            kept += sorted(group, key=lambda record: record.is_own)[-share:]
+        kept_ids = {id(record) for record in kept}
+        self._records = [record for record in self._records if id(record) in kept_ids]
 
     def _add_secret_fields(self, names: frozenset[str], sent: dict[str, Scalar]) -> None:
         """Complete the newest thing of these names by what was sent and not told back, a password for example."""

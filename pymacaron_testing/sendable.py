@@ -81,19 +81,20 @@ def _types(schema: JsonObject) -> list[str]:
 
 
 class PathValues:
-    """Tells which values may stand in the paths of one document."""
+    """Tells which texts may stand in the paths and parameters of one document."""
 
     def __init__(self, api: Api) -> None:
-        """Read the path parameters of *api* when they are asked for."""
+        """Read the parameters of *api* when they are asked for."""
         self._api = api
         self._validators: dict[str, Draft202012Validator] = {}
 
     def fit(self, operation: Operation, values: Mapping[str, str]) -> bool:
         """Tell whether the texts *values* keep the schemas of the path parameters of *operation*."""
         parameters = [one for one in operation.parameters if one.location == "path" and one.name in values]
-        return all(self._is_valid(parameter, values[parameter.name]) for parameter in parameters)
+        return all(self.fits(parameter, values[parameter.name]) for parameter in parameters)
 
-    def _is_valid(self, parameter: Parameter, text: str) -> bool:
+    def fits(self, parameter: Parameter, text: str) -> bool:
+        """Tell whether *text* keeps the schema of *parameter*."""
         validator = self._validators.get(parameter.pointer)
         if validator is None:
             schema = {"allOf": [parameter.schema], "components": self._api.document.get("components", {})}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pymacaron.spec import describe_place
 from pymacaron_testing.documents import choose_prefix
 from pymacaron_testing.exchange import Case, Exchange, describe_answer, describe_request
 from pymacaron_testing.failure import Failure
+from pymacaron_testing.freshen import is_idempotency_key, renew_key
 from pymacaron_testing.generation import Generator
 from pymacaron_testing.hints import HintBook, load_hints
 from pymacaron_testing.kinds import Kind, find_kinds
@@ -164,6 +166,7 @@ class Suite:
 
     def send(self, case: Case, headers: Mapping[str, str] | None = None) -> Exchange:
         """Send *case* and learn from the answer. headers: instead of the user's credentials."""
+        case = self._renew_key(case)
         exchange = self.wire.send(case, self.choose_path_values(case), headers=headers)
         self._learn(exchange)
         return exchange
@@ -186,6 +189,17 @@ class Suite:
         """Return values for the path of *operation* that belong to an existing thing; None if none is known."""
         values = self.resources.find(operation.path)
         return values if values and self.path_values.fit(operation, values) else None
+
+    def _renew_key(self, case: Case) -> Case:
+        """Return *case* with an idempotency key of its own: with one key all requests but the first are replays."""
+        for parameter in case.operation.parameters:
+            if not case.is_valid or case.subject == parameter.name or not is_idempotency_key(parameter):
+                continue
+            key = case.generated.headers.get(parameter.name)
+            self._freshness += 1
+            fresh = renew_key(str(key), self._freshness + self.run_salt, partial(self.path_values.fits, parameter))
+            return self.generator.with_value(case, ("header", parameter.name), fresh) if key and fresh else case
+        return case
 
     def repeat(self, exchange: Exchange) -> Exchange:
         """Send the same bytes again."""
@@ -345,15 +359,25 @@ def build_suite(run: Run, document: Document) -> Suite:
 def order_operations(api: Api) -> list[Operation]:
     """Return the operations so that what creates comes before what reads, and what deletes last.
 
-    Of operations alike the shorter path comes first: ``POST /users`` before ``POST /users/login``.
+    Of operations alike the shorter path comes first: ``POST /users`` before ``POST /users/login``. What only acts on a
+    thing, ``POST /orders/{id}/close``, comes after all that needs it open.
     """
-    return sorted(api.operations, key=_rank)
+    known = {(other.method.upper(), other.path) for other in api.operations}
+    parents = {other.path.rpartition("/")[0] for other in api.operations if other.path.endswith("}")}
+
+    def is_action(operation: Operation) -> bool:
+        path = operation.path
+        return "{" in path and path not in parents and ("GET", path) not in known
+
+    return sorted(api.operations, key=lambda operation: _rank(operation, is_action=is_action(operation)))
 
 
-def _rank(operation: Operation) -> tuple[int, int, int]:
+def _rank(operation: Operation, *, is_action: bool) -> tuple[int, int, int]:
     method, depth, length = operation.method.upper(), operation.path.count("{"), operation.path.count("/")
     if method == "DELETE":
-        return 5, -depth, length
+        return 6, -depth, length
+    if method == "POST" and is_action:
+        return 5, depth, length
     if method == "POST":
         return (0 if not operation.path.endswith("}") else 1), depth, length
     if method in {"GET", "HEAD", "OPTIONS"}:

@@ -171,3 +171,13 @@ def test_memory_is_bounded() -> None:
         resources.learn("GET", "/pets", {}, sent=None, answered={"id": number})
     assert len(resources._records) == 400
     assert resources.find("/pets/{id}") == {"id": "999"}
+
+
+def test_long_lists_push_out_nothing_else() -> None:
+    """However many things of one name answers tell of, the few of another name stay known."""
+    resources = Resources()
+    resources.learn("POST", "/pets/{pet_id}/toys", {"pet_id": "1"}, sent={}, answered={"id": 7})
+    for number in range(1000):
+        resources.learn("GET", "/users", {}, sent=None, answered=[{"id": number}])
+    assert resources.find("/pets/{pet_id}/toys/{toy_id}") == {"pet_id": "1", "toy_id": "7"}
+    assert resources.find("/users/{user_id}") == {"user_id": "999"}

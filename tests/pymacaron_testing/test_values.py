@@ -5,10 +5,11 @@ from __future__ import annotations
 import unicodedata
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
 from pymacaron_testing.declared import keep_declared
-from pymacaron_testing.freshen import freshen, make_distinct, vary
+from pymacaron_testing.freshen import freshen, make_distinct, renew_key, vary
 from pymacaron_testing.rescue import fill_in, use_usual_values
 from pymacaron_testing.resources import Resources
 
@@ -128,3 +129,18 @@ DOCUMENT = {
 def test_keep_declared(schema: Any, value: Any, expected: Any) -> None:
     """Properties that the schema does not speak of are left out."""
     assert keep_declared(value, schema, DOCUMENT) == expected
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        pytest.param({"type": "string"}, "00000000-0000-4000-8000-000000000005", id="any text"),
+        pytest.param({"type": "string", "maxLength": 20}, "ab0faaaaa", id="not longer than"),
+        pytest.param({"type": "string", "maxLength": 3}, "fa7", id="as long"),
+        pytest.param({"type": "string", "enum": ["ab0"]}, None, id="no other one"),
+    ],
+)
+def test_renew_key(schema: Any, expected: str | None) -> None:
+    """A key gets a form that its schema allows."""
+    validator = jsonschema_rs.Draft202012Validator(schema)
+    assert renew_key("ab0", 5, validator.is_valid) == expected
