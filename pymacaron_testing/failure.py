@@ -14,7 +14,8 @@ class Failure:
     check: what was looked at, a short fixed word such as ``status_code``. promise: the sentence of the document that
     is broken. answer: what came back, shortened. place: ``file:line#pointer``. curl: a command that shows it again,
     credentials replaced by ``$TOKEN``. cause: equal for failures that one repair would end. count: requests that
-    showed it.
+    showed it. before: commands to send first, in their order. traceback: what the service logged of the request, where
+    the run started it.
     """
 
     operation_id: str | None
@@ -25,6 +26,8 @@ class Failure:
     curl: str
     cause: tuple[str, ...] = field(default=(), compare=False)
     count: int = 1
+    before: tuple[str, ...] = ()
+    traceback: str = ""
 
     def times(self, count: int) -> Failure:
         """Return the same failure, seen *count* times."""
@@ -40,6 +43,8 @@ class Failure:
             "place": self.place,
             "curl": self.curl,
             "count": self.count,
+            "before": list(self.before),
+            "traceback": self.traceback,
         }
 
     def __str__(self) -> str:
@@ -51,6 +56,9 @@ class Failure:
             f"  answered  {self.answer}",
             f"  where     {self.place}",
         ]
+        lines += [f"  {'first' if not number else '     '}     {line}" for number, line in enumerate(self.before)]
         if self.curl:
             lines.append(f"  again     {self.curl}")
+        if self.traceback:
+            lines += ["  inside", *(f"    {line}" for line in self.traceback.splitlines())]
         return "\n".join(lines)

@@ -98,7 +98,7 @@ class Generator:
         self._max_examples = max_examples
         checks = {"negative_data_rejection": {"expected-statuses": _REFUSED}}
         config = SchemathesisConfig.from_dict({**_CONFIG, "base-url": base_url, "checks": checks})
-        self._base_url = base_url
+        self.base_url = base_url
         schema = schemathesis.openapi.from_dict(copy.deepcopy(api.document), config=config)
         self._engine: dict[tuple[str, str], Engine] = {}
         for result in schema.get_all_operations():
@@ -133,6 +133,11 @@ class Generator:
         with quiet_hypothesis():
             found = self._draw(engine, GenerationMode.POSITIVE, count, salt=salt)
         return [self._describe(operation, generated) for generated in found]
+
+    def blank(self, operation: Operation) -> Case | None:
+        """Return a case without any values, for answers to requests that others built; None for unknown operations."""
+        engine = self._engine.get((operation.method.upper(), operation.path))
+        return None if engine is None else Case(operation, engine.Case(), is_valid=False)
 
     def _draw(self, engine: Engine, mode: GenerationMode, count: int, *, salt: int) -> list[GeneratedCase]:
         seed = zlib.crc32(f"{self._seed} {salt} {engine.label}".encode())
@@ -189,7 +194,7 @@ class Generator:
         generated: GeneratedCase = case.generated
         if path_values:
             generated = place(generated, path_values)
-        arguments = generated.as_transport_kwargs(base_url=self._base_url)
+        arguments = generated.as_transport_kwargs(base_url=self.base_url)
         sent = arguments["headers"]
         sent.update({name: write_header(value) for name, value in sent.items() if isinstance(value, str)})
         for name in ("X-Schemathesis-TestCaseId", "User-Agent"):

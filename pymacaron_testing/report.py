@@ -1,4 +1,4 @@
-"""The outcome of a run as data: pymacaron-report.json, version 1."""
+"""The outcome of a run as data: pymacaron-report.json, version 2."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pymacaron_testing.files import write_whole
+
 if TYPE_CHECKING:
     from pymacaron.json_types import JsonObject
     from pymacaron.spec import Api
 
-VERSION = 1
+VERSION = 2
 Outcome = Literal["passed", "failed", "error", "skipped", "not_run"]
 Kind = Literal["contract", "blackbox"]
 _OUTCOMES: tuple[Outcome, ...] = ("passed", "failed", "error", "skipped", "not_run")
@@ -26,7 +28,8 @@ CONTRACT_MARK = "::contract::"
 class ItemResult:
     """What became of one pytest item.
 
-    reason: why it was skipped or not run. gaps: what could not be checked, and why. requests: sent while it ran.
+    reason: why it was skipped or not run. requests: sent while it ran. gaps: what could not be checked although the
+    rest was, with reasons. flaky: what was seen once and not again.
     """
 
     nodeid: str
@@ -38,6 +41,7 @@ class ItemResult:
     requests: int = 0
     failures: list[JsonObject] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
+    flaky: list[str] = field(default_factory=list)
 
     def worsen(self, outcome: Outcome) -> None:
         """Take in the outcome of a phase: the worst one counts."""
@@ -56,12 +60,16 @@ class ItemResult:
             "requests": self.requests,
             "failures": self.failures,
             "gaps": self.gaps,
+            "flaky": self.flaky,
         }
 
 
 @dataclass(slots=True)
 class Report:
-    """Collects what happens in a run; `to_dict` gives the whole at any time."""
+    """Collects what happens in a run; `to_dict` gives the whole at any time.
+
+    coverage: entries of `Coverage.to_list`. users: how many there were to ask as.
+    """
 
     target: str = ""
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -70,6 +78,10 @@ class Report:
     requests_sent: int = 0
     metrics_before: str | None = None
     metrics_after: str | None = None
+    profile: str = "full"
+    seed: int = 0
+    users: int = 0
+    coverage: list[JsonObject] = field(default_factory=list)
 
     def expect(self, nodeids: Iterable[str]) -> None:
         """Note items that are to run; they stay ``not_run`` until their result comes."""
@@ -91,10 +103,14 @@ class Report:
             "target": self.target,
             "started_at": self.started_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "duration_s": round((datetime.now(UTC) - self.started_at).total_seconds(), 3),
+            "profile": self.profile,
+            "seed": self.seed,
+            "users": self.users,
             "documents": self.documents,
             "items": [item.to_dict() for item in items],
             "summary": counts,
             "requests_sent": self.requests_sent,
+            "coverage": self.coverage,
             "metrics": {"before": self.metrics_before, "after": self.metrics_after},
             "exit_code": exit_code,
         }
@@ -114,7 +130,4 @@ def describe_document(api: Api, source: str) -> JsonObject:
 
 def write_report(report: JsonObject, path: Path) -> None:
     """Write the report, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".part")
-    draft.write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    draft.replace(path)
+    write_whole(path, json.dumps(report, ensure_ascii=False, indent=1) + "\n")

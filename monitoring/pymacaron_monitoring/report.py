@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from pymacaron.exceptions import Finding, StartupError
 from pymacaron.json_types import JsonObject
 
-VERSION = 1
+VERSION = 2
 
 _RERUN = "Run the tests again with this version of pymacaron"
 

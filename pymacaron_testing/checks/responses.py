@@ -8,13 +8,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pymacaron_testing.confirm import Outcome, Suspicion, confirm, merge_causes
+from pymacaron_testing.exchange import Exchange
 from pymacaron_testing.experiment import CONTENT_REFUSALS
 from pymacaron_testing.generation import Verdict, judge_silence
 from pymacaron_testing.wire import name_of, takes_credentials
 
 if TYPE_CHECKING:
+    import requests
+
     from pymacaron.spec import Media, Operation
-    from pymacaron_testing.exchange import Exchange
     from pymacaron_testing.failure import Failure
     from pymacaron_testing.suite import Suite
 
@@ -37,6 +39,15 @@ def check_responses(suite: Suite, operation: Operation) -> Outcome:
         return Outcome(outcome.failures, outcome.flaky, not_run="no valid request could be generated")
     never = None if outcome.failures else _find_missing_success(suite, operation, exchanges)
     return Outcome((never,), outcome.flaky) if never else outcome
+
+
+def judge_answer(suite: Suite, operation: Operation, response: requests.Response) -> list[Failure]:
+    """Return what is wrong with an answer to a request that a hand-written test sent."""
+    case = suite.generator.blank(operation)
+    if case is None:
+        return []
+    exchange = Exchange(case, response.request, response)
+    return [_describe(suite, exchange, verdict) for verdict in _judge(suite, exchange)]
 
 
 def is_from_router(exchange: Exchange) -> bool:

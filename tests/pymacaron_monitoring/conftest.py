@@ -146,7 +146,7 @@ def make_report() -> Callable[..., JsonObject]:
 
     def make(**changes: object) -> JsonObject:
         report: JsonObject = {
-            "version": 1,
+            "version": 2,
             "pymacaron": "3.0.0",
             "target": "http://127.0.0.1:8000",
             "started_at": "2026-11-23T19:00:00Z",

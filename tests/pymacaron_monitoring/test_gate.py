@@ -379,7 +379,7 @@ def test_a_target_that_was_restarted_is_not_what_was_tested(
         pytest.param(
             {"version": 9},
             "report#/version: version 9 is unknown. "
-            "This gate reads version 1: run the tests again with this version of pymacaron.",
+            "This gate reads version 2: run the tests again with this version of pymacaron.",
             id="version",
         ),
         pytest.param(

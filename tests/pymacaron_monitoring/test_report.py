@@ -9,7 +9,7 @@ from pymacaron.exceptions import Finding
 from pymacaron_monitoring.report import ReportError, read_report
 
 RERUN = "Run the tests again with this version of pymacaron"
-OTHER_VERSION = "This gate reads version 1: run the tests again with this version of pymacaron"
+OTHER_VERSION = "This gate reads version 2: run the tests again with this version of pymacaron"
 
 
 def test_a_report_is_read(make_report: Any) -> None:
@@ -29,7 +29,7 @@ def test_a_report_knows_its_age(make_report: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "findings"),
     [
-        pytest.param({"version": 2}, [Finding("report#/version", "version 2 is unknown", OTHER_VERSION)], id="version"),
+        pytest.param({"version": 1}, [Finding("report#/version", "version 1 is unknown", OTHER_VERSION)], id="version"),
         pytest.param(
             {"items": [{"nodeid": "a", "kind": "contract", "outcome": "great"}], "exit_code": "x"},
             [
