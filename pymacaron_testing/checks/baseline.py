@@ -1,0 +1,269 @@
+"""The target answers as a baseline does: the same requests to both, and what differs that should not."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pymacaron_testing.comparison import (
+    Shape,
+    describe_shapes,
+    differing_places,
+    hide_keys,
+    is_key,
+    is_slower,
+    mark,
+    name_scalars,
+    shape_of,
+    translate_keys,
+)
+from pymacaron_testing.confirm import Outcome, Suspicion, confirm, merge_outcomes
+from pymacaron_testing.exchange import shorten
+from pymacaron_testing.wire import name_of
+
+if TYPE_CHECKING:
+    from pymacaron.json_types import Json
+    from pymacaron.spec import Operation
+    from pymacaron_testing.exchange import Exchange
+    from pymacaron_testing.suite import Suite
+
+_SAFE = {"GET", "HEAD", "OPTIONS"}
+_MAX_CASES = 40
+_PAIRS = 16
+_WARM_UPS = 2
+
+
+@dataclass(slots=True)
+class Baseline:
+    """The same document against another service, and which of its things stands for which of the target's.
+
+    twins: value of an id of the target -> that of the same thing of the baseline.
+    """
+
+    suite: Suite
+    twins: dict[str, str] = field(default_factory=dict)
+
+    def ask(self, exchange: Exchange, *, distinct: bool = False) -> Exchange | None:
+        """Send the case of *exchange* to the baseline, to the twin of its thing; None where it has none.
+
+        distinct: with the texts of its body made unlike all others.
+        """
+        case = exchange.case
+        for location, part in self.suite.generator.values_of(case).items():
+            translated = translate_keys(part, self.twins)
+            case = case if translated == part else self.suite.generator.with_part(case, location, translated)
+        case = self.suite.make_distinct(case) if distinct else case
+        names = exchange.case.operation.path
+        values = {
+            name: value if exchange.case.keeps_path else self.twins.get(value, "")
+            for name, value in (exchange.path_values or {}).items()
+            if f"{{{name}}}" in names
+        }
+        if not all(values.values()):
+            return None
+        answer = self.suite.wire.send(case, values)
+        return None if answer.response is None else answer
+
+    def learn(self, ours: Exchange, theirs: Exchange) -> None:
+        """Remember which ids belong together."""
+        if not (ours.is_success and theirs.is_success):
+            return
+        for place, (mine, other) in differing_places(ours.read_json(), theirs.read_json()).items():
+            if is_key(place.rpartition("/")[2]):
+                self.twins.setdefault(str(mine), str(other))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Answers of the target, of the baseline, and of the baseline asked again (None: it cannot be)."""
+
+    ours: Exchange
+    theirs: Exchange
+    again: Exchange | None
+
+
+def applies_baseline(suite: Suite) -> bool:
+    """Tell whether there is a baseline to compare with."""
+    return suite.baseline is not None
+
+
+def check_baseline(suite: Suite, operation: Operation) -> Outcome:
+    """Send the requests that the target had to the baseline, twice, and compare status, shape, values and time."""
+    baseline = suite.baseline
+    if baseline is None:
+        return Outcome(not_run="no baseline was named")
+    pairs = list(_ask(suite, baseline, operation))
+    if not pairs:
+        return Outcome(not_run="no request could be sent to both the target and the baseline")
+    suspicions = [*_compare_statuses(suite, baseline, pairs), *_compare_bodies(suite, baseline, pairs)]
+    return merge_outcomes(confirm(suspicions, suite), _compare_times(suite, pairs))
+
+
+def _ask(suite: Suite, baseline: Baseline, operation: Operation) -> Iterator[_Pair]:
+    method = operation.method.upper()
+    for exchange in suite.exercise(operation)[:_MAX_CASES]:
+        if exchange.response is None or exchange.case.is_probe or not suite.may_go_on(operation):
+            continue
+        theirs = baseline.ask(exchange)
+        if theirs is None:
+            continue
+        baseline.learn(exchange, theirs)
+        again = None if method == "DELETE" else baseline.ask(exchange, distinct=method not in _SAFE)
+        yield _Pair(exchange, theirs, again)
+
+
+# --- status --------------------------------------------------------------------------------------------------------
+
+
+def _compare_statuses(suite: Suite, baseline: Baseline, pairs: list[_Pair]) -> Iterator[Suspicion]:
+    for pair in pairs:
+        is_steady = pair.again is None or pair.again.status == pair.theirs.status
+        if not is_steady or pair.ours.status == pair.theirs.status or _clashes(pair):
+            continue
+        name = name_of(pair.ours.case.operation)
+        failure = suite.build_failure(
+            pair.ours,
+            "baseline_status",
+            promise=f"{name} answers as {baseline.suite.wire.session.base_url} does: {pair.theirs.status}",
+            pointer=pair.ours.case.operation.pointer,
+            cause=(str(pair.ours.status), str(pair.theirs.status)),
+        )
+        yield Suspicion(pair.ours, failure, partial(_has_status, pair.ours.status))
+
+
+def _clashes(pair: _Pair) -> bool:
+    """Tell whether the difference may come from what exists here or there: each has its own things."""
+    return bool({pair.ours.status, pair.theirs.status} & {404, 409, 410, 412, 429})
+
+
+def _has_status(status: int, exchange: Exchange) -> bool:
+    return exchange.status == status
+
+
+# --- body ----------------------------------------------------------------------------------------------------------
+
+
+def _compare_bodies(suite: Suite, baseline: Baseline, pairs: list[_Pair]) -> Iterator[Suspicion]:
+    same = [pair for pair in pairs if pair.ours.status == pair.theirs.status]
+    yield from _compare_shapes(suite, baseline, same)
+    noisy = {place for pair in same for place in _noise(suite, pair)}
+    if suite.profile == "live" or _is_told_by_request(same):
+        yield from _compare_values(suite, baseline, same, noisy)
+
+
+def _compare_shapes(suite: Suite, baseline: Baseline, pairs: list[_Pair]) -> Iterator[Suspicion]:
+    """Compare all that was seen under one status: a place that only ever one of them has is a difference."""
+    ours: dict[int, Shape] = defaultdict(frozenset)
+    theirs: dict[int, Shape] = defaultdict(frozenset)
+    for pair in pairs:
+        ours[pair.ours.status] |= shape_of(pair.ours.read_json())
+        for answer in (pair.theirs, pair.again):
+            if answer is not None and answer.status == pair.ours.status:
+                theirs[pair.ours.status] |= shape_of(answer.read_json())
+    for pair in pairs:
+        status = pair.ours.status
+        mine, other = shape_of(pair.ours.read_json()), shape_of(pair.theirs.read_json())
+        missing, added = (other - mine) - ours[status], (mine - other) - theirs[status]
+        if missing or added:
+            yield _suspect_shape(suite, baseline, pair, (missing, added))
+
+
+def _suspect_shape(suite: Suite, baseline: Baseline, pair: _Pair, difference: tuple[Shape, Shape]) -> Suspicion:
+    missing, added = difference
+    failure = suite.build_failure(
+        pair.ours,
+        "baseline_shape",
+        promise=f"{name_of(pair.ours.case.operation)} answers what {baseline.suite.wire.session.base_url} does",
+        pointer=pair.ours.case.operation.pointer,
+        cause=(str(pair.ours.status), *(place for place, _ in sorted(missing | added))),
+        detail=describe_shapes(added, missing),
+    )
+
+    def shows(exchange: Exchange) -> bool:
+        shape = shape_of(exchange.read_json())
+        return exchange.status == pair.ours.status and added <= shape and not missing & shape
+
+    return Suspicion(pair.ours, failure, shows)
+
+
+def _is_told_by_request(pairs: list[_Pair]) -> bool:
+    """Tell whether answers depend on the request and its thing alone, not on whatever else exists."""
+    if not pairs:
+        return False
+    operation = pairs[0].ours.case.operation
+    return operation.method.upper() != "GET" or operation.path.endswith("}")
+
+
+def _noise(suite: Suite, pair: _Pair) -> Iterator[str]:
+    """Yield the places where the baseline differs from itself."""
+    if pair.again is not None:
+        first, second = _comparable(suite, pair.theirs), _comparable(suite, pair.again)
+        yield from differing_places(first, second)
+
+
+def _comparable(suite: Suite, exchange: Exchange) -> Json:
+    """Return the body with what was sent, and the ids of things, replaced by names."""
+    parts = {**suite.generator.values_of(exchange.case), "path": dict(exchange.path_values or {})}
+    return hide_keys(mark(exchange.read_json(), name_scalars(parts)))
+
+
+def _compare_values(suite: Suite, baseline: Baseline, pairs: list[_Pair], noisy: set[str]) -> Iterator[Suspicion]:
+    for pair in pairs:
+        theirs = _comparable(suite, pair.theirs)
+        found = differing_places(_comparable(suite, pair.ours), theirs)
+        for place, (mine, other) in found.items():
+            if place in noisy:
+                continue
+            failure = suite.build_failure(
+                pair.ours,
+                "baseline_value",
+                promise=f"{name_of(pair.ours.case.operation)} answers {shorten(repr(other), 80)} at {place}, "
+                f"as {baseline.suite.wire.session.base_url} does",
+                pointer=pair.ours.case.operation.pointer,
+                cause=(str(pair.ours.status), place),
+                detail=f"it is {shorten(repr(mine), 80)} at {place}",
+            )
+            yield Suspicion(pair.ours, failure, partial(_differs, suite, theirs, place))
+
+
+def _differs(suite: Suite, theirs: Json, place: str, exchange: Exchange) -> bool:
+    return place in differing_places(_comparable(suite, exchange), theirs)
+
+
+# --- time ----------------------------------------------------------------------------------------------------------
+
+
+def _compare_times(suite: Suite, pairs: list[_Pair]) -> Outcome:
+    """Ask both in turn for the same thing; only reading requests can be repeated as often."""
+    operation = pairs[0].ours.case.operation
+    pair = next((one for one in pairs if one.ours.is_success and one.theirs.is_success), None)
+    if operation.method.upper() not in _SAFE or pair is None or suite.baseline is None:
+        return Outcome()
+    timed = []
+    for number in range(_PAIRS + _WARM_UPS):
+        if not suite.may_go_on(operation):
+            return Outcome(gaps=("latency beside the baseline: time ran out",))
+        seconds = [_time(suite, pair.ours), _time(suite.baseline.suite, pair.theirs)]
+        if number >= _WARM_UPS:
+            timed.append((seconds[0], seconds[1]))
+    if not is_slower(timed):
+        return Outcome()
+    ours, theirs = (sorted(times)[len(times) // 2] * 1000 for times in zip(*timed, strict=True))
+    failure = suite.build_failure(
+        pair.ours,
+        "baseline_latency",
+        promise=f"{name_of(operation)} is as fast as {suite.baseline.suite.wire.session.base_url}: {theirs:.0f} ms",
+        pointer=operation.pointer,
+        detail=f"its median is {ours:.0f} ms, of {len(timed)} requests that were sent by turns",
+    )
+    return Outcome(failures=(replace(failure, count=len(timed)),))
+
+
+def _time(suite: Suite, exchange: Exchange) -> float:
+    started = time.perf_counter()
+    suite.repeat(exchange)
+    return time.perf_counter() - started
