@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pymacaron_testing.answer_check import BrokenPromiseError
+from pymacaron_testing.coverage import merge_coverage
+from pymacaron_testing.failure import Failure
 from pymacaron_testing.items import Contract, ContractError, ContractItem, DocumentFile
 from pymacaron_testing.report import write_report
+from pymacaron_testing.report_page import write_page
 from pymacaron_testing.run import WORKER_KEY, exit_on_startup_error
 from pymacaron_testing.target import check_target
 
 if TYPE_CHECKING:
+    from pymacaron.json_types import JsonObject
     from pymacaron_testing.run import Run
 
 
@@ -104,17 +109,19 @@ class ActiveRun:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Hang the item's details on pytest's report, which also travels from workers to their controller."""
         report = yield
-        failures = []
-        if isinstance(item, ContractItem) and call.excinfo and isinstance(call.excinfo.value, ContractError):
+        failures: list[JsonObject] = []
+        if call.excinfo and isinstance(call.excinfo.value, ContractError | BrokenPromiseError):
             failures = [failure.to_dict() for failure in call.excinfo.value.failures]
         elif report.failed:
-            failures = [_describe_test_failure(item, report)]
+            failures = [_describe_test_failure(item, report).to_dict()]
+        seen_after_s = round(self.run.clock.elapsed_s, 3)
         report.pymacaron = {  # type: ignore[attr-defined]  # TestReport keeps and sends whatever is set on it
             "operation_id": item.operation.operation_id if isinstance(item, ContractItem) else None,
             "requests": self.run.count.value - item.stash.get(_SENT_BEFORE, 0),
-            "failures": failures,
+            "failures": [{**failure, "seen_after_s": seen_after_s} for failure in failures],
             "reason": _explain(item, report),
             "gaps": list(item.gaps) if isinstance(item, ContractItem) else [],
+            "flaky": list(item.outcome.flaky) if isinstance(item, ContractItem) and item.outcome else [],
         }
         return report
 
@@ -132,6 +139,7 @@ class ActiveRun:
         result.failures += details["failures"]
         result.reason = details["reason"] or result.reason
         result.gaps = details["gaps"] or result.gaps
+        result.flaky = details["flaky"] or result.flaky
 
     # --- end -------------------------------------------------------------------------------------------------------
 
@@ -143,6 +151,7 @@ class ActiveRun:
         if output:
             self.run.report.requests_sent += output["requests"]
             self.run.report.documents = self.run.report.documents or output["documents"]
+            self.run.report.coverage = merge_coverage(self.run.report.coverage, output["coverage"])
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Stop the service and write the report, however the run ended."""
@@ -150,12 +159,19 @@ class ActiveRun:
         report = self.run.report
         self.run.stop()
         if self.run.is_worker:
-            output = {"requests": self.run.count.value, "documents": report.documents}
+            output = {
+                "requests": self.run.count.value,
+                "documents": report.documents,
+                "coverage": self.run.list_coverage(),
+            }
             self.run.config.workeroutput[WORKER_KEY] = output  # type: ignore[attr-defined]  # pytest-xdist's
             return
         report.requests_sent += self.run.count.value
         if not self.run.config.option.collectonly:
-            write_report(report.to_dict(int(exitstatus)), self.run.settings.report)
+            report.coverage = merge_coverage(report.coverage, self.run.list_coverage())
+            data = report.to_dict(int(exitstatus))
+            write_report(data, self.run.settings.report)
+            write_page(data, self.run.settings.report.with_suffix(".html"))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what was tested and where the report is."""
@@ -180,17 +196,16 @@ def _explain(item: pytest.Item, report: pytest.TestReport) -> str:
     return "; ".join(outcome.flaky) if outcome is not None and report.when == "call" else ""
 
 
-def _describe_test_failure(item: pytest.Item, report: pytest.TestReport) -> dict[str, object]:
+def _describe_test_failure(item: pytest.Item, report: pytest.TestReport) -> Failure:
     """Return the failure of a hand-written test in the report's form."""
     path, line, _ = item.location
     crash = getattr(report.longrepr, "reprcrash", None)
     lines = str(getattr(crash, "message", None) or report.longreprtext).strip().splitlines() or [""]
-    return {
-        "operation_id": None,
-        "check": "test",
-        "promise": f"{item.name} passes",
-        "answer": lines[0][:300],
-        "place": f"{path}:{(line or 0) + 1}",
-        "curl": "",
-        "count": 1,
-    }
+    return Failure(
+        operation_id=None,
+        check="test",
+        promise=f"{item.name} passes",
+        answer=lines[0][:300],
+        place=f"{path}:{(line or 0) + 1}",
+        curl="",
+    )

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 _MAX_DEPTH = 3
 _BODY = "body"
-_NOWHERE = ""
 _UNDECLARED = "undeclared"
 
 
@@ -53,9 +52,10 @@ class OperationCoverage:
 class Coverage:
     """Collects what requests and answers show of one document."""
 
-    def __init__(self, api: Api) -> None:
-        """List what *api* declares, all of it unseen."""
+    def __init__(self, api: Api, source: str = "") -> None:
+        """List what *api* declares, all of it unseen. source: the document as the report names it."""
         self._api = api
+        self._source = source
         self._operations = {one.operation_id: self._declare(one) for one in api.operations}
 
     def observe(self, exchange: Exchange, values: Mapping[str, Json], caller: str) -> None:
@@ -76,7 +76,7 @@ class Coverage:
 
     def to_list(self) -> list[JsonObject]:
         """Return the form of the report, one entry per operation, in the document's order."""
-        return [found.to_dict() for found in self._operations.values()]
+        return [{"document": self._source, **found.to_dict()} for found in self._operations.values()]
 
     def _declare(self, operation: Operation) -> OperationCoverage:
         found = OperationCoverage(operation, Counter(dict.fromkeys(operation.statuses, 0)))
@@ -184,7 +184,7 @@ def _add(first: Json, second: Json) -> Json:
 
 
 def _key(entry: JsonObject) -> tuple[str, str, str]:
-    return entry.get("document", _NOWHERE), entry["method"], entry["path"]
+    return entry["document"], entry["method"], entry["path"]
 
 
 def _text(value: Json) -> str:

@@ -93,16 +93,21 @@ class Identity:
             self._is_known = True
         return self._known
 
+    @property
+    def all(self) -> tuple[Credentials, ...]:
+        """All credentials of the user."""
+        first = self.get()
+        return (*((first,) if first else ()), *self._others)
+
     def choose(self, alternatives: Iterable[Sequence[Place]]) -> tuple[Credentials, ...]:
         """Return the credentials for the first of *alternatives* that there are some for, else the run's first ones."""
-        first = self.get()
-        known = [*([first] if first else []), *self._others]
+        known = self.all
         for places in alternatives:
             chosen = [next((one for one in known if place.is_for(one)), None) for place in places]
             found = tuple(one for one in chosen if one is not None)
             if found and len(found) == len(chosen):
                 return found
-        return tuple(known[:1])
+        return known[:1]
 
     def renew(self) -> Credentials | None:
         """Find the credentials again, for targets whose users change during the run."""

@@ -14,8 +14,8 @@ class Failure:
     check: what was looked at, a short fixed word such as ``status_code``. promise: the sentence of the document that
     is broken. answer: what came back, shortened. place: ``file:line#pointer``. curl: a command that shows it again,
     credentials replaced by ``$TOKEN``. cause: equal for failures that one repair would end. count: requests that
-    showed it. before: commands to send first, in their order. traceback: what the service logged of the request, where
-    the run started it.
+    showed it. before: commands to send first, in their order. request_id: what the answer calls its request.
+    traceback: what the service logged of it, where the run started the service.
     """
 
     operation_id: str | None
@@ -27,6 +27,7 @@ class Failure:
     cause: tuple[str, ...] = field(default=(), compare=False)
     count: int = 1
     before: tuple[str, ...] = ()
+    request_id: str = ""
     traceback: str = ""
 
     def times(self, count: int) -> Failure:
@@ -44,6 +45,7 @@ class Failure:
             "curl": self.curl,
             "count": self.count,
             "before": list(self.before),
+            "request_id": self.request_id,
             "traceback": self.traceback,
         }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pytest
 from pymacaron.exceptions import StartupError
 from pymacaron.spec import find_line
 from pymacaron_testing.checks import GROUPS, Group
+from pymacaron_testing.checks.baseline import Baseline, check_baseline
 from pymacaron_testing.confirm import Outcome, merge_outcomes
 from pymacaron_testing.run import CouldNotTest, Document, Run
 from pymacaron_testing.suite import Suite, build_suite, order_operations
@@ -57,6 +59,7 @@ class Contract(pytest.Collector):
     run: Run
     document: Document
     _suite: Suite | None = None
+    _baseline: Baseline | None = None
 
     @classmethod
     def build(cls, parent: pytest.Collector, document: Document, run: Run, nodeid: str | None = None) -> Contract:
@@ -69,9 +72,19 @@ class Contract(pytest.Collector):
     def collect(self) -> Iterator[ContractItem]:
         """Yield the items: what creates before what reads, what deletes last."""
         for operation in order_operations(self.document.api):
-            for group in GROUPS:
+            for group in self._groups():
                 if group.applies(self.document.api, operation):
                     yield ContractItem.build(self, operation, group)
+
+    def _groups(self) -> tuple[Group, ...]:
+        """Return the groups of this run: where a baseline was named, the comparison with it comes last."""
+        is_compared = self.run.settings.baseline is not None
+        return (*GROUPS, Group("baseline", self._compare)) if is_compared else GROUPS
+
+    def _compare(self, suite: Suite, operation: Operation) -> Outcome:
+        if self._baseline is None:
+            self._baseline = Baseline(build_suite(self.run, self.document, self.run.settings.baseline))
+        return check_baseline(suite, self._baseline, operation)
 
     def suite(self) -> Suite:
         """Return what the items share, made when the first one runs. Raises TargetError."""
@@ -115,9 +128,14 @@ class ContractItem(pytest.Item):
         for sentence in outcome.gaps:
             self.add_report_section("call", "not checked", sentence)
         if outcome.failures:
-            raise ContractError(outcome.failures)
+            raise ContractError(tuple(map(self._explain, outcome.failures)))
         if outcome.not_run:
             pytest.skip(outcome.not_run)
+
+    def _explain(self, failure: Failure) -> Failure:
+        """Return the failure with what the service logged of it."""
+        trace = self.contract.run.find_trace(failure.request_id)
+        return replace(failure, traceback=self.contract.suite().wire.redaction.clean(trace)) if trace else failure
 
     def _check(self) -> Outcome:
         """Return what the group finds, and what it could not look at."""

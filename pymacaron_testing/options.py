@@ -63,6 +63,7 @@ OPTIONS = (
         int,
         DEFAULT_MAX_EXAMPLES,
     ),
+    Option("baseline", "URL", "another release of the service, whose answers are compared"),
     Option("report", "FILE", f"where the report goes; default {DEFAULT_REPORT}", default=DEFAULT_REPORT),
 )
 _BY_NAME = {option.name: option for option in OPTIONS}

@@ -18,6 +18,7 @@ from pymacaron.config import get_config, load_config, set_config
 from pymacaron.exceptions import Finding, StartupError, TargetError
 from pymacaron.spec import load_spec
 from pymacaron_testing.clock import Clock
+from pymacaron_testing.coverage import Coverage
 from pymacaron_testing.credentials import Credentials, Identity, read_header_line
 from pymacaron_testing.documents import find_own_documents, find_published
 from pymacaron_testing.exchange import Redaction
@@ -41,6 +42,7 @@ from pymacaron_testing.tokens import can_mint, mint_credentials
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pymacaron.json_types import JsonObject
     from pymacaron.spec import Api
 
 WORKER_KEY = "pymacaron"
@@ -68,6 +70,7 @@ class Run:
     count: RequestCount = field(default_factory=RequestCount)
     resources: Resources = field(default_factory=Resources)
     documents: list[Document] = field(default_factory=list)
+    coverages: dict[str, Coverage] = field(default_factory=dict)
     clock: Clock = field(default_factory=Clock)
     identity: Identity = field(init=False)
     _users: tuple[Identity, ...] | None = None
@@ -132,9 +135,13 @@ class Run:
         self._service = start_service(self.settings.folder)
         return Target(self._service.url, is_own=True)
 
-    def session(self) -> TargetSession:
-        """Return a new session bound to the target."""
-        return TargetSession(self.target().url, self.count)
+    def session(self, url: str | None = None) -> TargetSession:
+        """Return a new session bound to the target. url: of another service, whose requests do not count."""
+        return TargetSession(self.target().url, self.count) if url is None else TargetSession(url)
+
+    def find_trace(self, request_id: str) -> str:
+        """Return the traceback that the service logged for a request; empty unless this process started it."""
+        return self._service.find_trace(request_id) if self._service is not None and request_id else ""
 
     def stop(self) -> None:
         """Take the last metrics and stop what the run started. May be called twice."""
@@ -174,7 +181,7 @@ class Run:
         """Return a second user: the conftest's, if it can tell users apart, else one that a known key signs."""
         if not self.settings.users and (found := self._ask_conftest(1)):
             return found
-        if not self.settings.users and not self.settings.jwt_secret and self._is_own_user():
+        if not self.settings.users and not self.settings.jwt_secret and self.is_own_user():
             return mint_credentials(SECOND_USER_ID, scopes=self._scopes())
         signing = self.signing() if self.settings.jwt_secret else None
         if signing is None or not signing.names_users:
@@ -190,7 +197,7 @@ class Run:
             line = hook(config=self.config, target=self.target(), http=http, user=user)
         return self._read_line(str(line)) if line else None
 
-    def _is_own_user(self) -> bool:
+    def is_own_user(self) -> bool:
         """Tell whether the first user's token was minted with the service's own configuration."""
         credentials = self.identity.get()
         return credentials is not None and credentials.origin == OWN_ORIGIN
@@ -203,7 +210,7 @@ class Run:
         credentials = self.identity.get()
         secret = self.settings.jwt_secret
         if not secret:
-            return read_own_signing() if self._is_own_user() else None
+            return read_own_signing() if self.is_own_user() else None
         token = credentials.secret if credentials and read_token(credentials.secret) else None
         signing = find_signing(secret, token)
         if signing is None:
@@ -248,6 +255,14 @@ class Run:
         self.documents.append(document)
         self.report.documents.append(describe_document(document.api, shown))
         return document
+
+    def cover(self, document: Document) -> Coverage:
+        """Return what the run has seen of *document*; one object for each."""
+        return self.coverages.setdefault(document.source, Coverage(document.api, document.source))
+
+    def list_coverage(self) -> list[JsonObject]:
+        """Return what this process has seen, in the form of the report."""
+        return [entry for coverage in self.coverages.values() for entry in coverage.to_list()]
 
     def find_published(self) -> list[str]:
         """Return the URLs of the documents that the target publishes. Raises TargetError."""

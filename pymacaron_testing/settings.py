@@ -27,7 +27,8 @@ class Settings:
 
     folder: where pytest was started. target: URL, None: the service in *folder*. users: the credentials of each.
     refused: those that the target must refuse. jwt_secret: signs the target's tokens. max_time_s: for all contract
-    items. max_latency_ms: for each answer; of both None for no limit.
+    items. max_latency_ms: for each answer; of both None for no limit. baseline: URL of another
+    release to compare with, None without.
     """
 
     folder: Path
@@ -42,6 +43,7 @@ class Settings:
     seed: int
     max_examples: int
     report: Path
+    baseline: str | None = None
 
 
 def read_settings(config: pytest.Config) -> Settings:
@@ -65,6 +67,7 @@ def read_settings(config: pytest.Config) -> Settings:
         seed=int(reader.number("seed", "whole number") or 0),
         max_examples=int(reader.number("max-examples", "number of random cases", lambda value: value >= 0) or 0),
         report=folder / (reader.text("report") or ""),
+        baseline=(reader.text("baseline") or "").rstrip("/") or None,
     )
     if reader.findings:
         raise StartupError(reader.findings)

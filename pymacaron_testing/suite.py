@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from pymacaron_testing.generation import Generator
 from pymacaron_testing.hints import HintBook, load_hints
 from pymacaron_testing.kinds import Kind, find_kinds
 from pymacaron_testing.rescue import fill_in, use_usual_values
+from pymacaron_testing.resources import Resources
 from pymacaron_testing.sendable import PathValues
 from pymacaron_testing.wire import SAFE_METHODS, Wire
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from pymacaron.spec import Api, Operation
     from pymacaron_testing.clock import Clock
     from pymacaron_testing.credentials import Credentials
-    from pymacaron_testing.resources import Resources
     from pymacaron_testing.run import Document, Run
     from pymacaron_testing.settings import Profile
     from pymacaron_testing.signing import Signing
@@ -323,6 +323,7 @@ class Suite:
             place=describe_place(self.source, self.api.text, pointer),
             curl=describe_request(exchange.request, redaction),
             cause=(check, *cause),
+            request_id=exchange.response.headers.get("X-Request-Id", "") if exchange.response is not None else "",
         )
 
 
@@ -332,20 +333,26 @@ def _may_clash(exchange: Exchange) -> bool:
     return exchange.case.is_valid and is_body and exchange.status in _CLASHES
 
 
-def build_suite(run: Run, document: Document) -> Suite:
-    """Return the suite of *document* against the target of *run*. Raises TargetError."""
-    session = run.session()
+def build_suite(run: Run, document: Document, url: str | None = None) -> Suite:
+    """Return the suite of *document* against the target of *run*. url: against another service. Raises TargetError."""
+    session = run.session(url)
     prefix = choose_prefix(document.api, session)
     settings = run.settings
     max_examples = settings.max_examples if settings.profile != "quick" else 0
     generator = Generator(document.api, session.base_url + prefix, seed=settings.seed, max_examples=max_examples)
     is_read_only = settings.profile == "live"
     wire = Wire(generator, session, run.users(), run.hidden(), is_read_only=is_read_only, clock=run.clock)
+    if url is None:
+        coverage = run.cover(document)
+        wire = replace(
+            wire,
+            observe=lambda exchange, caller: coverage.observe(exchange, generator.values_of(exchange.case), caller),
+        )
     return Suite(
         document.api,
         generator,
         wire,
-        run.resources,
+        run.resources if url is None else Resources(),
         document.source,
         run.run_salt,
         profile=settings.profile,

@@ -19,13 +19,15 @@ from typing import IO
 import requests
 
 from pymacaron.exceptions import Finding, TargetError
+from pymacaron_testing.service_log import find_trace
 from pymacaron_testing.session import join_url
 from pymacaron_testing.wire import explain
 
 READY_LIMIT_S = 60.0
 _POLL_S = 0.1
 _STOP_LIMIT_S = 10.0
-_KEPT_LINES = 200
+_KEPT_LINES = 5000
+_LOG_DELAY_S = 0.3
 _SHOWN_LINES = 20
 _PROBE_TIMEOUT_S = 5.0
 
@@ -79,6 +81,15 @@ class ServiceProcess:
     def last_lines(self) -> list[str]:
         """Return what the service printed last."""
         return list(self._lines)[-_SHOWN_LINES:]
+
+    def find_trace(self, request_id: str) -> str:
+        """Return what the service logged of a request beyond one line, a traceback; empty if nothing comes soon."""
+        deadline = time.monotonic() + _LOG_DELAY_S
+        while True:
+            trace = find_trace(list(self._lines), request_id)
+            if trace or time.monotonic() > deadline:
+                return trace
+            time.sleep(_LOG_DELAY_S / 10)
 
     def wait_until_ready(self, path: str, limit_s: float = READY_LIMIT_S) -> None:
         """Return when GET *path* is answered below 500.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
 
 import requests
 
@@ -41,7 +42,8 @@ class Wire:
     """The way to the target for the cases of one document.
 
     users: everything is sent as the first one unless told otherwise. hidden: hides what is nobody's credentials.
-    is_read_only: nothing is sent that may change data. clock: nothing is sent after its end.
+    is_read_only: nothing is sent that may change data. clock: nothing is sent after its end. observe: is told of each
+    answer and who asked (`name_caller`).
     """
 
     generator: Generator
@@ -50,6 +52,7 @@ class Wire:
     hidden: Redaction = field(default_factory=Redaction)
     is_read_only: bool = False
     clock: Clock = field(default_factory=Clock)
+    observe: Callable[[Exchange, str], None] = field(default=lambda _exchange, _caller: None)
 
     @property
     def identity(self) -> Identity:
@@ -115,7 +118,22 @@ class Wire:
         except requests.RequestException as error:
             self._ensure_target(case.operation, error)
             return Exchange(case, request, None, explain(error), path_values)
-        return Exchange(case, request, response, "", path_values)
+        exchange = Exchange(case, request, response, "", path_values)
+        self.observe(exchange, self._name_caller(exchange))
+        return exchange
+
+    def _name_caller(self, exchange: Exchange) -> str:
+        """Return who asked: ``user 1``, ``anonymous`` or ``wrong credentials``; empty where nobody is asked for."""
+        operation, request = exchange.case.operation, exchange.request
+        if not takes_credentials(operation):
+            return ""
+        sent = {**request.headers, **{f"?{name}": value for name, value in parse_qsl(urlsplit(str(request.url)).query)}}
+        for user in range(len(self.users)):
+            wanted = self.headers_for(operation, user)
+            if wanted and all(sent.get(name) == value for name, value in wanted.items()):
+                return f"user {user + 1}"
+        names = {"authorization", "cookie", *(one.name.lower() for user in self.users for one in user.all)}
+        return "wrong credentials" if any(name.lower() in names for name in sent) else "anonymous"
 
     def _ensure_target(self, operation: Operation, error: requests.RequestException) -> None:
         """Raise TargetLostError if nobody listens any more."""

@@ -86,21 +86,13 @@ class _Pair:
     again: Exchange | None
 
 
-def applies_baseline(suite: Suite) -> bool:
-    """Tell whether there is a baseline to compare with."""
-    return suite.baseline is not None
-
-
-def check_baseline(suite: Suite, operation: Operation) -> Outcome:
+def check_baseline(suite: Suite, baseline: Baseline, operation: Operation) -> Outcome:
     """Send the requests that the target had to the baseline, twice, and compare status, shape, values and time."""
-    baseline = suite.baseline
-    if baseline is None:
-        return Outcome(not_run="no baseline was named")
     pairs = list(_ask(suite, baseline, operation))
     if not pairs:
         return Outcome(not_run="no request could be sent to both the target and the baseline")
     suspicions = [*_compare_statuses(suite, baseline, pairs), *_compare_bodies(suite, baseline, pairs)]
-    return merge_outcomes(confirm(suspicions, suite), _compare_times(suite, pairs))
+    return merge_outcomes(confirm(suspicions, suite), _compare_times(suite, baseline, pairs))
 
 
 def _ask(suite: Suite, baseline: Baseline, operation: Operation) -> Iterator[_Pair]:
@@ -237,17 +229,17 @@ def _differs(suite: Suite, theirs: Json, place: str, exchange: Exchange) -> bool
 # --- time ----------------------------------------------------------------------------------------------------------
 
 
-def _compare_times(suite: Suite, pairs: list[_Pair]) -> Outcome:
+def _compare_times(suite: Suite, baseline: Baseline, pairs: list[_Pair]) -> Outcome:
     """Ask both in turn for the same thing; only reading requests can be repeated as often."""
     operation = pairs[0].ours.case.operation
     pair = next((one for one in pairs if one.ours.is_success and one.theirs.is_success), None)
-    if operation.method.upper() not in _SAFE or pair is None or suite.baseline is None:
+    if operation.method.upper() not in _SAFE or pair is None:
         return Outcome()
     timed = []
     for number in range(_PAIRS + _WARM_UPS):
         if not suite.may_go_on(operation):
             return Outcome(gaps=("latency beside the baseline: time ran out",))
-        seconds = [_time(suite, pair.ours), _time(suite.baseline.suite, pair.theirs)]
+        seconds = [_time(suite, pair.ours), _time(baseline.suite, pair.theirs)]
         if number >= _WARM_UPS:
             timed.append((seconds[0], seconds[1]))
     if not is_slower(timed):
@@ -256,7 +248,7 @@ def _compare_times(suite: Suite, pairs: list[_Pair]) -> Outcome:
     failure = suite.build_failure(
         pair.ours,
         "baseline_latency",
-        promise=f"{name_of(operation)} is as fast as {suite.baseline.suite.wire.session.base_url}: {theirs:.0f} ms",
+        promise=f"{name_of(operation)} is as fast as {baseline.suite.wire.session.base_url}: {theirs:.0f} ms",
         pointer=operation.pointer,
         detail=f"its median is {ours:.0f} ms, of {len(timed)} requests that were sent by turns",
     )
