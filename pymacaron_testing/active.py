@@ -12,7 +12,7 @@ from pymacaron_testing.answer_check import BrokenPromiseError
 from pymacaron_testing.coverage import merge_coverage
 from pymacaron_testing.failure import Failure
 from pymacaron_testing.items import Contract, ContractError, ContractItem, DocumentFile
-from pymacaron_testing.report import write_report
+from pymacaron_testing.report import summarise, write_report
 from pymacaron_testing.report_page import write_page
 from pymacaron_testing.run import WORKER_KEY, exit_on_startup_error
 from pymacaron_testing.target import check_target
@@ -73,8 +73,7 @@ class ActiveRun:
     def _foreign_sources(self, items: list[pytest.Item]) -> list[str | Path]:
         run = self.run
         if run.settings.spec is not None:
-            is_url = run.settings.spec.startswith(("http://", "https://"))
-            return [run.settings.spec if is_url else run.settings.folder / run.settings.spec]
+            return run.named_source()
         is_chosen = run.config.args_source is pytest.Config.ArgsSource.ARGS
         if is_chosen or any(isinstance(item, ContractItem) for item in items):
             return []
@@ -169,6 +168,8 @@ class ActiveRun:
         report.requests_sent += self.run.count.value
         if not self.run.config.option.collectonly:
             report.coverage = merge_coverage(report.coverage, self.run.list_coverage())
+            report.profile, report.seed = self.run.settings.profile, self.run.settings.seed
+            report.users = self.run.count_users()
             data = report.to_dict(int(exitstatus))
             write_report(data, self.run.settings.report)
             write_page(data, self.run.settings.report.with_suffix(".html"))
@@ -182,6 +183,8 @@ class ActiveRun:
         path = run.settings.report
         shown = path.relative_to(run.settings.folder) if path.is_relative_to(run.settings.folder) else path
         terminalreporter.write_line(f"{run.report.requests_sent} requests to {run.report.target}, report in {shown}")
+        for line in summarise(run.report):
+            terminalreporter.write_line(line)
 
 
 _SENT_BEFORE = pytest.StashKey[int]()

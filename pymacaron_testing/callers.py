@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import requests
 
 from pymacaron.client import Answer, Client, HttpRequest, HttpResponse, Patience
 from pymacaron.client.streams import is_stream_type
 from pymacaron.exceptions import Call, CallConnectionError, CallTimeoutError
+from pymacaron_testing.answer_check import AnswerCheck
+from pymacaron_testing.run import exit_on_startup_error
 from pymacaron_testing.session import RequestCount, TargetSession
+from pymacaron_testing.signing import USER_ID
+from pymacaron_testing.suite import Suite, build_suite
 
 if TYPE_CHECKING:
-    from pymacaron_testing.answer_check import AnswerCheck
     from pymacaron_testing.credentials import Credentials
-    from pymacaron_testing.suite import Suite
+    from pymacaron_testing.run import Run
 
 
 class CheckedSession(TargetSession):
@@ -149,3 +153,52 @@ def _build_client(suite: Suite, transport: _SessionTransport, headers: Mapping[s
         response_validation="off",  # the session has looked at the answer already
         transport=transport,
     )
+
+
+class Callers:
+    """Makes the callers of a run."""
+
+    def __init__(self, run: Run) -> None:
+        """Take the run; documents and users are looked for when first needed."""
+        self._run = run
+        self._names: dict[str, int] = {}
+
+    @cached_property
+    def suites(self) -> tuple[Suite, ...]:
+        """A suite for each document of the run."""
+        with exit_on_startup_error():
+            return tuple(build_suite(self._run, document) for document in self._run.find_documents())
+
+    @cached_property
+    def _check(self) -> AnswerCheck:
+        return AnswerCheck(self.suites)
+
+    def session(self, *, is_checked: bool) -> CheckedSession:
+        """Return a session without credentials."""
+        run = self._run
+        return CheckedSession(run.target().url, run.count, (lambda: self._check) if is_checked else None)
+
+    def anonymous(self, *, is_checked: bool = True) -> Caller:
+        """Return a caller without credentials."""
+        return Caller(self.session(is_checked=is_checked), (), self.suites)
+
+    def user(self, name: str, *, is_checked: bool = True) -> Caller:
+        """Return the user that the tests call *name*.
+
+        Where tokens are signed with the service's own configuration it is the one with that id. Else names stand for
+        the users that the options name, in the order in which they are first asked for; a test that asks for more
+        users than there are is skipped. The empty name is the user that contract items ask as.
+        """
+        with exit_on_startup_error():
+            credentials = self._find(name)
+        return Caller(self.session(is_checked=is_checked), credentials, self.suites)
+
+    def _find(self, name: str) -> tuple[Credentials, ...]:
+        run = self._run
+        if run.is_own_user():
+            return (run.mint_user(name or USER_ID),)
+        users = run.users()
+        number = self._names.setdefault(name, len(self._names)) if name else 0
+        if number >= len(users) or not users[number].all:
+            pytest.skip(f"no credentials are known for {name}, user {number + 1}: add --pymacaron-auth 'Header: value'")
+        return users[number].all

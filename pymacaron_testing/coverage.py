@@ -174,6 +174,17 @@ def summarise_coverage(entries: list[JsonObject]) -> dict[str, tuple[int, int]]:
     return {name: (sum(found), len(found)) for name, found in tables.items()}
 
 
+def list_unseen_answers(entries: list[JsonObject]) -> list[str]:
+    """Return the declared answers that never came, ``GET /pets 404``, of operations that were asked at all."""
+    return [
+        f"{entry['method']} {entry['path']} {status}"
+        for entry in entries
+        if any(entry["answers"].values())
+        for status, count in entry["answers"].items()
+        if not count and status != "default"
+    ]
+
+
 def _add(first: Json, second: Json) -> Json:
     if isinstance(first, dict) and isinstance(second, dict):
         return {

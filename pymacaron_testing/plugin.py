@@ -8,7 +8,8 @@ when a test asks for one of the fixtures.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,11 +17,12 @@ from pymacaron_testing import hooks
 from pymacaron_testing.options import add_options, is_given
 
 if TYPE_CHECKING:
+    from pymacaron_testing.callers import Caller, Callers, CheckedSession, Operations
     from pymacaron_testing.run import Run
-    from pymacaron_testing.session import TargetSession
     from pymacaron_testing.target import Target
 
 _EXTRA = {"schemathesis", "hypothesis"}
+_UNCHECKED = "pymacaron_unchecked"
 _RUN: pytest.StashKey[Run] = pytest.StashKey()
 
 
@@ -36,6 +38,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Load the rest if this run asked for it."""
+    config.addinivalue_line("markers", f"{_UNCHECKED}: answers that this test gets may break the API document")
     is_asked_for = config.getoption("pymacaron") or config.getini("pymacaron")
     if not is_asked_for and not is_given(config, "target") and not is_given(config, "spec"):
         return
@@ -71,12 +74,63 @@ def base_url(target: Target) -> str:
     return target.url
 
 
-@pytest.fixture
-def http(request: pytest.FixtureRequest, target: Target) -> Iterator[TargetSession]:
-    """Return a requests.Session without credentials: ``http.get("/pets")`` asks the target."""
+@pytest.fixture(scope="session")
+def _callers(request: pytest.FixtureRequest, target: Target) -> Callers:
+    """Make callers of the target, once a run."""
     del target  # makes sure that there is one
-    with _start_run(request.config).session() as session:
+    from pymacaron_testing.callers import Callers  # noqa: PLC0415 - see the module's docstring
+
+    return Callers(_start_run(request.config))
+
+
+def _is_checked(request: pytest.FixtureRequest) -> bool:
+    return request.node.get_closest_marker(_UNCHECKED) is None
+
+
+@pytest.fixture
+def http(request: pytest.FixtureRequest, _callers: Callers) -> Iterator[CheckedSession]:
+    """Return a requests.Session without credentials: ``http.get("/pets")`` asks the target.
+
+    Answers that break the document of the run fail the test, ``http.unchecked.get("/pets")`` excepted.
+    """
+    with _callers.session(is_checked=_is_checked(request)) as session:
         yield session
+
+
+@pytest.fixture
+def anonymous(request: pytest.FixtureRequest, _callers: Callers) -> Iterator[Caller]:
+    """Return a caller without credentials: ``anonymous.api.get_pet(pet_id=3)``, ``anonymous.http.get("/pets")``."""
+    caller = _callers.anonymous(is_checked=_is_checked(request))
+    yield caller
+    caller.close()
+
+
+@pytest.fixture
+def user(request: pytest.FixtureRequest, _callers: Callers) -> Iterator[Callable[..., Caller]]:
+    """Return a function that gives a user of the target: ``user("alice").api.get_pet(pet_id=3)``.
+
+    Each name is another user; without one it is the user that contract items ask as.
+    """
+    with ExitStack() as stack:
+
+        def find(name: str = "") -> Caller:
+            return stack.enter_context(closing(_callers.user(name, is_checked=_is_checked(request))))
+
+        yield find
+
+
+@pytest.fixture
+def api(user: Callable[..., Caller]) -> Operations:
+    """Return the operations of the run's documents, called as the run's user: ``api.get_pet(pet_id=3)``."""
+    return user().api
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Callable[..., Any]:
+    """Return a function that waits: ``eventually(lambda: http.get("/jobs/1").json()["done"], timeout_s=5)``."""
+    from pymacaron_testing.eventually import eventually as wait  # noqa: PLC0415 - see the module's docstring
+
+    return wait
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pymacaron_testing.coverage import list_unseen_answers, summarise_coverage
 from pymacaron_testing.files import write_whole
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ Outcome = Literal["passed", "failed", "error", "skipped", "not_run"]
 Kind = Literal["contract", "blackbox"]
 _OUTCOMES: tuple[Outcome, ...] = ("passed", "failed", "error", "skipped", "not_run")
 _WORST_FIRST: tuple[Outcome, ...] = ("error", "failed", "skipped", "passed")
+_SHOWN = 5
 CONTRACT_MARK = "::contract::"
 
 
@@ -126,6 +128,23 @@ def describe_document(api: Api, source: str) -> JsonObject:
         "version": api.version,
         "text": api.text,
     }
+
+
+def summarise(report: Report) -> list[str]:
+    """Return what the end of a run says of what was seen and what was not, lines for people."""
+    seen = summarise_coverage(report.coverage)
+    words = {"operations": "operations succeeded", "answers": "declared answers", "enum_members": "enum members"}
+    parts = [f"{seen[name][0]} of {seen[name][1]} {text}" for name, text in words.items() if seen[name][1]]
+    lines = [f"seen: {', '.join(parts)}"] if parts else []
+    never = list_unseen_answers(report.coverage)
+    if never:
+        more = f" and {len(never) - _SHOWN} more" if len(never) > _SHOWN else ""
+        lines.append(f"warning: documented but never seen: {', '.join(never[:_SHOWN])}{more}")
+    idle = sum(item.outcome in {"skipped", "not_run"} for item in report.items.values())
+    partly = sum(bool(item.gaps) for item in report.items.values() if item.outcome not in {"skipped", "not_run"})
+    if idle or partly:
+        lines.append(f"not checked: {idle} items, and parts of {partly}; the report has the reasons")
+    return lines
 
 
 def write_report(report: JsonObject, path: Path) -> None:

@@ -177,6 +177,10 @@ class Run:
             self._users = (self.identity, *given)
         return self._users
 
+    def count_users(self) -> int:
+        """Return how many users the run has asked as; those that nothing needed are not looked for any more."""
+        return sum(bool(user.all) for user in self._users or ())
+
     def _find_second(self) -> Credentials | None:
         """Return a second user: the conftest's, if it can tell users apart, else one that a known key signs."""
         if not self.settings.users and (found := self._ask_conftest(1)):
@@ -201,6 +205,10 @@ class Run:
         """Tell whether the first user's token was minted with the service's own configuration."""
         credentials = self.identity.get()
         return credentials is not None and credentials.origin == OWN_ORIGIN
+
+    def mint_user(self, user_id: str) -> Credentials:
+        """Return a token of any user, signed with the service's own configuration, with every scope."""
+        return mint_credentials(user_id, scopes=self._scopes())
 
     def signing(self) -> Signing | None:
         """Return what signs the target's tokens: the named secret, or the service's own configuration.
@@ -255,6 +263,27 @@ class Run:
         self.documents.append(document)
         self.report.documents.append(describe_document(document.api, shown))
         return document
+
+    def find_documents(self) -> list[Document]:
+        """Return the documents of the run: those that were collected, else those that would be. Raises StartupError."""
+        if not self.documents:
+            own = find_own_documents(self.settings.folder / "apis") if holds_service(self.settings.folder) else []
+            for source in self.named_source() or own or self._find_any_published():
+                self.load_document(source)
+        return self.documents
+
+    def named_source(self) -> list[str | Path]:
+        """Return the document that --pymacaron-spec names, if it does."""
+        spec = self.settings.spec
+        if spec is None:
+            return []
+        return [spec if spec.startswith(("http://", "https://")) else self.settings.folder / spec]
+
+    def _find_any_published(self) -> list[str]:
+        try:
+            return self.find_published()
+        except TargetError:
+            return []
 
     def cover(self, document: Document) -> Coverage:
         """Return what the run has seen of *document*; one object for each."""

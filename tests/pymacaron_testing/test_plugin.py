@@ -122,7 +122,7 @@ def test_target(pytester: pytest.Pytester, pets: Pets) -> None:
         [],
     )
     assert 0 < first["requests"] < report["requests_sent"]
-    assert (report["version"], report["target"], report["exit_code"]) == (1, url, 0)
+    assert (report["version"], report["target"], report["exit_code"]) == (2, url, 0)
     assert report["documents"] == [
         {
             "name": "openapi",
@@ -136,7 +136,7 @@ def test_target(pytester: pytest.Pytester, pets: Pets) -> None:
     counted = [int(report["metrics"][key].split()[1]) for key in ("before", "after")]
     assert counted == [0, report["requests_sent"]]
     assert "good-token" not in json.dumps(report)
-    assert sorted(path.name for path in pytester.path.iterdir()) == ["pymacaron-report.json"]
+    assert sorted(path.name for path in pytester.path.iterdir()) == ["pymacaron-report.html", "pymacaron-report.json"]
     result.stdout.fnmatch_lines(
         ["*collected 25 items*", f"{report['requests_sent']} requests to {url}, report in pymacaron-report.json"]
     )
@@ -217,7 +217,9 @@ def test_own_documents(pytester: pytest.Pytester, pets: Pets) -> None:
         ("passed", 1),
     ]
     assert items["test_broken"]["kind"] == "blackbox"
-    assert items["test_broken"]["failures"] == [
+    (failure,) = items["test_broken"]["failures"]
+    assert failure.pop("seen_after_s") > 0
+    assert failure == (
         {
             "operation_id": None,
             "check": "test",
@@ -226,8 +228,11 @@ def test_own_documents(pytester: pytest.Pytester, pets: Pets) -> None:
             "place": "testaccept/test_pets.py:6",
             "curl": "",
             "count": 1,
+            "before": [],
+            "request_id": "",
+            "traceback": "",
         }
-    ]
+    )
     assert (items["test_skipped"]["outcome"], items["test_skipped"]["reason"]) == ("skipped", "not today")
     assert items["test_error"]["outcome"] == "error"
     assert report["documents"][0]["source"] == "apis/pets.yaml"
