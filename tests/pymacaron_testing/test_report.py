@@ -134,7 +134,7 @@ def test_the_report_of_a_broken_service(report: Any, pytester: pytest.Pytester) 
     }
     (checked,) = find(report, "test_answers_are_checked")["failures"]
     assert (checked["check"], checked["operation_id"]) == ("schema", "list_notes")
-    assert checked["promise"] == "the body of answer 200 of GET /notes fits its schema list_notes_200"
+    assert checked["promise"] == "the body of answer 200 of GET /notes fits its schema ListNotesResponse"
     (crash,) = [one for one in find(report, "POST /notes[responses]")["failures"] if one["check"] == "server_error"]
     assert "RuntimeError: too much" in crash["traceback"]
     assert crash["request_id"]
