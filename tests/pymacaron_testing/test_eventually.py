@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -10,7 +11,7 @@ from pymacaron_testing.eventually import eventually
 
 
 def test_it_returns_the_first_true_value() -> None:
-    values = iter([None, 0, [], "there"])
+    values: Iterator[object] = iter([None, 0, [], "there"])
     assert eventually(lambda: next(values)) == "there"
 
 
@@ -32,6 +33,7 @@ def test_time_runs_out_with_what_came_last() -> None:
 
 
 def test_the_last_error_is_the_cause() -> None:
+    record: dict[str, str] = {}
     with pytest.raises(AssertionError, match="it raised KeyError: 'name'") as caught:
-        eventually(lambda: {}["name"], timeout_s=0.05)
+        eventually(lambda: record["name"], timeout_s=0.05)
     assert isinstance(caught.value.__cause__, KeyError)
