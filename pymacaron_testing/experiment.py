@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pymacaron_testing.freshen import vary
 from pymacaron_testing.generation import NOT_SENT
+from pymacaron_testing.resources import normalise
 
 if TYPE_CHECKING:
     from pymacaron.json_types import Json
@@ -18,6 +19,9 @@ Path = tuple[str, ...]
 
 # Refusals that speak of the content; others (401, 403, 404, 409, 412, 429 …) depend on who asks and what exists.
 CONTENT_REFUSALS = frozenset({400, 406, 411, 415, 417, 422})
+# Names of such parameters, normalised.
+_MARKS = {"after", "before", "continuation", "continuationtoken", "cursor", "marker", "next", "nextcursor"}
+_MARKS |= {"nextpagetoken", "nexttoken", "pagecursor", "pagetoken", "startingafter", "endingbefore"}
 _MAX_VALUES = 3
 _TRIES = 3
 _MIN_CONTROLS = 2
@@ -43,6 +47,7 @@ def find_special_values(suite: Suite, exchanges: list[Exchange], refused: Exchan
                 if values.get(path, NOT_SENT) != other.get(path, NOT_SENT)
                 and not _is_filled(path, values)
                 and _is_transmissible(path, values.get(path))
+                and not _is_issued(path)
             ]
             if best is None or len(differing) < len(best):
                 best = differing
@@ -111,6 +116,11 @@ def _is_transmissible(path: Path, value: Json) -> bool:
         text = str(value)
         return text.isascii() and text.isprintable() and text == text.strip() and text != ""
     return len(path) > 1
+
+
+def _is_issued(path: Path) -> bool:
+    """Tell whether the value marks a place in a list: a target knows only the ones that it gave out itself."""
+    return path[0] == "query" and normalise(path[-1]) in _MARKS
 
 
 def _leaves(path: Path, value: Json) -> Iterator[tuple[Path, Json]]:

@@ -76,6 +76,21 @@ def test_undeclared_success(serve: Callable[[Any], str]) -> None:
     assert "status_code" in find_checks(build_suite(serve(make_service(400, success=202)), operation))
 
 
+def test_marks_of_a_place_in_a_list(serve: Callable[[Any], str]) -> None:
+    """A cursor that the target did not give out may be refused, whatever its schema allows."""
+    app = Flask("cursors")
+
+    @app.get("/")
+    def read() -> Response:
+        return Response(status=400 if "cursor" in request.args else 200)
+
+    operation = (
+        "{parameters: [{name: cursor, in: query, schema: {type: string}}], "
+        'responses: {"200": {description: x}, "400": {description: x}}}'
+    )
+    assert find_checks(build_suite(serve(app), operation)) == []
+
+
 SCHEMES = "{key: {type: apiKey, in: query, name: key}, app: {type: apiKey, in: header, name: X-App}}"
 SECURED = '{security: [{key: [], app: []}], responses: {"204": {description: x}}}'
 LINES = (
