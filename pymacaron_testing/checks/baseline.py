@@ -41,11 +41,13 @@ _WARM_UPS = 2
 class Baseline:
     """The same document against another service, and which of its things stands for which of the target's.
 
-    twins: value of an id of the target -> that of the same thing of the baseline.
+    twins: value of an id of the target -> that of the same thing of the baseline. noisy: names of properties in which
+    the baseline differs from itself, times of creation say, in any operation.
     """
 
     suite: Suite
     twins: dict[str, str] = field(default_factory=dict)
+    noisy: set[str] = field(default_factory=set)
 
     def ask(self, exchange: Exchange, *, distinct: bool = False) -> Exchange | None:
         """Send the case of *exchange* to the baseline, to the twin of its thing; None where it has none.
@@ -73,7 +75,7 @@ class Baseline:
         if not (ours.is_success and theirs.is_success):
             return
         for place, (mine, other) in differing_places(ours.read_json(), theirs.read_json()).items():
-            if is_key(place.rpartition("/")[2]):
+            if is_key(_name_of(place)):
                 self.twins.setdefault(str(mine), str(other))
 
 
@@ -142,9 +144,9 @@ def _has_status(status: int, exchange: Exchange) -> bool:
 def _compare_bodies(suite: Suite, baseline: Baseline, pairs: list[_Pair]) -> Iterator[Suspicion]:
     same = [pair for pair in pairs if pair.ours.status == pair.theirs.status]
     yield from _compare_shapes(suite, baseline, same)
-    noisy = {place for pair in same for place in _noise(suite, pair)}
+    baseline.noisy |= {_name_of(place) for pair in pairs for place in _noise(suite, pair)}
     if suite.profile == "live" or _is_told_by_request(same):
-        yield from _compare_values(suite, baseline, same, noisy)
+        yield from _compare_values(suite, baseline, same)
 
 
 def _compare_shapes(suite: Suite, baseline: Baseline, pairs: list[_Pair]) -> Iterator[Suspicion]:
@@ -203,12 +205,12 @@ def _comparable(suite: Suite, exchange: Exchange) -> Json:
     return hide_keys(mark(exchange.read_json(), name_scalars(parts)))
 
 
-def _compare_values(suite: Suite, baseline: Baseline, pairs: list[_Pair], noisy: set[str]) -> Iterator[Suspicion]:
+def _compare_values(suite: Suite, baseline: Baseline, pairs: list[_Pair]) -> Iterator[Suspicion]:
     for pair in pairs:
         theirs = _comparable(suite, pair.theirs)
         found = differing_places(_comparable(suite, pair.ours), theirs)
         for place, (mine, other) in found.items():
-            if place in noisy:
+            if _name_of(place) in baseline.noisy:
                 continue
             failure = suite.build_failure(
                 pair.ours,
@@ -224,6 +226,11 @@ def _compare_values(suite: Suite, baseline: Baseline, pairs: list[_Pair], noisy:
 
 def _differs(suite: Suite, theirs: Json, place: str, exchange: Exchange) -> bool:
     return place in differing_places(_comparable(suite, exchange), theirs)
+
+
+def _name_of(place: str) -> str:
+    """Return the name of the property at *place*, or its array's."""
+    return next((part for part in reversed(place.split("/")) if not part.isdecimal()), "")
 
 
 # --- time ----------------------------------------------------------------------------------------------------------
