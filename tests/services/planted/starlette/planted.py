@@ -1,13 +1,11 @@
 """The one mistake that this process makes: the environment variable PLANTED names it, see defects.yaml."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
-import yaml
-
-_DEFECTS = yaml.safe_load((Path(__file__).parent / "defects.yaml").read_text())
-KNOWN = frozenset(defect["id"] for defect in _DEFECTS)
+KNOWN = frozenset(re.findall(r"^- id: (\w+)$", (Path(__file__).parent / "defects.yaml").read_text(), re.MULTILINE))
 ACTIVE = os.environ.get("PLANTED", "")
 
 if ACTIVE and ACTIVE not in KNOWN:
