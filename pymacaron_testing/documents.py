@@ -12,13 +12,12 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from pymacaron.exceptions import Finding, TargetError
-from pymacaron_testing.session import TIMEOUT_S, join_url
+from pymacaron_testing.session import TargetSession, join_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pymacaron.spec import Api, Operation
-    from pymacaron_testing.session import TargetSession
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 USUAL_PATHS = (
@@ -37,6 +36,7 @@ _INDEX = "/doc"
 _BUILT_IN = {"ping", "crash"}
 _LOOKS_LIKE = re.compile(rb"""["']?(openapi|swagger)["']?\s*:\s*["']?[23]\.""")
 _HTTP_OK = 200
+_HTTP_NOT_FOUND = 404
 _MAX_PROBES = 6
 _VARIABLE = re.compile(r"\{[^{}]+\}")
 
@@ -85,14 +85,17 @@ def choose_prefix(api: Api, session: TargetSession) -> str:
     if not api.base_path or urlsplit(session.base_url).path.strip("/"):
         return ""
     for method, path in islice(_probes(api), _MAX_PROBES):
-        is_found = [
-            session.request(method, prefix + path, allow_redirects=False, timeout=TIMEOUT_S).status_code
-            != requests.codes.not_found
-            for prefix in (api.base_path, "")
-        ]
+        is_found = [_is_there(session, prefix + path, method) for prefix in (api.base_path, "")]
         if is_found[0] != is_found[1]:
             return api.base_path if is_found[0] else ""
     return api.base_path
+
+
+def _is_there(session: TargetSession, path: str, method: str) -> bool:
+    try:
+        return session.ask(path, method).status_code != _HTTP_NOT_FOUND
+    except requests.RequestException:
+        return False
 
 
 def _probes(api: Api) -> Iterator[tuple[str, str]]:
@@ -109,7 +112,8 @@ def _is_plain_get(operation: Operation) -> bool:
 
 def _is_document(url: str) -> bool:
     try:
-        response = requests.get(url, timeout=TIMEOUT_S)
+        with TargetSession(url) as session:
+            response = session.ask(url, follows=True)
     except requests.RequestException:
         return False
     return response.status_code == _HTTP_OK and bool(_LOOKS_LIKE.search(response.content))
@@ -118,7 +122,8 @@ def _is_document(url: str) -> bool:
 def _links(index: str) -> Iterator[str]:
     """Yield the links of the page at *index* that look like documents of the service itself."""
     try:
-        response = requests.get(index, timeout=TIMEOUT_S)
+        with TargetSession(index) as session:
+            response = session.ask(index, follows=True)
     except requests.RequestException:
         return
     if response.status_code != _HTTP_OK or "html" not in response.headers.get("Content-Type", ""):

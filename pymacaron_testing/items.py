@@ -117,8 +117,10 @@ class ContractItem(pytest.Item):
         clock.begin(self.group.weight)
         try:
             outcome = self._check()
-        except (StartupError, TargetLostError) as error:
+        except StartupError as error:
             raise CouldNotTest(str(error)) from error
+        except TargetLostError as error:
+            raise CouldNotTest(f"{error}{self.contract.run.last_words()}") from error
         finally:
             clock.end()
         self.outcome = outcome

@@ -137,11 +137,17 @@ class Run:
 
     def session(self, url: str | None = None) -> TargetSession:
         """Return a new session bound to the target. url: of another service, whose requests do not count."""
-        return TargetSession(self.target().url, self.count) if url is None else TargetSession(url)
+        count = self.count if url is None else None
+        return TargetSession(url or self.target().url, count, clock=self.clock)
 
     def find_trace(self, request_id: str) -> str:
         """Return the traceback that the service logged for a request; empty unless this process started it."""
         return self._service.find_trace(request_id) if self._service is not None and request_id else ""
+
+    def last_words(self) -> str:
+        """Return what the service that this run started printed last; empty if it started none."""
+        lines = self._service.last_lines() if self._service is not None else []
+        return "".join(f"\n    {line}" for line in [*(["Its last lines:"] if lines else []), *lines])
 
     def stop(self) -> None:
         """Take the last metrics and stop what the run started. May be called twice."""

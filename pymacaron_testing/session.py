@@ -7,14 +7,20 @@ import time
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+
+from pymacaron_testing.clock import Clock
+from pymacaron_testing.watchdog import WATCHDOG, WATCHED_POOLS
 
 TIMEOUT_S = 10.0
 MAX_BODY_BYTES = 8 * 1024 * 1024
 USER_AGENT = "pymacaron-test"
 _CHUNK_BYTES = 64 * 1024
+_MAX_REDIRECTS = 5
+_SHORTEST_S = 0.5
 
 
 class RequestCount:
@@ -43,6 +49,10 @@ class _CountingAdapter(HTTPAdapter):
         self._count = count
         super().__init__()
 
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:  # noqa: FBT001, FBT002
+        super().init_poolmanager(connections, maxsize, block, **options)
+        self.poolmanager.pool_classes_by_scheme = WATCHED_POOLS
+
     def send(
         self,
         request: requests.PreparedRequest,
@@ -66,10 +76,22 @@ class _CountingAdapter(HTTPAdapter):
 class TargetSession(requests.Session):
     """A requests.Session whose relative URLs start at the target: ``http.get("/pets")``."""
 
-    def __init__(self, base_url: str, count: RequestCount | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
-        """Bind to *base_url*; *count* is shared by all sessions of a run. timeout_s: for `exchange`."""
+    def __init__(
+        self,
+        base_url: str,
+        count: RequestCount | None = None,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        clock: Clock | None = None,
+    ) -> None:
+        """Bind to *base_url*; *count* is shared by all sessions of a run.
+
+        timeout_s: for `exchange` and `ask`; the end of *clock* shortens it.
+        """
         super().__init__()
         self.timeout_s = timeout_s
+        self.silences = 0
+        self._clock = clock or Clock()
         self.base_url = base_url.rstrip("/")
         self._settings: dict[str, Any] = {}
         self.headers["User-Agent"] = USER_AGENT
@@ -86,7 +108,8 @@ class TargetSession(requests.Session):
         """Send exactly *request*, following no redirect, and read the answer's body, both within the time limit.
 
         A body that is still coming then, or is larger than MAX_BODY_BYTES, is cut; such an answer has the
-        attribute ``is_cut``. A connection that the target closed while it idled is opened anew, once.
+        attribute ``is_cut``. A connection that the target closed while it idled is opened anew, once. `silences` is
+        the number of requests in a row that got no answer in time.
 
         Raises: requests.RequestException: no answer came.
         """
@@ -96,7 +119,33 @@ class TargetSession(requests.Session):
             if isinstance(error, requests.Timeout) or "refused" in str(error):
                 raise
             response = self._send_once(request)
-        return _read(response, self.timeout_s)
+        answer = _read(response, self._limit_s())
+        if answer is None:
+            self.silences += 1
+            raise requests.ReadTimeout("the body did not end in time", request=request)
+        self.silences = 0
+        return answer
+
+    def ask(self, url: str, method: str = "GET", *, follows: bool = False) -> requests.Response:
+        """Send a plain request with the limits of `exchange`. follows: redirects too, but to no other host.
+
+        Raises: requests.RequestException: no answer came.
+        """
+        for _ in range(_MAX_REDIRECTS):
+            response = self.exchange(self.prepare_request(requests.Request(method, url)))
+            there = urljoin(str(response.url), response.headers.get("Location", ""))
+            is_near = urlsplit(there).netloc == urlsplit(str(response.url)).netloc
+            if not follows or not response.is_redirect or not is_near:
+                return response
+            url = there
+        return response
+
+    def knock(self, url: str = "") -> None:
+        """Ask for *url* and wait for the head of the answer only. Raises: requests.RequestException: none came."""
+        self._send_once(self.prepare_request(requests.Request("GET", url))).close()
+
+    def _limit_s(self) -> float:
+        return min(self.timeout_s, max(_SHORTEST_S, self._clock.left_s))
 
     def _send_once(self, request: requests.PreparedRequest) -> requests.Response:
         if not self._settings:
@@ -104,7 +153,11 @@ class TargetSession(requests.Session):
             self._settings.update(self.merge_environment_settings(url, {}, stream=True, verify=None, cert=None))
         start = time.perf_counter()
         # Without the session's own send: what it adds, hooks, redirects and cookies, costs as much as the rest.
-        response = self.get_adapter(request.url or "").send(request, timeout=self.timeout_s, **self._settings)
+        try:
+            response = self.get_adapter(request.url or "").send(request, timeout=self._limit_s(), **self._settings)
+        except requests.ReadTimeout:
+            self.silences += 1
+            raise
         response.elapsed = timedelta(seconds=time.perf_counter() - start)
         return response
 
@@ -116,19 +169,29 @@ def join_url(base_url: str, url: str) -> str:
     return f"{base_url.rstrip('/')}/{url.lstrip('/')}"
 
 
-def _read(response: requests.Response, timeout_s: float) -> requests.Response:
-    """Read the body into the response, up to the limits."""
+def _read(response: requests.Response, timeout_s: float) -> requests.Response | None:
+    """Read the body into the response, up to the limits; None if one whose length is declared does not come."""
     deadline = time.monotonic() + timeout_s
     chunks: list[bytes] = []
     size = 0
     is_cut = False
-    for chunk in response.iter_content(_CHUNK_BYTES):
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > MAX_BODY_BYTES or time.monotonic() > deadline:
-            is_cut = True
-            response.close()
-            break
+    with WATCHDOG.watch(getattr(response.raw, "watched_socket", None), timeout_s) as watch:
+        try:
+            for chunk in response.iter_content(_CHUNK_BYTES):
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > MAX_BODY_BYTES or time.monotonic() > deadline:
+                    is_cut = True
+                    response.close()
+                    break
+        except (requests.RequestException, OSError):
+            if watch is None or not watch.has_ended:
+                raise
+    if watch is not None and watch.has_ended:
+        response.close()
+        if "Content-Length" in response.headers:
+            return None
+        is_cut = True
     response._content = b"".join(chunks)  # noqa: SLF001 - requests has no other way to hand over a body read in parts
     response.is_cut = is_cut  # type: ignore[attr-defined]
     return response

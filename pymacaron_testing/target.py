@@ -20,7 +20,7 @@ import requests
 
 from pymacaron.exceptions import Finding, TargetError
 from pymacaron_testing.service_log import find_trace
-from pymacaron_testing.session import join_url
+from pymacaron_testing.session import TargetSession, join_url
 from pymacaron_testing.wire import explain
 
 READY_LIMIT_S = 60.0
@@ -160,7 +160,8 @@ def check_target(url: str) -> None:
     if not url.startswith(("http://", "https://")):
         raise TargetError(Finding("--pymacaron-target", f"{url!r} is no URL", "Write http://host:port"))
     try:
-        requests.get(url, timeout=_PROBE_TIMEOUT_S, allow_redirects=False, stream=True).close()
+        with TargetSession(url, timeout_s=_PROBE_TIMEOUT_S) as probe:
+            probe.knock(url)
     except requests.RequestException as error:
         raise TargetError(Finding(url, f"it does not answer ({explain(error)})", fix)) from error
 
@@ -168,7 +169,8 @@ def check_target(url: str) -> None:
 def read_metrics(url: str) -> str | None:
     """Return the target's page of metrics; None if it has none."""
     try:
-        response = requests.get(join_url(url, "/metrics"), timeout=_PROBE_TIMEOUT_S, allow_redirects=False)
+        with TargetSession(url, timeout_s=_PROBE_TIMEOUT_S) as probe:
+            response = probe.ask("/metrics")
     except requests.RequestException:
         return None
     is_text = response.headers.get("Content-Type", "").startswith(("text/plain", "application/openmetrics-text"))
@@ -184,6 +186,7 @@ def find_free_port() -> int:
 
 def _answers(url: str) -> bool:
     try:
-        return requests.get(url, timeout=1, allow_redirects=False).status_code < 500  # noqa: PLR2004
+        with TargetSession(url, timeout_s=1) as probe:
+            return probe.ask(url).status_code < 500  # noqa: PLR2004
     except requests.RequestException:
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
@@ -14,19 +15,40 @@ import requests
 from pymacaron_testing.clock import Clock
 from pymacaron_testing.credentials import Place
 from pymacaron_testing.exchange import Case, Exchange, Redaction
+from pymacaron_testing.session import TargetSession
 
 if TYPE_CHECKING:
     from pymacaron.spec import Operation, SecurityScheme
     from pymacaron_testing.credentials import Credentials, Identity
     from pymacaron_testing.generation import Generator
-    from pymacaron_testing.session import TargetSession
 
 _UNAUTHORISED = 401
+_MAX_SILENCES = 4
+_PROBE_LIMIT_S = 5.0
+_PROBES = 3
+_PROBE_PAUSE_S = 0.3
 
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 TIME_RAN_OUT = "time ran out"
 READ_ONLY = "the profile live changes nothing"
+# What libraries write of failures, and what that means.
+_EXPLANATIONS = (
+    ("refused", "connection refused"),
+    ("Name or service not known", "there is no such host"),
+    ("resolve", "there is no such host"),
+    ("RemoteDisconnected", "it closed the connection without an answer"),
+    ("BadStatusLine", "its answer is no HTTP"),
+    ("got more than 100 headers", "it sends more than 100 headers"),
+    ("LineTooLong", "it sends a header of more than 65,536 bytes"),
+    ("got more than 65536 bytes", "it sends a header of more than 65,536 bytes"),
+    ("InvalidChunkLength", "its chunks do not have the length that they declare"),
+    ("IncompleteRead", "its body is shorter than it declares"),
+    ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted"),
+    ("SSL", "TLS failed"),
+    ("failed to decode", "its body does not have the Content-Encoding that it declares"),
+    ("reset", "it closed the connection without an answer"),
+)
 
 
 class NotSentError(Exception):
@@ -136,18 +158,39 @@ class Wire:
         return "wrong credentials" if any(name.lower() in names for name in sent) else "anonymous"
 
     def _ensure_target(self, operation: Operation, error: requests.RequestException) -> None:
-        """Raise TargetLostError if nobody listens any more."""
-        if not isinstance(error, requests.ConnectionError):
+        """Raise TargetLostError if nobody listens any more, or if nothing is answered for long."""
+        is_silent = isinstance(error, requests.Timeout)
+        if self.clock.is_over:
+            raise NotSentError(TIME_RAN_OUT) from error
+        if not isinstance(error, requests.ConnectionError | requests.Timeout):
             return
+        if is_silent and self.session.silences < _MAX_SILENCES:
+            return
+        with TargetSession(self.session.base_url, timeout_s=_PROBE_LIMIT_S) as probe:
+            second = _knock(probe)
+        if second is None or (isinstance(second, requests.Timeout) and not is_silent):
+            self.session.silences = 0
+            return
+        raise TargetLostError(
+            f"{self.session.base_url} stopped answering during {name_of(operation)} ({explain(second)}). "
+            "Look at what the service printed last, and start it again."
+        ) from error
+
+
+def _knock(probe: TargetSession) -> requests.RequestException | None:
+    """Return why the target answers nothing at all, None if it does; it may take a moment to come back."""
+    error: requests.RequestException | None = None
+    for _ in range(_PROBES):
         try:
-            requests.head(self.session.base_url, timeout=5, allow_redirects=False)
-        except requests.Timeout:
-            return
-        except requests.RequestException as second:
-            raise TargetLostError(
-                f"{self.session.base_url} stopped answering during {name_of(operation)} ({explain(second)}). "
-                "Look at what the service printed last, and start it again."
-            ) from error
+            probe.ask("", "HEAD")
+        except requests.Timeout as silence:
+            return silence
+        except requests.RequestException as broken:
+            error = broken
+            time.sleep(_PROBE_PAUSE_S)
+        else:
+            return None
+    return error
 
 
 def _place_of(scheme: SecurityScheme) -> Place:
@@ -175,16 +218,10 @@ def requires_credentials(operation: Operation) -> bool:
 
 def explain(error: requests.RequestException) -> str:
     """Return what went wrong in a few words."""
-    text = str(error)
     if isinstance(error, requests.Timeout):
         return "it took too long"
-    if "refused" in text:
-        return "connection refused"
-    if "Name or service not known" in text or "resolve" in text:
-        return "there is no such host"
-    if "RemoteDisconnected" in text or "reset" in text:
-        return "it closed the connection without an answer"
-    return type(error).__name__
+    text = str(error)
+    return next((words for sign, words in _EXPLANATIONS if sign in text), type(error).__name__)
 
 
 def _is_decorated(operation: Operation) -> bool:
