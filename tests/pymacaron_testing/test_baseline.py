@@ -69,7 +69,7 @@ def build_app(first_id: int, change: str = "") -> Flask:
 
     @app.post("/parcels")
     def create() -> Any:
-        body = request.get_json(force=True, silent=True)
+        body: Any = request.get_json(force=True, silent=True)
         is_right = isinstance(body, dict) and set(body) == {"name", "grams"}
         if not is_right or not isinstance(body["name"], str) or not 3 <= len(body["name"]) <= 20:
             return "", 400
