@@ -15,8 +15,9 @@ const item = (value, name) =>
   read.readFields(value, { sku: { check: read.matching(/^[A-Z]{3}-[0-9]{4,6}$/), required: true }, quantity: { check: quantity, required: !planted("quantity_not_required"), fallback: 1 } }, { prefix: name });
 
 const gift = (value, name) => {
-  if (planted("empty_gift_message_crashes") && value !== null) return value[0].toUpperCase() + value.slice(1);
-  return read.nullable(read.text(0, 200))(value, name);
+  const message = read.nullable(read.text(0, 200))(value, name);
+  if (planted("empty_gift_message_crashes") && message !== null) process.emit("gift", message[0].toUpperCase());
+  return message;
 };
 
 const note = (value, name) => {

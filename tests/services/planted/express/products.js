@@ -75,7 +75,7 @@ function contains(product, q) {
 function select(req) {
   let items = [...store.products.values()];
   const readText = (value, name) => read.text(1, 60)(planted("q_decoded_twice") ? decodeURIComponent(value) : value, name);
-  const q = planted("repeated_q_crashes") && req.query.q ? req.query.q : read.readQuery(req, "q", readText);
+  const q = planted("repeated_q_crashes") && Array.isArray(req.query.q) ? req.query.q : read.readQuery(req, "q", readText);
   const category = read.readQuery(req, "category", read.oneOf(CATEGORIES));
   const least = read.readQuery(req, "min_price", read.digits(0, read.LARGEST));
   const most = read.readQuery(req, "max_price", read.digits(0, read.LARGEST));

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import logging
 import re
 
 import store
@@ -142,7 +143,7 @@ class Projects(Signed):
         if planted("slug_needs_latin_name"):
             body.name.encode("latin-1")
         if planted("budget_divided_by_rate") and values["budget_cents"]:
-            values["budget_cents"] /= values["hourly_rate"] / values["hourly_rate"]
+            logging.getLogger("workbench").info("%s hours", values["budget_cents"] / values["hourly_rate"])
         project = store.add_project(user, values)
         answer = (body, show(project), project["id"], _etag(project))
         if key is not None:
