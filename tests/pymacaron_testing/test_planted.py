@@ -51,7 +51,8 @@ def test_visible(service: Service, defect: Defect, clean_url: Callable[[str], st
 
 
 def test_enough_defects() -> None:
-    """There are many, of every kind."""
+    """There are many, of every kind, in three stacks."""
+    assert len(SERVICES) >= 3
     assert len(DEFECTS) >= 66
     assert {defect.kind for service in SERVICES for defect in service.defects} == KINDS
 
