@@ -9,7 +9,8 @@ import io
 import zlib
 from typing import TYPE_CHECKING
 
-from flask import Request, current_app
+from flask import Request
+from flask.globals import _cv_app
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from pymacaron.exceptions import InvalidParameterError, UnsupportedMediaTypeError
@@ -30,7 +31,7 @@ def read_body(call: Call) -> bytes:
     """
     environ = call.environ
     length = environ.get("CONTENT_LENGTH", "")
-    app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - public in Werkzeug's docs
+    app = _cv_app.get().app
     is_usual = length.isdecimal() and "HTTP_TRANSFER_ENCODING" not in environ and app.request_class is Request
     if call.has_request or not is_usual:
         return call.request.get_data(parse_form_data=False)

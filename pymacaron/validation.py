@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import islice
 from math import isinf
 from typing import Any
@@ -103,16 +103,19 @@ class JsonReader:
         return _has_any(getattr(self._model, "__pydantic_core_schema__", None))
 
     @cached_property
-    def _read_typed(self) -> Callable[[bytes], Any]:
-        assert self._model is not None
-        return partial(_read_with, _find_validate(self._model))
+    def _validate_json(self) -> Callable[..., Any]:
+        """Return pydantic-core's own function that makes instances of the model."""
+        return self._model.__pydantic_validator__.validate_json  # type: ignore[union-attr,no-any-return]
 
     def _validate(self, data: bytes) -> Json:
         if self._check is None and self._model is not None:
             # pydantic takes these for JSON where anything goes
             if b"NaN" in data or b"Infinity" in data or (self._holds_any and _may_be_huge(data)):
                 read_plain(data)
-            return self._read_typed(data)
+            try:
+                return self._validate_json(data, strict=True, by_alias=True, by_name=False)
+            except ValidationError as error:
+                return _read_whole_numbers(self._validate_json, data, error)
         value = read_plain(data)
         faults = self._check.find_faults(value) if self._check else []
         if self._model is None:
@@ -120,7 +123,7 @@ class JsonReader:
                 raise InvalidValueError(faults)
             return value
         try:
-            typed = self._read_typed(data)
+            typed = validate_json(self._model, data)
         except ValidationError as error:
             if faults:
                 raise InvalidValueError([describe(error, "")]) from error
@@ -190,23 +193,21 @@ def validate_json(model: type, data: bytes | str) -> Any:
 
     Raises: ValidationError: with every reason.
     """
-    return _read_with(_find_validate(model), data)
-
-
-def _find_validate(model: type) -> Callable[[bytes | str], Any]:
-    """Return pydantic-core's own function that makes instances of *model* of JSON texts."""
     validate = model.__pydantic_validator__.validate_json  # type: ignore[attr-defined]  # models and root models have it
-    return partial(validate, strict=True, by_alias=True, by_name=False)
-
-
-def _read_with(validate: Callable[[bytes | str], Any], data: bytes | str) -> Any:
     try:
-        return validate(data)
+        return validate(data, strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
-        if not any(finding["type"] in _NOT_INTEGER and _is_whole(finding["input"]) for finding in error.errors()):
-            raise
-    # Source: JSON Schema 2020-12, validation, section 6.1.1: a number without a fraction is an integer.
-    return validate(to_json(make_whole(from_json(data))))
+        return _read_whole_numbers(validate, data, error)
+
+
+def _read_whole_numbers(validate: Callable[..., Any], data: bytes | str, error: ValidationError) -> Any:
+    """Return what *data* is if the *error* is that numbers are written with a fraction of zero. Raises ValidationError.
+
+    Source: JSON Schema 2020-12, validation, section 6.1.1: a number without a fraction is an integer.
+    """
+    if not any(finding["type"] in _NOT_INTEGER and _is_whole(finding["input"]) for finding in error.errors()):
+        raise error
+    return validate(to_json(make_whole(from_json(data))), strict=True, by_alias=True, by_name=False)
 
 
 def _is_whole(value: Json) -> bool:

@@ -143,7 +143,10 @@ class LeanContext(RequestContext):
         inner = None
         if outer is None or outer.app is not app:
             inner = LeanAppContext(app)
-            inner.push()
+            if appcontext_pushed.receivers:
+                inner.push()
+            else:
+                inner._cv_tokens = [_cv_app.set(inner)]  # noqa: SLF001 - what its push would do
         self._cv_tokens.append((_cv_request.set(self), inner))
         interface = app.session_interface
         if type(interface) is not SecureCookieSessionInterface or (
@@ -153,20 +156,20 @@ class LeanContext(RequestContext):
 
     def pop(self, exc: BaseException | None = _UNSET) -> None:
         """Make the context before it current again; tears down first if it was the last push."""
-        app = self.app
+        app, made = self.app, self.__dict__
         is_last = len(self._cv_tokens) == 1
         if exc is _UNSET:
             exc = sys.exc_info()[1]
         try:
             if is_last and (app.teardown_request_funcs or request_tearing_down.receivers):
                 app.do_teardown_request(exc)
-            if is_last and self.has_request:
+            if is_last and "request" in made:
                 self.request.close()
         finally:
             current = _cv_request.get()
             token, inner = self._cv_tokens.pop()
             _cv_request.reset(token)
-            if is_last and self.has_request:
+            if is_last and "request" in made:
                 self.environ["werkzeug.request"] = None
             if inner is not None:
                 inner.pop(exc)
