@@ -28,6 +28,7 @@ _CASELESS = re.compile(r"[0-9a-fA-F-]+|[0-9A-Z]+")
 _IMPLIED = {
     "signature": frozenset({"signature", "claims", "algorithm", "key"}),
     "part": frozenset({"part", "case"}),
+    "empty": frozenset({"empty", "part", "case"}),
 }
 
 

@@ -62,6 +62,7 @@ class Suite:
     plain_cases: dict[str, Case | None] = field(default_factory=dict)
     parents: dict[tuple[str, int], dict[str, str]] = field(default_factory=dict)
     key_number: int = 0
+    strangers: dict[str, object] = field(default_factory=dict)
     profile: Profile = "full"
     refused: tuple[Credentials, ...] = ()
     signing: Signing | None = None
@@ -177,8 +178,8 @@ class Suite:
         told = self.hints.of(case.operation).values
         values = {name: path_values[name] for name in names if name in path_values}
         values = {**{name: str(told[name]) for name in names if name in told}, **values}
-        assert user == 0
-        return self.wire.send(case, values)
+        headers = self.wire.headers_for(case.operation, user) if user else None
+        return self.wire.send(case, values, headers=headers)
 
     def find_successes(self, operation: Operation) -> list[Case]:
         """Return the cases of *operation* that have succeeded so far."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pymacaron_testing.checks.access import applies_access, check_access
 from pymacaron_testing.checks.auth import applies_auth, check_auth
 from pymacaron_testing.checks.methods import applies_methods, check_methods
 from pymacaron_testing.checks.requests import check_requests
@@ -38,6 +39,7 @@ GROUPS = (
     Group("responses", check_responses, weight=4.0),
     Group("requests", check_requests),
     Group("auth", check_auth, applies_auth),
+    Group("access", check_access, applies_access),
     Group("methods", check_methods, applies_methods),
 )
 
