@@ -54,7 +54,7 @@ function routes(only) {
   router.route("/addresses").get(listAddresses).post(read.json, createAddress).all(only("GET", "POST"));
   router
     .route("/addresses/:id")
-    .get((req, res) => res.json(show(find(req))))
+    .get((req, res) => res.json(show(find(req, planted("address_readable_by_all")))))
     .put(read.json, replaceAddress)
     .delete(deleteAddress)
     .all(only("GET", "PUT", "DELETE"));

@@ -60,10 +60,12 @@ function checkIfMatch(req, product) {
 }
 
 const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
+const COLLATIONS = { sku: compare, name: compare, price_cents: compare, stock: compare };
+const SORTS = Object.keys(COLLATIONS);
 
 function sort(items, field, direction) {
   const key = (item) => (planted("price_sorted_as_text") && field === "price_cents" ? String(item[field]) : item[field]);
-  items.sort((a, b) => compare(key(a), key(b)) || compare(a.sku, b.sku));
+  items.sort((a, b) => COLLATIONS[field](key(a), key(b)) || compare(a.sku, b.sku));
   if (direction === "desc" && !planted("desc_ignored")) items.reverse();
 }
 
@@ -80,7 +82,7 @@ function select(req) {
   const least = read.readQuery(req, "min_price", read.digits(0, read.LARGEST));
   const most = read.readQuery(req, "max_price", read.digits(0, read.LARGEST));
   const inStock = planted("in_stock_false_is_true") ? Boolean(req.query.in_stock) || undefined : read.readQuery(req, "in_stock", read.yesNo);
-  const field = read.readQuery(req, "sort", read.oneOf(["sku", "name", "price_cents", "stock"])) || "sku";
+  const field = read.readQuery(req, "sort", planted("unknown_sort_crashes") ? (value) => value : read.oneOf(SORTS)) || "sku";
   const direction = read.readQuery(req, "order", read.oneOf(["asc", "desc"])) || "asc";
   if (q !== undefined) items = items.filter((item) => contains(item, q));
   if (least !== undefined) items = items.filter((item) => item.price_cents >= least);

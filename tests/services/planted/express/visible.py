@@ -70,6 +70,10 @@ def repeated_q_crashes(http):
     return http.as_user("alice").get("/v1/products?q=a&q=b").status_code
 
 
+def unknown_sort_crashes(http):
+    return http.as_user("alice").get("/v1/products?sort=colour").status_code
+
+
 def q_decoded_twice(http):
     return http.as_user("alice").get("/v1/products", params={"q": "100%"}).status_code
 
@@ -227,6 +231,10 @@ def order_deletable_by_all(http):
 
 def receipt_readable_by_all(http):
     return http.as_user("bob").get(_order(http.as_user("alice")) + "/receipt").status_code
+
+
+def address_readable_by_all(http):
+    return http.as_user("bob").get(_address(http.as_user("alice"))).status_code
 
 
 def address_replaceable_by_all(http):

@@ -44,6 +44,9 @@ def own(request):
             or (planted("project_patchable_by_all") and request.method == "PATCH")
             or (planted("project_deletable_by_all") and request.method == "DELETE")
         )
+        is_task_creation = request.method == "POST" and request.url.path.endswith("/tasks")
+        if planted("task_creatable_by_all") and is_task_creation:
+            return project
         if not is_open or "task" in request.url.path:
             raise not_found("project")
     return project
@@ -101,7 +104,7 @@ def _page(items, limit, after):
     rest = [item for item in items if item["number"] > after]
     page = rest[:limit]
     cursor = None
-    if len(rest) > limit:
+    if len(rest) > limit and not (planted("last_page_lost") and len(rest) < 2 * limit):
         last = rest[limit] if planted("cursor_skips_one") else page[-1]
         cursor = base64.urlsafe_b64encode(f"n{last['number']}".encode()).decode()
     return page, cursor

@@ -56,6 +56,8 @@ def tasks_of(project):
 
 def drop_project(project):
     del projects[project["id"]]
+    if planted("tasks_outlive_project"):
+        return
     for task in tasks_of(project):
         del tasks[task["id"]]
 

@@ -61,6 +61,14 @@ def search_reads_patterns(http):
     return http.as_user("alice").get("/search", params={"q": "(1"}).status_code
 
 
+def tasks_outlive_project(http):
+    alice = http.as_user("alice")
+    project, title = _project(alice), _name("Task")
+    _task(alice, project, title=title)
+    alice.delete(project)
+    return alice.get("/search", params={"q": title}).status_code
+
+
 def task_id_of_64_bits_crashes(http):
     alice = http.as_user("alice")
     return alice.get(f"{_project(alice)}/tasks/{2**63}").status_code
@@ -211,6 +219,10 @@ def label_deletable_by_all(http):
     return http.as_user("bob").delete(f"/labels/{slug}").status_code
 
 
+def task_creatable_by_all(http):
+    return http.as_user("bob").post(_project(http.as_user("alice")) + "/tasks", json={"title": "Look"}).status_code
+
+
 def newsletter_not_stored(http):
     alice = http.as_user("alice")
     alice.patch("/me", json={"newsletter": True})
@@ -331,6 +343,15 @@ def cursor_skips_one(http):
     for project in made:
         alice.delete(f"/projects/{project}")
     return [project in seen for project in made]
+
+
+def last_page_lost(http):
+    alice = http.as_user("alice")
+    made = [_create(alice, status="paused").json()["id"] for _ in range(3)]
+    page = alice.get("/projects?status=paused&limit=2").json()
+    for project in made:
+        alice.delete(f"/projects/{project}")
+    return page["next_cursor"] is None
 
 
 def status_filter_ignored(http):
