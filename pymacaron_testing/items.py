@@ -14,8 +14,9 @@ from pymacaron.spec import find_line
 from pymacaron_testing.checks import GROUPS, Group
 from pymacaron_testing.checks.baseline import Baseline, check_baseline
 from pymacaron_testing.confirm import Outcome, merge_outcomes
+from pymacaron_testing.order import order_operations
 from pymacaron_testing.run import CouldNotTest, Document, Run
-from pymacaron_testing.suite import Suite, build_suite, order_operations
+from pymacaron_testing.suite import Suite, build_suite
 from pymacaron_testing.wire import READ_ONLY, TIME_RAN_OUT, NotSentError, TargetLostError, name_of
 
 if TYPE_CHECKING:

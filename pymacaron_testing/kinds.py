@@ -141,7 +141,7 @@ def _read_kind(api: Api, hints: HintBook, path: str) -> Kind | None:
     name = _name_kind(collection, key)
     near = [other for other in api.operations if other.path.rstrip("/") == collection]
     lister = next((other for other in near if other.method.upper() == "GET"), None)
-    list_items = _find_list(answer_schema(lister), api.document)
+    list_items = find_list(answer_schema(lister), api.document)
     if list_items is None:
         lister, list_items = None, ""
     creator = _find_creator(api, hints, path=path, name=name, near=near)
@@ -151,9 +151,9 @@ def _read_kind(api: Api, hints: HintBook, path: str) -> Kind | None:
     reader = by_method.get("GET")
     wrapper = _find_wrapper(answer_schema(reader) or answer_schema(creator), api.document)
     things = [
-        _inside(answer_schema(creator), wrapper, api.document),
-        _inside(answer_schema(reader), wrapper, api.document),
-        items_schema(_inside(answer_schema(lister), list_items, api.document), api.document),
+        inside(answer_schema(creator), wrapper, api.document),
+        inside(answer_schema(reader), wrapper, api.document),
+        items_schema(inside(answer_schema(lister), list_items, api.document), api.document),
     ]
     linked = _find_link(api, creator, path, key)
     return Kind(
@@ -177,12 +177,12 @@ def _read_kind_without_items(api: Api, path: str) -> Kind | None:
     """Return the kind whose things *path* makes and lists, no path naming a single one."""
     by_method = {other.method.upper(): other for other in api.operations if other.path == path}
     creator, lister = by_method.get("POST"), by_method.get("GET")
-    list_items = _find_list(answer_schema(lister), api.document)
+    list_items = find_list(answer_schema(lister), api.document)
     if creator is None or list_items is None:
         return None
     wrapper = _find_wrapper(answer_schema(creator), api.document)
     name = _name_kind(path, "")
-    thing = properties_of(_inside(answer_schema(creator), wrapper, api.document), api.document)
+    thing = properties_of(inside(answer_schema(creator), wrapper, api.document), api.document)
     return Kind(
         name=name,
         item_path="",
@@ -257,7 +257,7 @@ def _find_link(api: Api, creator: Operation | None, path: str, key: str) -> str:
     return ""
 
 
-def _find_list(schema: JsonObject | None, document: JsonObject) -> str | None:
+def find_list(schema: JsonObject | None, document: JsonObject) -> str | None:
     """Return where an answer holds its list: "" it is one itself, else a property; None if there is none."""
     if schema is None:
         return None
@@ -276,7 +276,8 @@ def _find_wrapper(schema: JsonObject | None, document: JsonObject) -> str:
     return name if properties_of(rule, document) else ""
 
 
-def _inside(schema: JsonObject | None, wrapper: str, document: JsonObject) -> JsonObject | None:
+def inside(schema: JsonObject | None, wrapper: str, document: JsonObject) -> JsonObject | None:
+    """Return the schema of the property *wrapper* of *schema*, or *schema* itself where *wrapper* is empty."""
     return properties_of(schema, document).get(wrapper) if wrapper else schema
 
 

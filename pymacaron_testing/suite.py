@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -48,7 +48,7 @@ class Suite:
     None where it is unknown. max_latency_ms: within which every operation must answer, None for no limit. cut_short:
     ids of operations for which there was not time enough. recipes, plain_cases, parents, key_number: what `things`
     remembers: by operation id a case that made a thing, and the plainest valid one; by creator's path and user what
-    new things belong to.
+    new things belong to. apart: what `send_apart` sent and nobody has judged yet.
     """
 
     api: Api
@@ -63,6 +63,7 @@ class Suite:
     parents: dict[tuple[str, int], dict[str, str]] = field(default_factory=dict)
     key_number: int = 0
     strangers: dict[str, object] = field(default_factory=dict)
+    apart: list[Exchange] = field(default_factory=list)
     profile: Profile = "full"
     refused: tuple[Credentials, ...] = ()
     signing: Signing | None = None
@@ -179,7 +180,16 @@ class Suite:
         values = {name: path_values[name] for name in names if name in path_values}
         values = {**{name: str(told[name]) for name in names if name in told}, **values}
         headers = self.wire.headers_for(case.operation, user) if user else None
-        return self.wire.send(case, values, headers=headers)
+        exchange = self.wire.send(case, values, headers=headers)
+        self.apart.append(exchange)
+        return exchange
+
+    def prepare_apart(self, case: Case, path_values: Mapping[str, str]) -> Callable[[], Exchange]:
+        """Build the request of `send_apart` now; return what sends it, in any thread, and only answers the exchange."""
+        names = _PARAMETER.findall(case.operation.path)
+        values = {name: path_values[name] for name in names if name in path_values}
+        request = self.generator.build_request(case, self.wire.headers_for(case.operation), values)
+        return partial(self.wire.repeat, Exchange(case, request, None, path_values=values))
 
     def find_successes(self, operation: Operation) -> list[Case]:
         """Return the cases of *operation* that have succeeded so far."""
@@ -362,32 +372,3 @@ def build_suite(run: Run, document: Document, url: str | None = None) -> Suite:
         max_latency_ms=settings.max_latency_ms,
         hints=load_hints(document.api, document.source, settings.folder),
     )
-
-
-def order_operations(api: Api) -> list[Operation]:
-    """Return the operations so that what creates comes before what reads, and what deletes last.
-
-    Of operations alike the shorter path comes first: ``POST /users`` before ``POST /users/login``. What only acts on a
-    thing, ``POST /orders/{id}/close``, comes after all that needs it open.
-    """
-    known = {(other.method.upper(), other.path) for other in api.operations}
-    parents = {other.path.rpartition("/")[0] for other in api.operations if other.path.endswith("}")}
-
-    def is_action(operation: Operation) -> bool:
-        path = operation.path
-        return "{" in path and path not in parents and ("GET", path) not in known
-
-    return sorted(api.operations, key=lambda operation: _rank(operation, is_action=is_action(operation)))
-
-
-def _rank(operation: Operation, *, is_action: bool) -> tuple[int, int, int]:
-    method, depth, length = operation.method.upper(), operation.path.count("{"), operation.path.count("/")
-    if method == "DELETE":
-        return 6, -depth, length
-    if method == "POST" and is_action:
-        return 5, depth, length
-    if method == "POST":
-        return (0 if not operation.path.endswith("}") else 1), depth, length
-    if method in {"GET", "HEAD", "OPTIONS"}:
-        return (2 if not operation.path.endswith("}") else 3), depth, length
-    return 4, depth, length

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from pymacaron_testing.fields import keep_references
 from pymacaron_testing.freshen import vary
 from pymacaron_testing.kinds import find_parent
 from pymacaron_testing.resources import normalise
@@ -61,9 +62,10 @@ def make_thing(
     creator = kind.creator
     if creator is None:
         return f"nothing in the document creates a {kind.name}"
-    values = dict(parents) if parents is not None else _find_parents(suite, kind, user)
+    values = _find_parents(suite, kind, user) if parents is None else parents
     if isinstance(values, str):
         return values
+    values = {name: values[name] for name in kind.parent_keys if name != kind.key and name in values}
     last: Exchange | None = None
     for case in _cases(suite, creator, body):
         placed = {**values, **_choose_key(suite, kind, case)}
@@ -77,6 +79,13 @@ def make_thing(
     if last is None:
         return f"no valid request of {name_of(creator)} could be generated"
     return f"{name_of(creator)} answered {last.status or last.error} to every valid request"
+
+
+def read_made(suite: Suite, kind: Kind, exchange: Exchange, placed: Mapping[str, str]) -> Thing | str:
+    """Return the thing that *exchange* made, with the path values *placed*; why there is none otherwise."""
+    if not exchange.is_success:
+        return f"it answered {exchange.status or exchange.error}"
+    return _read_thing(suite, kind, exchange, placed, 0)
 
 
 def read_thing(suite: Suite, thing: Thing, *, user: int | None = None) -> Exchange | None:
@@ -110,6 +119,16 @@ def plain_case(suite: Suite, operation: Operation) -> Case | None:
     return suite.plain_cases[operation.operation_id]
 
 
+def renew(suite: Suite, case: Case) -> Case:
+    """Return *case* with the texts of its body unlike all others, but for those that name other things."""
+    distinct = suite.make_distinct(case)
+    body = suite.generator.values_of(case).get("body")
+    if not isinstance(body, dict):
+        return distinct
+    kept = keep_references(suite.generator.values_of(distinct)["body"], body)
+    return suite.generator.with_part(distinct, "body", kept)
+
+
 def _strip(suite: Suite, case: Case) -> Case:
     required = {(one.location, one.name.lower()) for one in case.operation.parameters if one.is_required}
     for location, values in suite.generator.values_of(case).items():
@@ -127,9 +146,9 @@ def _cases(suite: Suite, creator: Operation, body: Json) -> Iterator[Case]:
         yield from [suite.generator.with_part(plain, "body", body)] if plain else []
         return
     if recipe is not None:
-        yield suite.make_distinct(recipe)
+        yield renew(suite, recipe)
     for case in suite.find_successes(creator)[:2]:
-        yield suite.make_distinct(_strip(suite, case))
+        yield renew(suite, _strip(suite, case))
     for number, case in enumerate(suite.draw(creator, _MAX_TRIES)):
         yield suite.humanise(_strip(suite, suite.make_distinct(case)), number)
 

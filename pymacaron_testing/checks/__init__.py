@@ -11,6 +11,7 @@ from pymacaron_testing.checks.auth import applies_auth, check_auth
 from pymacaron_testing.checks.methods import applies_methods, check_methods
 from pymacaron_testing.checks.requests import check_requests
 from pymacaron_testing.checks.responses import check_responses
+from pymacaron_testing.checks.state import applies_state, check_state
 
 if TYPE_CHECKING:
     from pymacaron.spec import Api, Operation
@@ -41,6 +42,7 @@ GROUPS = (
     Group("auth", check_auth, applies_auth),
     Group("access", check_access, applies_access),
     Group("methods", check_methods, applies_methods),
+    Group("state", check_state, applies_state, weight=2.0),
 )
 
 __all__ = ["GROUPS", "Group"]

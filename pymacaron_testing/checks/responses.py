@@ -50,6 +50,13 @@ def judge_answer(suite: Suite, operation: Operation, response: requests.Response
     return [_describe(suite, exchange, verdict) for verdict in _judge(suite, exchange)]
 
 
+def judge_answers(suite: Suite, exchanges: list[Exchange]) -> Outcome:
+    """Judge answers to requests that other checks sent; the list is emptied."""
+    suspicions = [suspicion for exchange in exchanges for suspicion in _suspect(suite, exchange)]
+    exchanges.clear()
+    return confirm(merge_causes(suspicions), suite)
+
+
 def is_from_router(exchange: Exchange) -> bool:
     """Tell whether the answer may come from URL handling in front of the operation."""
     values = (exchange.path_values or {}).values()

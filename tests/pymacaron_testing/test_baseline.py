@@ -16,9 +16,10 @@ from pymacaron_testing.checks.baseline import Baseline, check_baseline
 from pymacaron_testing.credentials import Identity
 from pymacaron_testing.failure import Failure
 from pymacaron_testing.generation import Generator
+from pymacaron_testing.order import order_operations
 from pymacaron_testing.resources import Resources
 from pymacaron_testing.session import RequestCount, TargetSession
-from pymacaron_testing.suite import Suite, order_operations
+from pymacaron_testing.suite import Suite
 from pymacaron_testing.wire import Wire
 
 DOCUMENT = """

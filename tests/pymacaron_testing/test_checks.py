@@ -9,7 +9,8 @@ import pytest
 
 from pymacaron_testing.checks import GROUPS
 from pymacaron_testing.confirm import Outcome
-from pymacaron_testing.suite import Suite, order_operations
+from pymacaron_testing.order import order_operations
+from pymacaron_testing.suite import Suite
 
 BuildSuite = Callable[..., Suite]
 CHECKS = MappingProxyType({group.name: group for group in GROUPS})

@@ -26,20 +26,24 @@ PETS_ITEMS = [
     "openapi.yaml::contract::POST /pets[responses]",
     "openapi.yaml::contract::POST /pets[requests]",
     "openapi.yaml::contract::POST /pets[auth]",
+    "openapi.yaml::contract::POST /pets[state]",
     "openapi.yaml::contract::POST /pets/{pet_id}/toys[responses]",
     "openapi.yaml::contract::POST /pets/{pet_id}/toys[requests]",
     "openapi.yaml::contract::POST /pets/{pet_id}/toys[auth]",
     "openapi.yaml::contract::POST /pets/{pet_id}/toys[access]",
     "openapi.yaml::contract::POST /pets/{pet_id}/toys[methods]",
+    "openapi.yaml::contract::POST /pets/{pet_id}/toys[state]",
     "openapi.yaml::contract::GET /pets[responses]",
     "openapi.yaml::contract::GET /pets[requests]",
     "openapi.yaml::contract::GET /pets[methods]",
+    "openapi.yaml::contract::GET /pets[state]",
     "openapi.yaml::contract::GET /search[responses]",
     "openapi.yaml::contract::GET /search[requests]",
     "openapi.yaml::contract::GET /search[methods]",
     "openapi.yaml::contract::GET /pets/{pet_id}/toys[responses]",
     "openapi.yaml::contract::GET /pets/{pet_id}/toys[requests]",
     "openapi.yaml::contract::GET /pets/{pet_id}/toys[auth]",
+    "openapi.yaml::contract::GET /pets/{pet_id}/toys[state]",
     "openapi.yaml::contract::GET /pets/{pet_id}[responses]",
     "openapi.yaml::contract::GET /pets/{pet_id}[requests]",
     "openapi.yaml::contract::GET /pets/{pet_id}[methods]",
@@ -47,10 +51,12 @@ PETS_ITEMS = [
     "openapi.yaml::contract::PUT /pets/{pet_id}[requests]",
     "openapi.yaml::contract::PUT /pets/{pet_id}[auth]",
     "openapi.yaml::contract::PUT /pets/{pet_id}[access]",
+    "openapi.yaml::contract::PUT /pets/{pet_id}[state]",
     "openapi.yaml::contract::DELETE /pets/{pet_id}[responses]",
     "openapi.yaml::contract::DELETE /pets/{pet_id}[requests]",
     "openapi.yaml::contract::DELETE /pets/{pet_id}[auth]",
     "openapi.yaml::contract::DELETE /pets/{pet_id}[access]",
+    "openapi.yaml::contract::DELETE /pets/{pet_id}[state]",
 ]
 
 Pets = Callable[..., str]
@@ -218,7 +224,7 @@ def test_own_documents(pytester: pytest.Pytester, pets: Pets) -> None:
     )
     target = f"--pymacaron-target={pets()}"
     result = run(pytester, target, AUTH, "-k", "testaccept or (GET and not pet_id and not search)")
-    result.assert_outcomes(passed=5, failed=1, skipped=1, errors=1, deselected=len(PETS_ITEMS) - 3)
+    result.assert_outcomes(passed=6, failed=1, skipped=1, errors=1, deselected=len(PETS_ITEMS) - 4)
     report = read_report(pytester)
     items = {item["nodeid"].rpartition("::")[2]: item for item in report["items"]}
     assert [(items[name]["outcome"], items[name]["requests"]) for name in ("test_list", "test_signed")] == [
@@ -258,7 +264,8 @@ def test_last_failed(pytester: pytest.Pytester, pets: Pets) -> None:
     """--lf runs again what failed, and only that."""
     target = f"--pymacaron-target={pets('header is wrong')}"
     options = ("--pymacaron-max-examples=4", "-k", "GET and not pet_id and not search")
-    pytester.runpytest_inprocess(target, *options).assert_outcomes(passed=2, failed=1, deselected=len(PETS_ITEMS) - 3)
+    first = pytester.runpytest_inprocess(target, *options)
+    first.assert_outcomes(passed=2, failed=1, skipped=1, deselected=len(PETS_ITEMS) - 4)
     pytester.runpytest_inprocess(target, *options, "--lf").assert_outcomes(failed=1, deselected=len(PETS_ITEMS) - 1)
 
 
@@ -453,7 +460,7 @@ def test_own_service(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--pymacaron-max-examples=4")
     assert result.ret == 0, result.stdout.str()
     report = read_report(pytester)
-    assert report["summary"]["passed"] == len(report["items"]) == 8
+    assert report["summary"]["passed"] == len(report["items"]) == 10
     assert "apis/notes.yaml::contract::POST /notes[auth]" in {item["nodeid"] for item in report["items"]}
     assert is_closed(report["target"])
     (start,) = set((pytester.path / "starts").read_text().splitlines())
@@ -468,7 +475,7 @@ def test_workers(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess(*options)
     assert result.ret == 0, result.stdout.str()
     report = read_report(pytester)
-    assert report["summary"]["passed"] == len(report["items"]) == 8
+    assert report["summary"]["passed"] == len(report["items"]) == 10
     assert report["requests_sent"] >= sum(item["requests"] for item in report["items"]) > 20
     assert [document["source"] for document in report["documents"]] == ["apis/notes.yaml"]
     (start,) = set((pytester.path / "starts").read_text().splitlines())
