@@ -59,6 +59,7 @@ def make_service(status: int, success: int = 200) -> Flask:
         pytest.param('{"200": {description: x}}', 400, [], id="no refusal is declared"),
         pytest.param('{"200": {description: x}, "404": {description: x}}', 422, [], id="another error is declared"),
         pytest.param('{"200": {description: x}, "422": {description: x}}', 400, ["status_code"], id="other refusal"),
+        pytest.param('{"200": {description: x}, "412": {description: x}}', 412, [], id="a refusal of another kind"),
         pytest.param('{"200": {description: x}, "default": {description: x}}', 400, [], id="default"),
         pytest.param('{"200": {description: x}}', 409, ["status_code"], id="no refusal of content"),
         pytest.param("{}", 400, [], id="nothing is declared"),
