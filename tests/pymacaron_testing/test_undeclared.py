@@ -34,9 +34,10 @@ def build_suite(url: str, operation: str, *, schemes: str = "{}", credentials: t
 
 
 def find_checks(suite: Suite) -> list[str]:
-    """Return the names of the failed checks, and why groups were not run."""
+    """Return the names of the failed checks, and why groups were not run; access needs a second user."""
     [operation] = suite.api.operations
-    outcomes = [group.check(suite, operation) for group in GROUPS if group.applies(suite.api, operation)]
+    groups = [group for group in GROUPS if group.applies(suite.api, operation) and group.name != "access"]
+    outcomes = [group.check(suite, operation) for group in groups]
     return [text for one in outcomes for text in [*(failure.check for failure in one.failures), one.not_run] if text]
 
 
