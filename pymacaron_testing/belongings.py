@@ -39,10 +39,7 @@ def make_private(suite: Suite, kind: Kind, parents: dict[str, str] | None = None
     thing = make_thing(suite, kind, user=OWNER, parents=parents)
     if isinstance(thing, str):
         return thing
-    schema = body_schema(kind.creator) or {}
-    if kind.body_wrapper:
-        schema = properties_of(schema, suite.api.document).get(kind.body_wrapper, {})
-    changes = find_concealing(thing.sent_fields, properties_of(schema, suite.api.document))
+    changes = find_concealing(thing.sent_fields, _body_properties(suite, kind))
     if not changes:
         return thing
     fields = {**thing.sent_fields, **changes}
@@ -76,13 +73,14 @@ def trace_of(thing: Thing) -> Trace:
 def find_traces(suite: Suite, kind: Kind, *things: Thing) -> Traces:
     """Return what the things are recognised by that the owner made so far, *things* first."""
     found = [trace_of(thing) for thing in things]
+    properties = _body_properties(suite, kind)
     exchanges = suite.exercise(kind.creator) if kind.creator else []
     for exchange in [one for one in exchanges if one.is_success][-_MOST_TRACES:]:
         answered = kind.read_thing(exchange.read_json()) or {}
         body = suite.generator.values_of(exchange.case).get("body")
         sent = body.get(kind.body_wrapper) if kind.body_wrapper and isinstance(body, dict) else body
         key = kind.read_key(answered)
-        if key and isinstance(sent, dict):
+        if key and isinstance(sent, dict) and not find_concealing(sent, properties):
             found.append(_trace(kind, key, sent, answered))
     counts = Counter(text for trace in found for text in set(texts_of(trace.fields)))
     named = set(_named_texts(body_schema(kind.creator), suite.api.document))
@@ -130,6 +128,12 @@ def read_fields(suite: Suite, thing: Thing) -> JsonObject | None:
     if exchange is None or not exchange.is_success:
         return None
     return thing.kind.read_thing(exchange.read_json())
+
+
+def _body_properties(suite: Suite, kind: Kind) -> dict[str, JsonObject]:
+    """Return the properties that the creator of *kind* takes."""
+    properties = properties_of(body_schema(kind.creator), suite.api.document)
+    return properties_of(properties.get(kind.body_wrapper), suite.api.document) if kind.body_wrapper else properties
 
 
 def _trace(kind: Kind, key: str, sent: JsonObject, answered: JsonObject) -> Trace:

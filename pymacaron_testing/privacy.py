@@ -58,12 +58,14 @@ class Evidence:
 
     told: what somebody said, True for shared, False for private, None where nobody did. refused: by operation, the
     status with which a stranger was refused what the owner may do. shown: operations that show a thing to a stranger.
-    hidden_in: lists that show a thing to its owner and not to a stranger.
+    changed: operations that let a stranger change one. hidden_in: lists that show a thing to its owner and not to a
+    stranger.
     """
 
     told: bool | None = None
     refused: Mapping[str, tuple[Operation, int]] = field(default_factory=dict)
     shown: frozenset[str] = frozenset()
+    changed: frozenset[str] = frozenset()
     hidden_in: Mapping[str, Operation] = field(default_factory=dict)
 
     def __or__(self, other: Evidence) -> Evidence:
@@ -72,6 +74,7 @@ class Evidence:
             self.told if self.told is not None else other.told,
             {**other.refused, **self.refused},
             self.shown | other.shown,
+            self.changed | other.changed,
             {**other.hidden_in, **self.hidden_in},
         )
 
@@ -107,13 +110,21 @@ def why_not_change(evidence: Evidence, operation: Operation, reader: Operation |
     """
     if evidence.told is not None:
         return "" if evidence.told else "x-pymacaron says that these things are not shared"
-    found = (
-        next(_find_hiding(evidence, operation), ""),
-        _find_words(operation, reader),
-        _find_strict_sibling(evidence, operation, reader),
-        _find_declared_refusal(operation, reader),
-    )
+    found = [next(_find_hiding(evidence, operation), ""), _find_words(operation, reader)]
+    if operation.method.upper() != "POST":  # who may read a thing may copy it, vote for it, answer it
+        found.append(_find_strict_sibling(evidence, operation, reader))
+    if operation.method.upper() != "POST" and not evidence.changed - {operation.operation_id}:
+        found.append(_find_declared_refusal(operation, reader))
     return next((why for why in found if why), "")
+
+
+def find_contradiction(evidence: Evidence) -> str:
+    """Return what leaves open whose the things are, a sentence for people; empty where nothing does."""
+    if evidence.told is not None or not evidence.hidden_in or not evidence.shown:
+        return ""
+    hiding = ", ".join(sorted(_name(other) for other in evidence.hidden_in.values()))
+    showing = ", ".join(sorted(evidence.shown))
+    return f"{hiding} hides from others what {showing} shows them; x-pymacaron: {{shared: …}} says what is right"
 
 
 def _find_words(operation: Operation, reader: Operation | None) -> str:
@@ -145,8 +156,9 @@ def _find_declared_refusal(operation: Operation, reader: Operation | None) -> st
 
 def _find_hiding(evidence: Evidence, operation: Operation) -> Iterator[str]:
     """Yield what shows that a stranger is not to know of the thing."""
+    is_open = bool(evidence.shown - {operation.operation_id})
     for other in evidence.hidden_in.values():
-        if other.operation_id != operation.operation_id:
+        if other.operation_id != operation.operation_id and not is_open:
             yield f"{_name(other)} shows it to its owner and not to others"
     for other, status in _others(evidence, operation):
         is_reading = other.method.upper() in _SAFE

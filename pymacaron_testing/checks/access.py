@@ -10,7 +10,7 @@ from pymacaron_testing.checks.others_lists import check_list
 from pymacaron_testing.checks.own_account import check_own_account, is_own_account
 from pymacaron_testing.checks.strangers import Probe, collect_evidence, observe, probe
 from pymacaron_testing.confirm import Outcome, merge_outcomes
-from pymacaron_testing.privacy import Evidence, why_not_change, why_not_read
+from pymacaron_testing.privacy import Evidence, find_contradiction, why_not_change, why_not_read
 from pymacaron_testing.wire import READ_ONLY, name_of, requires_credentials
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ def _judge(suite: Suite, kind: Kind, tried: Probe) -> Outcome:
     evidence = collect_evidence(suite, kind)
     failure = judge_probe(suite, kind, tried, evidence)
     if failure is None:
-        return Outcome()
+        unknown = find_contradiction(evidence) if tried.result == "let in" else ""
+        return Outcome(gaps=(unknown,) if unknown else ())
     again = judge_probe(suite, kind, probe(suite, kind, tried.operation), evidence)
     if again is None or again.cause != failure.cause:
         return Outcome(flaky=(f"{failure.check} did not happen again: {failure.answer}",))

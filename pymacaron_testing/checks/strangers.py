@@ -108,7 +108,7 @@ def _observe(suite: Suite, kind: Kind) -> Strangers:
 def read_evidence(probes: list[Probe], *, told: bool | None) -> Evidence:
     """Return what *probes* say of who may see and change a thing."""
     refused = {
-        one.operation.operation_id: (one.operation, one.exchange.status)
+        _id_of(one): (one.operation, one.exchange.status)
         for one in probes
         if one.result == "refused" and one.exchange is not None and one.exchange.status in _DENIALS
     }
@@ -116,9 +116,14 @@ def read_evidence(probes: list[Probe], *, told: bool | None) -> Evidence:
     return Evidence(
         told,
         refused,
-        frozenset(one.operation.operation_id for one in reading if one.result == "let in"),
-        {one.operation.operation_id: one.operation for one in reading if one.result == "hidden"},
+        frozenset(_id_of(one) for one in reading if one.result == "let in"),
+        frozenset(_id_of(one) for one in probes if one.result == "let in" and one not in reading),
+        {_id_of(one): one.operation for one in reading if one.result == "hidden"},
     )
+
+
+def _id_of(tried: Probe) -> str:
+    return tried.operation.operation_id
 
 
 def _told(suite: Suite, kind: Kind) -> bool | None:
