@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,13 @@ import pytest
 
 from pymacaron_testing.answer_check import BrokenPromiseError
 from pymacaron_testing.coverage import merge_coverage
+from pymacaron_testing.ending import ending_on_sigterm, judge_ending
 from pymacaron_testing.failure import Failure
 from pymacaron_testing.items import Contract, ContractError, ContractItem, DocumentFile
+from pymacaron_testing.launch import is_started
 from pymacaron_testing.report import summarise, write_report
 from pymacaron_testing.report_page import write_page
-from pymacaron_testing.run import WORKER_KEY, exit_on_startup_error
+from pymacaron_testing.run import WORKER_KEY, CouldNotTest, exit_on_startup_error
 from pymacaron_testing.target import check_target
 
 if TYPE_CHECKING:
@@ -28,16 +31,25 @@ class ActiveRun:
     def __init__(self, run: Run) -> None:
         """Take the state of the run."""
         self.run = run
+        self._failing = ""
+        self._verdict = ""
+        self._is_selected = False
+        self._exits = ExitStack()
 
     # --- start -----------------------------------------------------------------------------------------------------
+
+    def pytest_sessionstart(self) -> None:
+        """Let SIGTERM leave a report."""
+        self._exits.enter_context(ending_on_sigterm())
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self) -> None:
         """Tell early that a named target does not answer."""
         run = self.run
-        if run.settings.target and not run.is_worker and not run.config.option.collectonly:
+        target = run.settings.target
+        if target and not is_started(target) and not run.is_worker and not run.config.option.collectonly:
             with exit_on_startup_error():
-                check_target(run.settings.target)
+                check_target(target)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -79,6 +91,10 @@ class ActiveRun:
             return []
         with exit_on_startup_error():
             return list(run.find_published())
+
+    def pytest_deselected(self) -> None:
+        """Remember that the tester chose items."""
+        self._is_selected = True
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note what is to run."""
@@ -148,13 +164,21 @@ class ActiveRun:
         del error
         output = getattr(node, "workeroutput", {}).get(WORKER_KEY)
         if output:
+            if output["error"]:
+                raise CouldNotTest(output["error"])
             self.run.report.requests_sent += output["requests"]
             self.run.report.documents = self.run.report.documents or output["documents"]
             self.run.report.coverage = merge_coverage(self.run.report.coverage, output["coverage"])
 
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Remember why a worker gives up, which its controller is told."""
+        if isinstance(excinfo.value, CouldNotTest):
+            self._failing = str(excinfo.value)
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Stop the service and write the report, however the run ended."""
-        del session
+        self._exits.close()
         report = self.run.report
         self.run.stop()
         if self.run.is_worker:
@@ -162,6 +186,7 @@ class ActiveRun:
                 "requests": self.run.count.value,
                 "documents": report.documents,
                 "coverage": self.run.list_coverage(),
+                "error": self._failing,
             }
             self.run.config.workeroutput[WORKER_KEY] = output  # type: ignore[attr-defined]  # pytest-xdist's
             return
@@ -170,13 +195,19 @@ class ActiveRun:
             report.coverage = merge_coverage(report.coverage, self.run.list_coverage())
             report.profile, report.seed = self.run.settings.profile, self.run.settings.seed
             report.users = self.run.count_users()
-            data = report.to_dict(int(exitstatus))
+            exit_code, self._verdict = judge_ending(
+                int(exitstatus), report.items.values(), is_selected=self._is_selected
+            )
+            session.exitstatus = exit_code
+            data = report.to_dict(exit_code)
             write_report(data, self.run.settings.report)
             write_page(data, self.run.settings.report.with_suffix(".html"))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what was tested and where the report is."""
         run = self.run
+        if self._verdict:
+            terminalreporter.write_line(self._verdict)
         if run.config.option.collectonly or not run.report.target:
             return
         terminalreporter.write_sep("-", "pymacaron")

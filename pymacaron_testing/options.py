@@ -40,7 +40,8 @@ class Option:
 
 
 OPTIONS = (
-    Option("target", "URL", "the live service to test"),
+    Option("target", "URL", "the live service to test; or cmd:COMMAND, docker:IMAGE to start one"),
+    Option("ready", "PATH|URL", "what a started target answers below 500 once it is ready; default /", default="/"),
     Option("spec", "FILE|URL", "its API document, if not apis/*.yaml"),
     Option(
         "auth",
@@ -48,6 +49,7 @@ OPTIONS = (
         "header line that identifies a user, or ?KEY=VALUE; another line for the same header is the next user",
         is_list=True,
     ),
+    Option("auth-file", "FILE", "users in the Web Fuzzing Commons format: fixed headers or logins"),
     Option(
         "refused", "'HEADER: VALUE'", "header line that the target must refuse: an expired token, say", is_list=True
     ),

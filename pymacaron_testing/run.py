@@ -22,6 +22,8 @@ from pymacaron_testing.coverage import Coverage
 from pymacaron_testing.credentials import Credentials, Identity, read_header_line
 from pymacaron_testing.documents import find_own_documents, find_published
 from pymacaron_testing.exchange import Redaction
+from pymacaron_testing.launch import is_started, start_service, start_target
+from pymacaron_testing.login import build_identity, list_passwords
 from pymacaron_testing.report import Report, describe_document
 from pymacaron_testing.resources import Resources
 from pymacaron_testing.session import RequestCount, TargetSession
@@ -35,7 +37,7 @@ from pymacaron_testing.signing import (
     read_token,
     sign_in,
 )
-from pymacaron_testing.target import ServiceProcess, Target, read_metrics, start_service
+from pymacaron_testing.target import ServiceProcess, Target, read_metrics
 from pymacaron_testing.tokens import ORIGIN as OWN_ORIGIN
 from pymacaron_testing.tokens import can_mint, mint_credentials
 
@@ -79,8 +81,8 @@ class Run:
 
     def __post_init__(self) -> None:
         """Prepare to find the user when one is needed."""
-        first = self.settings.users[0] if self.settings.users else ()
-        self.identity = Identity(self._find_credentials, first[1:])
+        given = self._given_users()
+        self.identity = given[0] if given else Identity(self._find_credentials)
 
     # --- the process of the tests ----------------------------------------------------------------------------------
 
@@ -111,8 +113,8 @@ class Run:
         Raises: TargetError: there is none, or it does not come up.
         """
         if self._target is None:
-            url = self.given_target or self.settings.target
-            self._target = Target(url) if url else self._start()
+            named = self.given_target or self.settings.target
+            self._target = self._start() if named is None or is_started(named) else Target(named)
             self.report.target = self._target.url
             if not self.is_worker:
                 self.report.metrics_before = read_metrics(self._target.url)
@@ -124,6 +126,9 @@ class Run:
             return self.target()
 
     def _start(self) -> Target:
+        if self.settings.target is not None:
+            self._service = start_target(self.settings.target, self.settings.folder, self.settings.ready)
+            return Target(self._service.url, is_own=True)
         if not holds_service(self.settings.folder):
             raise TargetError(
                 Finding(
@@ -151,7 +156,7 @@ class Run:
 
     def stop(self) -> None:
         """Take the last metrics and stop what the run started. May be called twice."""
-        if self._target is not None and not self.is_worker:
+        if self._target is not None and self.report.metrics_before is not None:
             self.report.metrics_after = self.report.metrics_after or read_metrics(self._target.url)
         if self._service is not None:
             self._service.stop()
@@ -160,9 +165,7 @@ class Run:
     # --- the users -------------------------------------------------------------------------------------------------
 
     def _find_credentials(self) -> Credentials | None:
-        """Return who asks: the option's first line, the conftest's, else a token signed with a known key."""
-        if self.settings.users:
-            return self.settings.users[0][0]
+        """Return who asks where no option says it: the conftest's user, else a token signed with a known key."""
         found = self._ask_conftest(0)
         if found is None and self.settings.jwt_secret:
             signing = find_signing(self.settings.jwt_secret, None)
@@ -171,13 +174,18 @@ class Run:
             return mint_credentials(scopes=self._scopes())
         return found
 
+    def _given_users(self) -> list[Identity]:
+        """Return the users that options name."""
+        given = [_identify(user) for user in self.settings.users]
+        return [*given, *(build_identity(user, self.session) for user in self.settings.file_users)]
+
     def users(self) -> tuple[Identity, ...]:
         """Return the users of the run, the first of whom sends everything; none knows another's things.
 
         Raises: StartupError.
         """
         if self._users is None:
-            given = [_identify(user) for user in self.settings.users[1:]]
+            given = self._given_users()[1:]
             if not given and (second := self._find_second()):
                 given = [_identify((second,))]
             self._users = (self.identity, *given)
@@ -189,9 +197,10 @@ class Run:
 
     def _find_second(self) -> Credentials | None:
         """Return a second user: the conftest's, if it can tell users apart, else one that a known key signs."""
-        if not self.settings.users and (found := self._ask_conftest(1)):
+        is_named = self.settings.users or self.settings.file_users
+        if not is_named and (found := self._ask_conftest(1)):
             return found
-        if not self.settings.users and not self.settings.jwt_secret and self.is_own_user():
+        if not self.settings.jwt_secret and self.is_own_user():
             return mint_credentials(SECOND_USER_ID, scopes=self._scopes())
         signing = self.signing() if self.settings.jwt_secret else None
         if signing is None or not signing.names_users:
@@ -235,7 +244,8 @@ class Run:
     def hidden(self) -> Redaction:
         """Return what hides the secrets that are no user's."""
         refused = [credentials.redaction for credentials in self.settings.refused]
-        return reduce(or_, refused, Redaction((self.settings.jwt_secret or "",)))
+        passwords = [password for user in self.settings.file_users for password in list_passwords(user)]
+        return reduce(or_, refused, Redaction((self.settings.jwt_secret or "", *passwords)))
 
     def _scopes(self) -> tuple[str, ...]:
         """Return every scope that any operation asks for."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from pymacaron.exceptions import Finding, StartupError
+from pymacaron_testing.auth_file import FileUser, read_auth_file
 from pymacaron_testing.credentials import Credentials, read_header_line
 from pymacaron_testing.options import PROFILES, read_option
 
@@ -25,16 +26,19 @@ _CONFIG_PATTERN = "pym-config*.yaml"
 class Settings:
     """Options of a run.
 
-    folder: where pytest was started. target: URL, None: the service in *folder*. users: the credentials of each.
-    refused: those that the target must refuse. jwt_secret: signs the target's tokens. max_time_s: for all contract
+    folder: where pytest was started. target: URL, or what to start; None: the service in *folder*. ready: what a
+    started target answers when it is. users: the credentials of each. file_users: more of them, who may have to log
+    in. refused: those that the target must refuse. jwt_secret: signs the target's tokens. max_time_s: for all contract
     items. max_latency_ms: for each answer; of both None for no limit. baseline: URL of another
     release to compare with, None without.
     """
 
     folder: Path
     target: str | None
+    ready: str
     spec: str | None
     users: tuple[tuple[Credentials, ...], ...]
+    file_users: tuple[FileUser, ...]
     refused: tuple[Credentials, ...]
     jwt_secret: str | None
     profile: Profile
@@ -57,8 +61,10 @@ def read_settings(config: pytest.Config) -> Settings:
     settings = Settings(
         folder=folder,
         target=target.rstrip("/") if target else None,
+        ready=reader.text("ready") or "/",
         spec=reader.text("spec"),
         users=group_users(reader.header_lines("auth")),
+        file_users=reader.file_users(folder),
         refused=reader.header_lines("refused"),
         jwt_secret=reader.variable("jwt-secret-env"),
         profile=cast("Profile", profile),
@@ -110,6 +116,15 @@ class _Reader:
             except ValueError as error:
                 self.find(name, str(error), f"Write --pymacaron-{name} 'Authorization: Bearer …'")
         return tuple(found)
+
+    def file_users(self, folder: Path) -> tuple[FileUser, ...]:
+        """Return the users of the auth file."""
+        name = self.text("auth-file")
+        try:
+            return read_auth_file(folder / name) if name else ()
+        except StartupError as error:
+            self.findings += error.findings
+            return ()
 
     def variable(self, name: str) -> str | None:
         """Return the value of the environment variable that an option names."""

@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -30,6 +29,7 @@ _KEPT_LINES = 5000
 _LOG_DELAY_S = 0.3
 _SHOWN_LINES = 20
 _PROBE_TIMEOUT_S = 5.0
+_METRICS_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,21 @@ class Target:
 class ServiceProcess:
     """A service that was started from its folder, with the last lines that it printed."""
 
-    def __init__(self, command: list[str], folder: Path, url: str, environment: dict[str, str] | None = None) -> None:
-        """Start *command* in *folder*; it is stopped by `stop`, at the latest when Python ends."""
+    def __init__(
+        self,
+        command: list[str],
+        folder: Path,
+        url: str,
+        environment: dict[str, str] | None = None,
+        *,
+        at_end: list[str] | None = None,
+    ) -> None:
+        """Start *command* in *folder*; it is stopped by `stop`, at the latest when Python ends.
+
+        at_end: command that clears away what the process leaves behind.
+        """
         self.url = url
+        self._at_end = at_end
         self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._process = subprocess.Popen(  # noqa: S603 - our own command line, or the tester's
             command,
@@ -128,6 +140,9 @@ class ServiceProcess:
                 self._signal(signal.SIGKILL)
                 self._process.wait()
         self._signal(signal.SIGKILL)  # children that the service left behind
+        if self._at_end:
+            subprocess.run(self._at_end, capture_output=True, check=False)  # noqa: S603 - our own command line
+            self._at_end = None
         self._reader.join(1)
         if self._process.stdout is not None:
             self._process.stdout.close()
@@ -137,28 +152,12 @@ class ServiceProcess:
             os.killpg(self._process.pid, number)
 
 
-def start_service(folder: Path, *, limit_s: float = READY_LIMIT_S) -> ServiceProcess:
-    """Start the pymacaron service in *folder* on a free port and wait until it answers.
-
-    Raises: TargetError: it does not come up.
-    """
-    port = find_free_port()
-    command = [sys.executable, "-m", "pymacaron.cli", "run", "--folder", ".", "--port", str(port)]
-    environment = {"PYM_ENV": os.environ.get("PYM_ENV") or "test", "PYTHONUNBUFFERED": "1"}
-    service = ServiceProcess(command, folder, f"http://127.0.0.1:{port}", environment)
-    try:
-        service.wait_until_ready("/ping", limit_s)
-    except BaseException:
-        service.stop()
-        raise
-    return service
-
-
 def check_target(url: str) -> None:
     """Raise TargetError if nobody answers HTTP at *url*."""
     fix = "Start it, or leave --pymacaron-target out to test the service in this folder"
     if not url.startswith(("http://", "https://")):
-        raise TargetError(Finding("--pymacaron-target", f"{url!r} is no URL", "Write http://host:port"))
+        fix = "Write http://host:port, cmd:COMMAND or docker:IMAGE"
+        raise TargetError(Finding("--pymacaron-target", f"{url!r} is no URL", fix))
     try:
         with TargetSession(url, timeout_s=_PROBE_TIMEOUT_S) as probe:
             probe.knock(url)
@@ -169,7 +168,7 @@ def check_target(url: str) -> None:
 def read_metrics(url: str) -> str | None:
     """Return the target's page of metrics; None if it has none."""
     try:
-        with TargetSession(url, timeout_s=_PROBE_TIMEOUT_S) as probe:
+        with TargetSession(url, timeout_s=_METRICS_TIMEOUT_S) as probe:
             response = probe.ask("/metrics")
     except requests.RequestException:
         return None
