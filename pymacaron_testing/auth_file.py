@@ -149,7 +149,7 @@ def read_auth_file(path: Path) -> tuple[FileUser, ...]:
     findings: list[Finding] = []
     for number, entry in enumerate(entries):
         try:
-            users.append(FileUser.model_validate(_merge(template, entry)))
+            users.append(FileUser.model_validate(_apply(template, entry)))
         except ValidationError as error:
             findings += [_describe(path, number, detail) for detail in error.errors()]
     if findings:
@@ -175,6 +175,14 @@ def _describe(path: Path, number: int, detail: Any) -> Finding:
     pointer = "/".join(["#/auth", str(number), *map(str, detail["loc"])])
     message = str(detail["msg"]).removeprefix("Value error, ")
     return Finding(f"{path}{pointer}", message[:1].lower() + message[1:], "Correct it")
+
+
+def _apply(template: object, entry: object) -> object:
+    """Return *entry* with the template's; who has fixed headers only does not log in for it."""
+    login = "loginEndpointAuth"
+    if isinstance(template, dict) and isinstance(entry, dict) and "fixedHeaders" in entry and login not in entry:
+        template = {key: value for key, value in template.items() if key != login}
+    return _merge(template, entry)
 
 
 def _merge(template: object, entry: object) -> object:

@@ -14,7 +14,11 @@ from pymacaron.spec import find_line
 from pymacaron_testing.checks import GROUPS, Group
 from pymacaron_testing.checks.baseline import Baseline, check_baseline
 from pymacaron_testing.confirm import Outcome, merge_outcomes
+<<<<<<< HEAD
 from pymacaron_testing.order import order_operations
+=======
+from pymacaron_testing.detour import check_detour
+>>>>>>> 9fe46e5 (Watch files, tell a target that redirects everything, take the old command's name)
 from pymacaron_testing.run import CouldNotTest, Document, Run
 from pymacaron_testing.suite import Suite, build_suite
 from pymacaron_testing.wire import READ_ONLY, TIME_RAN_OUT, NotSentError, TargetLostError, name_of
@@ -90,7 +94,9 @@ class Contract(pytest.Collector):
     def suite(self) -> Suite:
         """Return what the items share, made when the first one runs. Raises TargetError."""
         if self._suite is None:
-            self._suite = build_suite(self.run, self.document)
+            suite = build_suite(self.run, self.document)
+            check_detour(suite.api, suite.wire.session.base_url, suite.wire.ask_plainly)
+            self._suite = suite
         return self._suite
 
 

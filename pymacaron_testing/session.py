@@ -126,13 +126,15 @@ class TargetSession(requests.Session):
         self.silences = 0
         return answer
 
-    def ask(self, url: str, method: str = "GET", *, follows: bool = False) -> requests.Response:
+    def ask(
+        self, url: str, method: str = "GET", *, headers: Mapping[str, str] | None = None, follows: bool = False
+    ) -> requests.Response:
         """Send a plain request with the limits of `exchange`. follows: redirects too, but to no other host.
 
         Raises: requests.RequestException: no answer came.
         """
         for _ in range(_MAX_REDIRECTS):
-            response = self.exchange(self.prepare_request(requests.Request(method, url)))
+            response = self.exchange(self.prepare_request(requests.Request(method, url, headers=headers)))
             there = urljoin(str(response.url), response.headers.get("Location", ""))
             is_near = urlsplit(there).netloc == urlsplit(str(response.url)).netloc
             if not follows or not response.is_redirect or not is_near:

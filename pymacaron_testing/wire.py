@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import requests
 
@@ -123,6 +123,14 @@ class Wire:
         schemes = self.generator.api.security_schemes
         needs = [need for need in operation.security if need]
         return self.users[user].choose([_place_of(schemes[name]) for name in need if name in schemes] for need in needs)
+
+    def ask_plainly(self, operation: Operation) -> requests.Response:
+        """Ask for the path of a GET as it stands, as the first user. Raises: requests.RequestException."""
+        sent = self.headers_for(operation)
+        headers = {name: value for name, value in sent.items() if name[0] != "?"}
+        query = urlencode({name[1:]: value for name, value in sent.items() if name[0] == "?"})
+        url = self.generator.base_url + operation.path
+        return self.session.ask(f"{url}?{query}" if query else url, headers=headers)
 
     def _send_with(self, case: Case, headers: Mapping[str, str], path_values: Mapping[str, str] | None) -> Exchange:
         request = self.generator.build_request(case, headers, path_values)

@@ -318,7 +318,7 @@ def test_conftest_says_who_asks(pytester: pytest.Pytester, pets: Pets) -> None:
         ),
         pytest.param(
             ["--pymacaron-target=localhost:80"],
-            "--pymacaron-target: 'localhost:80' is no URL. Write http://host:port.",
+            "--pymacaron-target: 'localhost:80' is no URL. Write http://host:port, cmd:COMMAND or docker:IMAGE.",
             id="no URL",
         ),
         pytest.param(
