@@ -27,7 +27,10 @@ _WRITTEN = frozenset({"pymacaron-report.json", "pymacaron-report.html", "junit.x
     "--spec", metavar="FILE|URL", help="Its API document. Default: apis/*.yaml, else what the target publishes."
 )
 @click.option(
-    "--auth", metavar="'HEADER: VALUE'", multiple=True, help="Header line that identifies a user; again for the next one."
+    "--auth",
+    metavar="'HEADER: VALUE'",
+    multiple=True,
+    help="Header line that identifies a user; again for the next one.",
 )
 @click.option("--profile", metavar="NAME", help="live changes nothing, quick sends no random cases; default full.")
 @click.option("--max-time", metavar="SECONDS", help="Time for all contract items, shared among them.")

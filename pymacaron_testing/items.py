@@ -14,11 +14,8 @@ from pymacaron.spec import find_line
 from pymacaron_testing.checks import GROUPS, Group
 from pymacaron_testing.checks.baseline import Baseline, check_baseline
 from pymacaron_testing.confirm import Outcome, merge_outcomes
-<<<<<<< HEAD
-from pymacaron_testing.order import order_operations
-=======
 from pymacaron_testing.detour import check_detour
->>>>>>> 9fe46e5 (Watch files, tell a target that redirects everything, take the old command's name)
+from pymacaron_testing.order import order_operations
 from pymacaron_testing.run import CouldNotTest, Document, Run
 from pymacaron_testing.suite import Suite, build_suite
 from pymacaron_testing.wire import READ_ONLY, TIME_RAN_OUT, NotSentError, TargetLostError, name_of

@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-SUFFIXES = frozenset({".py", ".yaml", ".yml", ".json", ".toml", ".ini", ".cfg", ".js", ".ts", ".mjs", ".cjs", ".html", ".sql"})
+SUFFIXES = frozenset(
+    {".py", ".yaml", ".yml", ".json", ".toml", ".ini", ".cfg", ".js", ".ts", ".mjs", ".cjs", ".html", ".sql"}
+)
 _PASSED_OVER = frozenset({"__pycache__", "node_modules", "venv", "build", "dist"})
 _PERIOD_S = 0.4
 _STOP_LIMIT_S = 15.0
