@@ -21,7 +21,7 @@ _WRITTEN = frozenset({"pymacaron-report.json", "pymacaron-report.html", "junit.x
 @click.option(
     "--target",
     metavar="URL",
-    help="The live service to test, or cmd:COMMAND, docker:IMAGE. Default: the one in this folder, started for the run.",
+    help="The live service to test, or cmd:COMMAND, docker:IMAGE. Default: the one in this folder, started anew.",
 )
 @click.option(
     "--spec", metavar="FILE|URL", help="Its API document. Default: apis/*.yaml, else what the target publishes."
