@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pymacaron_testing.generation import Generator
 
 _UNAUTHORISED = 401
+_PARAMETER = re.compile(r"\{[^{}]+\}")
 _MAX_SILENCES = 4
 _PROBE_LIMIT_S = 5.0
 _PROBES = 3
@@ -125,11 +127,14 @@ class Wire:
         return self.users[user].choose([_place_of(schemes[name]) for name in need if name in schemes] for need in needs)
 
     def ask_plainly(self, operation: Operation) -> requests.Response:
-        """Ask for the path of a GET as it stands, as the first user. Raises: requests.RequestException."""
+        """Ask for the path of a GET, with 1 for each parameter in it, as the first user.
+
+        Raises: requests.RequestException.
+        """
         sent = self.headers_for(operation)
         headers = {name: value for name, value in sent.items() if name[0] != "?"}
         query = urlencode({name[1:]: value for name, value in sent.items() if name[0] == "?"})
-        url = self.generator.base_url + operation.path
+        url = self.generator.base_url + _PARAMETER.sub("1", operation.path)
         return self.session.ask(f"{url}?{query}" if query else url, headers=headers)
 
     def _send_with(self, case: Case, headers: Mapping[str, str], path_values: Mapping[str, str] | None) -> Exchange:
