@@ -93,7 +93,7 @@ class Generator:
         """Read *api*. base_url: what its paths follow. max_examples: random cases an operation."""
         load_all_checks()
         self.api = api
-        self._seed = seed
+        self.seed = seed
         self._max_examples = max_examples
         checks = {"negative_data_rejection": {"expected-statuses": _REFUSED}}
         config = SchemathesisConfig.from_dict({**_CONFIG, "base-url": base_url, "checks": checks})
@@ -139,7 +139,7 @@ class Generator:
         return None if engine is None else Case(operation, engine.Case(), is_valid=False)
 
     def _draw(self, engine: Engine, mode: GenerationMode, count: int, *, salt: int) -> list[GeneratedCase]:
-        seed = zlib.crc32(f"{self._seed} {salt} {engine.label}".encode())
+        seed = zlib.crc32(f"{self.seed} {salt} {engine.label}".encode())
         if count < 1:
             return []
         try:

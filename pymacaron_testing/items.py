@@ -72,16 +72,18 @@ class Contract(pytest.Collector):
         return collector
 
     def collect(self) -> Iterator[ContractItem]:
-        """Yield the items: what creates before what reads, what deletes last."""
-        for operation in order_operations(self.document.api):
-            for group in self._groups():
-                if group.applies(self.document.api, operation):
-                    yield ContractItem.build(self, operation, group)
+        """Yield the items: what creates before what reads, what deletes last; those that find most soonest first."""
+        groups = self._groups()
+        for phase in sorted({group.phase for group in groups}):
+            for operation in order_operations(self.document.api):
+                for group in groups:
+                    if group.phase == phase and group.applies(self.document.api, operation):
+                        yield ContractItem.build(self, operation, group)
 
     def _groups(self) -> tuple[Group, ...]:
         """Return the groups of this run: where a baseline was named, the comparison with it comes last."""
         is_compared = self.run.settings.baseline is not None
-        return (*GROUPS, Group("baseline", self._compare)) if is_compared else GROUPS
+        return (*GROUPS, Group("baseline", self._compare, phase=3)) if is_compared else GROUPS
 
     def _compare(self, suite: Suite, operation: Operation) -> Outcome:
         if self._baseline is None:

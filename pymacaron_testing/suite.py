@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pymacaron.spec import describe_place
 from pymacaron_testing.documents import choose_prefix
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from pymacaron_testing.run import Document, Run
     from pymacaron_testing.settings import Profile
     from pymacaron_testing.signing import Signing
+
+Value = TypeVar("Value")
 
 _MAX_DELETES = 4
 _MAX_RESCUES = 6
@@ -74,6 +76,7 @@ class Suite:
     _exchanges: dict[str, list[Exchange]] = field(default_factory=dict)
     _running: set[str] = field(default_factory=set)
     _stock: dict[str, list[Case]] = field(default_factory=dict)
+    _memory: dict[str, Any] = field(default_factory=dict)
     _draws: int = 0
     _freshness: int = 0
 
@@ -134,6 +137,13 @@ class Suite:
         if not any(exchange.is_success for exchange in exchanges):
             exchanges += self._rescue(operation)
         return exchanges
+
+    def remember(self, key: str, find: Callable[[], Value]) -> Value:
+        """Return what *find* returned when this was first asked for *key*."""
+        if key not in self._memory:
+            self._memory[key] = find()
+        value: Value = self._memory[key]
+        return value
 
     def make_distinct(self, case: Case) -> Case:
         """Return *case* with the texts of its body made unlike all others."""

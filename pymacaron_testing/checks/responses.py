@@ -33,7 +33,7 @@ _REFUSED_CALLERS = {401, 403}
 def check_responses(suite: Suite, operation: Operation) -> Outcome:
     """Judge every answer of *operation*, and whether it ever succeeded."""
     exchanges = suite.exercise(operation)
-    suspicions = [suspicion for exchange in exchanges for suspicion in _suspect(suite, exchange)]
+    suspicions = [suspicion for exchange in exchanges for suspicion in suspect_answer(suite, exchange)]
     outcome = confirm(merge_causes(suspicions), suite)
     if not any(exchange.case.is_valid for exchange in exchanges):
         return Outcome(outcome.failures, outcome.flaky, not_run="no valid request could be generated")
@@ -65,7 +65,8 @@ def is_from_router(exchange: Exchange) -> bool:
     )
 
 
-def _suspect(suite: Suite, exchange: Exchange) -> Iterator[Suspicion]:
+def suspect_answer(suite: Suite, exchange: Exchange) -> Iterator[Suspicion]:
+    """Yield what seems wrong with the answer."""
     for verdict in _judge(suite, exchange):
         yield Suspicion(exchange, _describe(suite, exchange, verdict), partial(_shows, suite, verdict))
 
