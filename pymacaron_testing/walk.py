@@ -26,9 +26,10 @@ _PARAMETER = re.compile(r"\{([^{}]+)\}")
 _STOCK = 6
 _SALT = 0x57A1
 _MAX_LIVING = 6
-_DEAD_SHARE = 0.12
+_AFTERWARDS = 2
 _COPIED_SHARE = 0.2
-_PROVEN_SHARE = 0.5
+_PROVEN_SHARE = 0.7
+_ENDING_SHARE = 0.3
 _DELETED = {200, 204}
 
 
@@ -52,27 +53,62 @@ class Walk:
         self._random = random.Random(seed)  # noqa: S311 - test data
         self._nodes: list[_Node] = []
         self._stock: dict[str, list[Case]] = {}
+        self._proven: dict[str, list[Case]] = {}
+        self._operations: list[Operation] = []
+        self._first = 0
         self._visits: Counter[str] = Counter()
 
     def go(self, operations: list[Operation], count: int) -> Iterator[tuple[Step, Exchange]]:
-        """Send up to *count* requests of *operations* and yield each with its exchange. Raises: TargetLostError."""
-        for _ in range(count):
-            operation = self._choose(operations)
-            self._visits[operation.operation_id] += 1
-            yield from self._visit(operation)
+        """Send up to about *count* requests of *operations* and yield each with its exchange.
+
+        In each episode a new thing is made, a few operations act on it and on its parts, it is deleted, and a few more
+        act on it. Raises: TargetLostError.
+        """
+        self._operations = operations
+        roots = [kind for kind in self.suite.kinds if kind.creator in operations]
+        sizes = [len(self._find_acting(root)) + 1 for root in roots]
+        for number in range(count):
+            if not roots or len(self.steps) >= count or number > len(self.steps):
+                return
+            is_first = number < len(roots)
+            yield from self._run_episode(roots[number] if is_first else self._random.choices(roots, sizes)[0])
+
+    def _run_episode(self, root: Kind) -> Iterator[tuple[Step, Exchange]]:
+        assert root.creator is not None
+        self._first = len(self._nodes)
+        yield from self._visit(root.creator)
+        acting = self._find_acting(root)
+        for _ in acting:
+            yield from self._visit(self._choose(acting))
+        if root.deleter in self._operations and root.deleter is not None:
+            yield from self._visit(root.deleter)
+            for _ in range(_AFTERWARDS):
+                yield from self._visit(self._choose(acting))
+
+    def _find_acting(self, root: Kind) -> list[Operation]:
+        return [operation for operation in self._operations if self._is_about(root, operation)]
+
+    def _is_about(self, root: Kind, operation: Operation) -> bool:
+        """Tell whether *operation* acts on a thing of kind *root*, on one of its parts, or makes one."""
+        kind = self._find_owner_kind(operation)
+        while kind is not None and kind is not root:
+            kind = next((one for one in self.suite.kinds if one.item_path == kind.parent and kind.parent), None)
+        return kind is root
 
     def _choose(self, operations: list[Operation]) -> Operation:
-        """Return an operation, rather one that was seldom visited; what deletes comes after the others."""
-        weights = [
-            (0.5 if operation.method.upper() == "DELETE" else 1.0) / (1 + self._visits[operation.operation_id])
-            for operation in operations
-        ]
+        """Return an operation, rather one that was seldom visited; what may end a thing comes less often."""
+        changing = {operation.operation_id for kind in self.suite.kinds for operation in kind.operations}
+        weights = []
+        for operation in operations:
+            is_safe = operation.method.upper() != "DELETE" and operation.operation_id in changing
+            weights.append((1.0 if is_safe else _ENDING_SHARE) / (1 + self._visits[operation.operation_id]))
         return self._random.choices(operations, weights)[0]
 
     def _visit(self, operation: Operation) -> Iterator[tuple[Step, Exchange]]:
+        self._visits[operation.operation_id] += 1
         owner_kind = self._find_owner_kind(operation)
-        if owner_kind is not None and self._count_living(owner_kind) == 0 and owner_kind.creator is not None:
-            if owner_kind.creator is operation or self.suite.may_send(owner_kind.creator) is False:
+        if owner_kind is not None and not any(node.kind is owner_kind for node in self._nodes):
+            if owner_kind.creator is None or owner_kind.creator is operation:
                 return
             yield from self._visit(owner_kind.creator)
         step = self._plan(operation, owner_kind)
@@ -91,9 +127,6 @@ class Walk:
             named = None  # a PUT that makes the thing that its path names
         return named or (find_parent(self.suite.kinds, path) if "}" in path else None)
 
-    def _count_living(self, kind: Kind) -> int:
-        return sum(node.kind is kind and node.ended_by is None for node in self._nodes)
-
     def _plan(self, operation: Operation, owner_kind: Kind | None) -> Step | None:
         node = self._pick(owner_kind) if owner_kind is not None else None
         case = self._draw(operation)
@@ -111,20 +144,20 @@ class Walk:
         )
 
     def _pick(self, kind: Kind) -> _Node | None:
-        """Return a living thing of *kind*, rarely one that was deleted; None without any."""
-        nodes = [node for node in self._nodes if node.kind is kind]
-        living = [node for node in nodes if node.ended_by is None][-_MAX_LIVING:]
-        dead = [node for node in nodes if node.ended_by is not None]
-        if dead and (not living or self._random.random() < _DEAD_SHARE):
-            return self._random.choice(dead)
-        return self._random.choice(living) if living else None
+        """Return a thing of *kind*: rather one of this episode, dead only where none lives; None without any."""
+        recent = [node for node in self._nodes[self._first :] if node.kind is kind]
+        living = [node for node in recent or self._nodes if node.kind is kind and node.ended_by is None]
+        candidates = living or recent or [node for node in self._nodes if node.kind is kind]
+        return self._random.choice(candidates[-_MAX_LIVING:]) if candidates else None
 
     def _draw(self, operation: Operation) -> Case | None:
-        """Return a valid request: one that succeeded before, or a random one."""
+        """Return a valid request: one that succeeded before, each in turn, or a random one."""
         key = operation.operation_id
         proven = self.suite.find_successes(operation)
         if proven and self._random.random() < _PROVEN_SHARE:
-            return self._random.choice(proven)
+            if not self._proven.get(key):
+                self._proven[key] = self._random.sample(proven, len(proven))
+            return self._proven[key].pop()
         if key not in self._stock:
             drawn = self.suite.generator.draw(operation, _STOCK, salt=_SALT)
             self._stock[key] = [case for case in drawn if case.is_valid and not case.is_probe]

@@ -11,7 +11,8 @@ from pymacaron_testing.chain import Playback, Step, drop_step, find_chains, repl
 from pymacaron_testing.checks.responses import suspect_answer
 from pymacaron_testing.confirm import Outcome, Suspicion
 from pymacaron_testing.exchange import describe_request
-from pymacaron_testing.kinds import find_kind_of
+from pymacaron_testing.hints import HintBook
+from pymacaron_testing.kinds import find_kind_of, find_kinds
 from pymacaron_testing.things import Thing, read_thing
 from pymacaron_testing.walk import Walk
 from pymacaron_testing.wire import name_of
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pymacaron_testing.failure import Failure
     from pymacaron_testing.suite import Suite
 
-_STEPS = {"full": 240, "quick": 80}
+_STEPS = {"full": 300, "quick": 80}
 _MAX_REQUESTS = 45
 _MAX_SUSPICIONS = 2
 _GONE = ("404", "410")
@@ -31,7 +32,8 @@ _GONE = ("404", "410")
 def applies_stateful(api: Api, operation: Operation) -> bool:
     """Tell whether *operation* can be part of a chain: it makes things, or its path names one that something makes."""
     makers = [other for other in api.operations if other.method.upper() in {"POST", "PUT"}]
-    return bool(makers) and (operation in makers or "{" in operation.path)
+    is_maker = any(kind.creator is operation for kind in find_kinds(api, HintBook()))
+    return bool(makers) and (is_maker or "{" in operation.path)
 
 
 def check_stateful(suite: Suite, operation: Operation) -> Outcome:

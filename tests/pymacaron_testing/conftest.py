@@ -84,13 +84,26 @@ def _loaded_engine(pets_module: ModuleType) -> None:
                 group.check(suite, operation)
 
 
-def make_suite(url: str, *, seed: int = 0, max_examples: int = 8, auth: str | None = "Bearer good-token") -> Suite:
-    """Return the suite of pets.yaml against the service at *url*."""
-    api = load_spec(SERVICES / "pets.yaml")
+def make_suite(
+    url: str,
+    *,
+    seed: int = 0,
+    max_examples: int = 8,
+    auth: str | None = "Bearer good-token",
+    document: str = "pets.yaml",
+) -> Suite:
+    """Return the suite of a document of ``services`` against the service at *url*."""
+    api = load_spec(SERVICES / document)
     generator = Generator(api, url, seed=seed, max_examples=max_examples)
     credentials = Credentials("Authorization", auth, "It is a constant") if auth else None
     wire = Wire(generator, TargetSession(url, RequestCount(), timeout_s=1.5), (Identity(lambda: credentials),))
-    return Suite(api, generator, wire, Resources(), "pets.yaml", run_salt=7)
+    return Suite(api, generator, wire, Resources(), document, run_salt=7)
+
+
+@pytest.fixture
+def load_suite() -> Callable[..., Suite]:
+    """Give `make_suite`."""
+    return make_suite
 
 
 @pytest.fixture
