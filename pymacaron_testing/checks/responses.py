@@ -52,7 +52,7 @@ def judge_answer(suite: Suite, operation: Operation, response: requests.Response
 
 def judge_answers(suite: Suite, exchanges: list[Exchange]) -> Outcome:
     """Judge answers to requests that other checks sent; the list is emptied."""
-    suspicions = [suspicion for exchange in exchanges for suspicion in _suspect(suite, exchange)]
+    suspicions = [suspicion for exchange in exchanges for suspicion in suspect_answer(suite, exchange)]
     exchanges.clear()
     return confirm(merge_causes(suspicions), suite)
 

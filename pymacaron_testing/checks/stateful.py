@@ -32,7 +32,7 @@ _GONE = ("404", "410")
 def applies_stateful(api: Api, operation: Operation) -> bool:
     """Tell whether *operation* can be part of a chain: it makes things, or its path names one that something makes."""
     makers = [other for other in api.operations if other.method.upper() in {"POST", "PUT"}]
-    is_maker = any(kind.creator is operation for kind in find_kinds(api, HintBook()))
+    is_maker = any(kind.creator is operation and kind.item_path for kind in find_kinds(api, HintBook()))
     return bool(makers) and (is_maker or "{" in operation.path)
 
 
