@@ -164,6 +164,7 @@ def test_failures(pytester: pytest.Pytester, pets: Pets) -> None:
         "GET /pets/{pet_id}[responses]": 1,
         "GET /pets/{pet_id}[requests]": 0,
         "GET /pets/{pet_id}[methods]": 0,
+        "GET /pets/{pet_id}[stateful]": 0,
     }
 
 
