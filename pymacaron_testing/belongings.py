@@ -36,6 +36,8 @@ class Traces:
 
 def make_private(suite: Suite, kind: Kind, parents: dict[str, str] | None = None) -> Thing | str:
     """Make a thing of the owner that is not published by a property of its own; return why none could be made."""
+    if kind.creator is not None:
+        suite.exercise(kind.creator)  # shows what requests succeed
     thing = make_thing(suite, kind, user=OWNER, parents=parents)
     if isinstance(thing, str):
         return thing
