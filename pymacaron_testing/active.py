@@ -15,6 +15,7 @@ from pymacaron_testing.ending import ending_on_sigterm, judge_ending
 from pymacaron_testing.failure import Failure
 from pymacaron_testing.items import Contract, ContractError, ContractItem, DocumentFile
 from pymacaron_testing.launch import is_started
+from pymacaron_testing.progress import show_progress
 from pymacaron_testing.report import summarise, write_report
 from pymacaron_testing.report_page import write_page
 from pymacaron_testing.run import WORKER_KEY, CouldNotTest, exit_on_startup_error
@@ -39,7 +40,8 @@ class ActiveRun:
     # --- start -----------------------------------------------------------------------------------------------------
 
     def pytest_sessionstart(self) -> None:
-        """Let SIGTERM leave a report."""
+        """Let SIGTERM leave a report, and show how far the run is."""
+        show_progress(self.run.config, self.run)
         self._exits.enter_context(ending_on_sigterm())
 
     @pytest.hookimpl(tryfirst=True)

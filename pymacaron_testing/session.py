@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -30,6 +30,11 @@ class RequestCount:
         """Start at zero."""
         self._value = 0
         self._lock = threading.Lock()
+        self._listener: Callable[[], None] | None = None
+
+    def subscribe(self, listener: Callable[[], None] | None) -> None:
+        """Call *listener* after each request of the main thread; None ends that."""
+        self._listener = listener
 
     @property
     def value(self) -> int:
@@ -40,6 +45,8 @@ class RequestCount:
         """Count one more."""
         with self._lock:
             self._value += 1
+        if self._listener is not None and threading.current_thread() is threading.main_thread():
+            self._listener()
 
 
 class _CountingAdapter(HTTPAdapter):
