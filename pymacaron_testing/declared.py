@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pymacaron.json_types import Json, JsonObject
 
 _OPENING = ("additionalProperties", "patternProperties", "unevaluatedProperties", "propertyNames")
+_MAX_DEPTH = 4
 
 
 def keep_declared(value: Json, schema: JsonObject, document: JsonObject) -> Json:
@@ -37,6 +38,19 @@ def branches_of(schema: JsonObject, document: JsonObject) -> Iterator[JsonObject
     yield from _branches(schema, document, set())
 
 
+def copy_json(value: Json) -> Json:
+    """Return a copy of *value* in which objects and lists are new ones."""
+    if isinstance(value, dict):
+        return {key: copy_json(item) for key, item in value.items()}
+    return [copy_json(item) for item in value] if isinstance(value, list) else value
+
+
+def types_of(branches: Iterable[JsonObject]) -> set[str]:
+    """Return the names of the types that a schema with these `branches_of` speaks of; empty where it may be any."""
+    declared: list[Json] = [branch.get("type", []) for branch in branches]
+    return {name for names in declared for name in ([names] if isinstance(names, str) else names)}
+
+
 def _branches(schema: JsonObject, document: JsonObject, seen: set[str]) -> Iterator[JsonObject]:
     """Yield *schema* and everything that it refers to or is combined from."""
     reference = schema.get("$ref")
@@ -58,3 +72,20 @@ def _follow(reference: str, document: JsonObject) -> Json:
         key = token.replace("~1", "/").replace("~0", "~")
         node = node.get(key) if isinstance(node, dict) else None
     return node
+
+
+def find_property(schema: JsonObject, name: str, document: JsonObject, depth: int = 0) -> JsonObject | None:
+    """Return the schema of the property *name* of an object, or of the objects in an array; None if it has none.
+
+    document: as for `keep_declared`. depth: arrays around it so far.
+    """
+    for branch in branches_of(schema, document):
+        found = branch.get("properties", {}).get(name)
+        if isinstance(found, dict):
+            return found
+        items = branch.get("items")
+        if isinstance(items, dict) and depth < _MAX_DEPTH:
+            found = find_property(items, name, document, depth + 1)
+            if found is not None:
+                return found
+    return None

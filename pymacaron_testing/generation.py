@@ -37,7 +37,7 @@ from schemathesis.openapi.checks import JsonSchemaError
 from schemathesis.specs.openapi import checks as engine_checks
 
 from pymacaron_testing.annotations import drop_annotations
-from pymacaron_testing.declared import keep_declared
+from pymacaron_testing.declared import copy_json, keep_declared
 from pymacaron_testing.drawing import draw_values, quiet_hypothesis
 from pymacaron_testing.exchange import Case, Exchange, find_subject
 from pymacaron_testing.freshen import freshen, make_distinct
@@ -251,7 +251,8 @@ class Generator:
         """Return *case* with *value* at *path*, such as ``("body", "name")``; NOT_SENT leaves it out."""
         generated = _copy(case.generated)
         container = _CONTAINERS[path[0]]
-        part = copy.deepcopy(getattr(generated, container))
+        part = getattr(generated, container)
+        part = copy_json(part) if isinstance(part, dict | list) else copy.copy(part)
         node = part
         for key in path[1:-1]:
             node = node.setdefault(key, {})

@@ -50,7 +50,8 @@ class Suite:
     None where it is unknown. max_latency_ms: within which every operation must answer, None for no limit. cut_short:
     ids of operations for which there was not time enough. recipes, plain_cases, parents, key_number: what `things`
     remembers: by operation id a case that made a thing, and the plainest valid one; by creator's path and user what
-    new things belong to. apart: what `send_apart` sent and nobody has judged yet.
+    new things belong to. apart: what `send_apart` sent and nobody has judged yet. facts: what checks found out about
+    the whole service.
     """
 
     api: Api
@@ -73,6 +74,7 @@ class Suite:
     cut_short: set[str] = field(default_factory=set)
     path_values: PathValues = field(init=False)
     kinds: tuple[Kind, ...] = field(init=False)
+    facts: dict[str, bool] = field(default_factory=dict)
     _exchanges: dict[str, list[Exchange]] = field(default_factory=dict)
     _running: set[str] = field(default_factory=set)
     _stock: dict[str, list[Case]] = field(default_factory=dict)
@@ -125,12 +127,12 @@ class Suite:
         for case in self._cases(operation):
             if exchanges and not self.may_go_on(operation):
                 break
-            exchanges += self.send_valid(self._freshen(case) if is_clashing else case)
+            exchanges += self.send_valid(self.freshen(case) if is_clashing else case)
             while not is_clashing and tries < _MAX_CLASHES and _may_clash(exchanges[-1]):
                 tries += 1
                 # The first time the same values in each run; if the target knows those too, other ones.
                 self._freshness += self.run_salt if tries > 1 else 0
-                exchanges += self.send_valid(self._freshen(case))
+                exchanges += self.send_valid(self.freshen(case))
                 is_clashing = exchanges[-1].is_success
             if sum(exchange.response is None for exchange in exchanges) >= _MAX_SILENCES:
                 return exchanges
@@ -150,7 +152,7 @@ class Suite:
         self._freshness += 1
         return self.generator.with_fresh_values(case, case, self._freshness)
 
-    def _freshen(self, case: Case) -> Case:
+    def freshen(self, case: Case) -> Case:
         """Return *case* with new values in those parts of its body that it is not about."""
         if case.is_probe or not isinstance(case.generated.body, dict):
             return case
@@ -233,7 +235,7 @@ class Suite:
         """
         if case.operation.method.upper() == "DELETE":
             self.create_for(case.operation)
-        *_, last = self.send_valid(self._freshen(case), headers)
+        *_, last = self.send_valid(self.freshen(case), headers)
         return last
 
     def draw(self, operation: Operation, count: int) -> list[Case]:

@@ -17,6 +17,7 @@ from pymacaron_testing.clock import Clock
 from pymacaron_testing.credentials import Place
 from pymacaron_testing.exchange import Case, Exchange, Redaction
 from pymacaron_testing.session import TargetSession
+from pymacaron_testing.timings import Timings
 
 if TYPE_CHECKING:
     from pymacaron.spec import Operation, SecurityScheme
@@ -62,12 +63,25 @@ class TargetLostError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What is changed in a request that was sent. None, or no entry: left as it is.
+
+    url: the whole new one, as it is sent. body: b"" for none. headers: name -> new value, None: left out.
+    """
+
+    method: str | None = None
+    url: str | None = None
+    body: bytes | None = None
+    headers: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Wire:
     """The way to the target for the cases of one document.
 
     users: everything is sent as the first one unless told otherwise. hidden: hides what is nobody's credentials.
     is_read_only: nothing is sent that may change data. clock: nothing is sent after its end. observe: is told of each
-    answer and who asked (`name_caller`).
+    answer and who asked (`name_caller`). timings: how long answers took.
     """
 
     generator: Generator
@@ -77,6 +91,7 @@ class Wire:
     is_read_only: bool = False
     clock: Clock = field(default_factory=Clock)
     observe: Callable[[Exchange, str], None] = field(default=lambda _exchange, _caller: None)
+    timings: Timings = field(default_factory=Timings)
 
     @property
     def identity(self) -> Identity:
@@ -114,6 +129,26 @@ class Wire:
         request.method = method
         return self._send_request(exchange.case, request, exchange.path_values)
 
+    def send_changed(self, exchange: Exchange, change: Change, case: Case | None = None) -> Exchange:
+        """Send the same request, changed. case: what that is, where it is no longer a case of its own.
+
+        Raises: TargetLostError.
+        """
+        request = exchange.request.copy()
+        request.method = change.method or request.method
+        if change.url:
+            request.url = change.url
+        if change.body is not None:
+            request.headers.pop("Content-Length", None)
+            request.headers.pop("Transfer-Encoding", None)
+            request.prepare_body(change.body, None)
+        for name, value in change.headers.items():
+            if value is None:
+                request.headers.pop(name, None)
+            else:
+                request.headers[name] = value
+        return self._send_request(case or exchange.case, request, exchange.path_values)
+
     def headers_for(self, operation: Operation, user: int = 0) -> dict[str, str]:
         """Return a user's credentials as headers if *operation* asks for any. user: index of `users`."""
         return {credentials.name: credentials.value for credentials in self.credentials_for(operation, user)}
@@ -148,12 +183,14 @@ class Wire:
             raise NotSentError(READ_ONLY)
         if self.clock.is_over:
             raise NotSentError(TIME_RAN_OUT)
+        started = time.monotonic()
         try:
             response = self.session.exchange(request)
         except requests.RequestException as error:
             self._ensure_target(case.operation, error)
             return Exchange(case, request, None, explain(error), path_values)
         exchange = Exchange(case, request, response, "", path_values)
+        self.timings.record(exchange, started)
         self.observe(exchange, self._name_caller(exchange))
         return exchange
 

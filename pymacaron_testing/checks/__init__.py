@@ -3,25 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pymacaron_testing.checks.absent import check_absent, check_nowhere
 from pymacaron_testing.checks.access import applies_access, check_access
 from pymacaron_testing.checks.auth import applies_auth, check_auth
-from pymacaron_testing.checks.methods import applies_methods, check_methods
+from pymacaron_testing.checks.boundaries import check_boundaries
+from pymacaron_testing.checks.conditional import check_conditional
+from pymacaron_testing.checks.content_types import check_content_types
+from pymacaron_testing.checks.cors import check_cors
+from pymacaron_testing.checks.echo import check_echo
+from pymacaron_testing.checks.error_bodies import check_broken_bodies, check_error_bodies
+from pymacaron_testing.checks.head import check_head
+from pymacaron_testing.checks.latency import check_latency
+from pymacaron_testing.checks.leaks import check_leaks
+from pymacaron_testing.checks.location import check_location
+from pymacaron_testing.checks.malformed import check_malformed
+from pymacaron_testing.checks.methods import check_methods
+from pymacaron_testing.checks.read_only import check_read_only
+from pymacaron_testing.checks.representations import check_representations
 from pymacaron_testing.checks.requests import check_requests
 from pymacaron_testing.checks.responses import check_responses
 from pymacaron_testing.checks.state import applies_state, check_state
 from pymacaron_testing.checks.stateful import applies_stateful, check_stateful
+from pymacaron_testing.confirm import Outcome, merge_outcomes
+from pymacaron_testing.wire import NotSentError
 
 if TYPE_CHECKING:
     from pymacaron.spec import Api, Operation
-    from pymacaron_testing.confirm import Outcome
     from pymacaron_testing.suite import Suite
+
+
+Check = Callable[["Suite", "Operation"], Outcome]
 
 
 def _always(_api: Api, _operation: Operation) -> bool:
     return True
+
+
+def _join(*checks: Check) -> Check:
+    """Return a check that makes all of *checks*, as long as there is time; of one cause the first to find it tells."""
+
+    def check(suite: Suite, operation: Operation) -> Outcome:
+        first, *others = checks
+        outcomes = [first(suite, operation)]
+        for other in others:
+            if not suite.may_go_on(operation):
+                break
+            try:
+                outcomes.append(other(suite, operation))
+            except NotSentError as error:
+                outcomes.append(Outcome(gaps=(f"not all requests were sent: {error}",)))
+                break
+        merged = merge_outcomes(*outcomes)
+        by_cause = {failure.cause: failure for failure in reversed(merged.failures)}
+        return replace(merged, failures=tuple(reversed(by_cause.values())))
+
+    return check
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +78,31 @@ class Group:
     phase: int = 1
 
 
+_RESPONSES = _join(check_responses, check_leaks, check_error_bodies, check_head, check_location)
+_REQUESTS = _join(check_requests, check_echo, check_boundaries, check_malformed, check_broken_bodies, check_read_only)
+_PROTOCOL = _join(
+    check_methods,
+    check_absent,
+    check_nowhere,
+    check_cors,
+    check_content_types,
+    check_representations,
+    check_conditional,
+)
+
 GROUPS = (
-    Group("responses", check_responses, weight=4.0, phase=0),
-    Group("requests", check_requests, phase=0),
+    Group(
+        "responses",
+        _join(check_responses, check_leaks, check_error_bodies, check_head, check_location),
+        weight=4.0,
+        phase=0,
+    ),
+    Group("requests", _REQUESTS, weight=2.0, phase=0),
     Group("auth", check_auth, applies_auth),
     Group("access", check_access, applies_access),
-    Group("methods", check_methods, applies_methods),
+    Group("protocol", _PROTOCOL),
     Group("state", check_state, applies_state, weight=2.0),
+    Group("latency", check_latency),
     Group("stateful", check_stateful, applies_stateful, phase=2),
 )
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pymacaron_testing.confirm import Outcome, Suspicion, confirm
-from pymacaron_testing.wire import name_of
+from pymacaron_testing.wire import READ_ONLY, Change, name_of
 
 if TYPE_CHECKING:
     from pymacaron.spec import Api, Operation
@@ -14,28 +14,33 @@ if TYPE_CHECKING:
     from pymacaron_testing.failure import Failure
     from pymacaron_testing.suite import Suite
 
-_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "TRACE")
 _NOT_ALLOWED = 405
-_REFUSALS = {401, 403, 404, 405, 501}
+_SERVER_ERROR = 500
+_REFUSALS = {400, 401, 403, 404, 405, 501}
 
 
-def applies_methods(api: Api, operation: Operation) -> bool:
-    """Tell whether *operation* is the first of its path: one item a path is enough."""
+def is_first_of_path(api: Api, operation: Operation) -> bool:
+    """Tell whether *operation* is the first of its path: to look at a path once is enough."""
     return next(other for other in api.operations if other.path == operation.path) is operation
 
 
 def check_methods(suite: Suite, operation: Operation) -> Outcome:
     """Send a valid request of *operation* with every undeclared method."""
+    if not is_first_of_path(suite.api, operation):
+        return Outcome()
+    if suite.wire.is_read_only:
+        return Outcome(gaps=(f"undeclared methods: {READ_ONLY}",))
     declared = {other.method.upper() for other in suite.api.operations if other.path == operation.path}
     elsewhere = {other.method.upper() for other in suite.api.operations if _covers(other.path, operation.path)}
     undeclared = [method for method in _METHODS if method not in declared | elsewhere]
     known = [exchange for exchange in suite.exercise(operation) if exchange.case.is_valid]
-    if not known or not undeclared:
-        return Outcome(not_run="the path declares every method" if known else "no valid request could be generated")
+    if not known:
+        return Outcome(not_run="no valid request could be generated")
     example = next((exchange for exchange in known if exchange.is_success), known[0])
     suspicions = []
     for method in undeclared:
-        exchange = suite.wire.send_as(example, method)
+        exchange = suite.wire.send_changed(example, Change(method=method, body=b"" if method == "TRACE" else None))
         failure = _judge(suite, declared, exchange)
         if failure:
             suspicions.append(Suspicion(exchange, failure, partial(_shows, suite, declared)))
@@ -60,10 +65,17 @@ def _judge(suite: Suite, declared: set[str], exchange: Exchange) -> Failure | No
         return None
     methods = ", ".join(sorted(declared))
     pointer = operation.pointer.rpartition("/")[0]
-    if exchange.status not in _REFUSALS:
+    is_odd_refusal = method == "TRACE" and exchange.status < _SERVER_ERROR and not exchange.is_success
+    if exchange.status not in _REFUSALS and not is_odd_refusal:
         promise = f"{operation.path} has the methods {methods}; {method} is refused with 405"
         return suite.build_failure(exchange, "undeclared_method", promise=promise, pointer=pointer, cause=(method,))
-    if exchange.status == _NOT_ALLOWED and not exchange.response.headers.get("Allow"):
+    if exchange.status == _NOT_ALLOWED and not _names_others(exchange.response.headers.get("Allow", ""), method):
         promise = f"a 405 of {name_of(operation)} names the allowed methods in Allow (RFC 9110, section 15.5.6)"
         return suite.build_failure(exchange, "allow_header", promise=promise, pointer=pointer)
     return None
+
+
+def _names_others(allow: str, refused: str) -> bool:
+    """Tell whether the header names methods, and not the one that was refused."""
+    methods = {word.strip().upper() for word in allow.split(",") if word.strip()}
+    return bool(methods) and refused not in methods

@@ -120,7 +120,7 @@ def _find_refused(suite: Suite, operation: Operation, exchanges: list[Exchange])
             refused = try_value(suite, operation, path, value)
             if refused is not None:
                 seen.add(path)
-                yield _describe_refused(suite, refused, path)
+                yield describe_refused(suite, refused, path)
 
 
 def _is_refused(exchange: Exchange) -> bool:
@@ -129,7 +129,8 @@ def _is_refused(exchange: Exchange) -> bool:
     return is_fair and exchange.status in CONTENT_REFUSALS
 
 
-def _describe_refused(suite: Suite, exchange: Exchange, path: Path) -> Failure:
+def describe_refused(suite: Suite, exchange: Exchange, path: Path) -> Failure:
+    """Return the failure that a value is refused which the document allows. path: where the value stands."""
     operation = exchange.case.operation
     what = f"{path[0]} {'.'.join(path[1:])}"
     pointer = next(

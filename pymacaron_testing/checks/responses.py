@@ -66,9 +66,14 @@ def is_from_router(exchange: Exchange) -> bool:
 
 
 def suspect_answer(suite: Suite, exchange: Exchange) -> Iterator[Suspicion]:
-    """Yield what seems wrong with the answer."""
+    """Yield what seems wrong with an answer by the document."""
     for verdict in _judge(suite, exchange):
         yield Suspicion(exchange, _describe(suite, exchange, verdict), partial(_shows, suite, verdict))
+
+
+def suspect_error(suite: Suite, exchange: Exchange) -> Iterator[Suspicion]:
+    """Yield what seems wrong with the answer to a request that the document does not know: its status may be any."""
+    return (one for one in suspect_answer(suite, exchange) if one.failure.check != "status_code")
 
 
 def _shows(suite: Suite, verdict: Verdict, exchange: Exchange) -> bool:

@@ -36,8 +36,12 @@ def run_group(suite: Suite, operation_id: str, group: str) -> Outcome:
         pytest.param("hangs", "get_pet", "responses", ["answer"], id="no answer"),
         pytest.param("never creates", "create_pet", "responses", ["never_succeeded"], id="never 2xx"),
         pytest.param("accepts long names", "create_pet", "requests", ["invalid_accepted"], id="maxLength"),
-        pytest.param("accepts unknown keys", "put_pet", "requests", ["invalid_accepted"], id="additionalProperties"),
-        pytest.param("accepts anything", "create_pet", "requests", ["invalid_accepted"], id="no check at all"),
+        pytest.param(
+            "accepts unknown keys", "put_pet", "requests", ["invalid_accepted", "read_only"], id="additionalProperties"
+        ),
+        pytest.param(
+            "accepts anything", "create_pet", "requests", ["invalid_accepted", "read_only"], id="no check at all"
+        ),
         pytest.param("accepts any limit", "list_pets", "requests", ["invalid_accepted"], id="query maximum"),
         pytest.param("accepts negative ids", "get_pet", "requests", ["invalid_accepted"], id="path minimum"),
         pytest.param("refuses long names", "create_pet", "requests", ["valid_refused"], id="longest text"),
@@ -47,8 +51,8 @@ def run_group(suite: Suite, operation_id: str, group: str) -> Outcome:
         pytest.param("any token will do", "put_pet", "auth", ["ignored_auth"], id="garbage token"),
         pytest.param("anybody deletes", "delete_pet", "auth", ["ignored_auth"], id="anonymous DELETE"),
         pytest.param("optional auth is demanded", "list_toys", "auth", ["optional_auth"], id="optional token"),
-        pytest.param("undeclared method", "get_pet", "methods", ["undeclared_method"], id="PATCH"),
-        pytest.param("no allow header", "list_pets", "methods", ["allow_header"], id="405 without Allow"),
+        pytest.param("undeclared method", "get_pet", "protocol", ["undeclared_method"], id="PATCH"),
+        pytest.param("no allow header", "list_pets", "protocol", ["allow_header"], id="405 without Allow"),
     ],
 )
 def test_fault(build_suite: BuildSuite, fault: str, operation_id: str, group: str, checks: list[str]) -> None:
@@ -76,7 +80,9 @@ def test_no_false_alarm(build_suite: BuildSuite, fault: str, seed: int) -> None:
         for group in GROUPS
         if group.applies(suite.api, operation)
     }
-    assert {name: outcome for name, outcome in outcomes.items() if outcome != Outcome()} == {}
+    assert {
+        name: outcome for name, outcome in outcomes.items() if outcome.failures or outcome.flaky or outcome.gaps
+    } == {}
 
 
 def test_second_run(build_suite: BuildSuite) -> None:
@@ -108,6 +114,9 @@ def test_failure_text(build_suite: BuildSuite) -> None:
         "place": failure.place,
         "curl": failure.curl,
         "count": failure.count,
+        "before": [],
+        "request_id": "",
+        "traceback": "",
     }
 
 

@@ -24,14 +24,14 @@ SERVICES = Path(__file__).parent / "services"
 AUTH = "--pymacaron-auth=Authorization: Bearer good-token"
 # Groups of the second and third phase; all have responses and requests, which run for all operations before these do.
 PETS_GROUPS = {
-    "POST /pets": "auth state | stateful",
-    "POST /pets/{pet_id}/toys": "auth access methods state | stateful",
-    "GET /pets": "methods state |",
-    "GET /search": "methods |",
-    "GET /pets/{pet_id}/toys": "auth state | stateful",
-    "GET /pets/{pet_id}": "methods | stateful",
-    "PUT /pets/{pet_id}": "auth access state | stateful",
-    "DELETE /pets/{pet_id}": "auth access state | stateful",
+    "POST /pets": "auth protocol state latency | stateful",
+    "POST /pets/{pet_id}/toys": "auth access protocol state latency | stateful",
+    "GET /pets": "protocol state latency |",
+    "GET /search": "protocol latency |",
+    "GET /pets/{pet_id}/toys": "auth protocol state latency | stateful",
+    "GET /pets/{pet_id}": "protocol latency | stateful",
+    "PUT /pets/{pet_id}": "auth access protocol state latency | stateful",
+    "DELETE /pets/{pet_id}": "auth access protocol state latency | stateful",
 }
 PETS_ITEMS = [
     f"openapi.yaml::contract::{operation}[{group}]"
@@ -143,7 +143,7 @@ def test_failures(pytester: pytest.Pytester, pets: Pets) -> None:
     options = ("-k", "GET and pet_id and not toys", "--junitxml=junit.xml", "--pymacaron-report=out/r.json")
     result = run(pytester, f"--pymacaron-target={pets('loses kind')}", AUTH, *options)
     assert result.ret == 1
-    result.assert_outcomes(failed=1, passed=3, deselected=len(PETS_ITEMS) - 4)
+    result.assert_outcomes(failed=1, passed=4, deselected=len(PETS_ITEMS) - 5)
     result.stdout.fnmatch_lines(
         [
             "schema (seen * times)",
@@ -163,7 +163,8 @@ def test_failures(pytester: pytest.Pytester, pets: Pets) -> None:
     assert names == {
         "GET /pets/{pet_id}[responses]": 1,
         "GET /pets/{pet_id}[requests]": 0,
-        "GET /pets/{pet_id}[methods]": 0,
+        "GET /pets/{pet_id}[protocol]": 0,
+        "GET /pets/{pet_id}[latency]": 0,
         "GET /pets/{pet_id}[stateful]": 0,
     }
 
@@ -206,7 +207,7 @@ def test_own_documents(pytester: pytest.Pytester, pets: Pets) -> None:
     )
     target = f"--pymacaron-target={pets()}"
     result = run(pytester, target, AUTH, "-k", "testaccept or (GET and not pet_id and not search)")
-    result.assert_outcomes(passed=6, failed=1, skipped=1, errors=1, deselected=len(PETS_ITEMS) - 4)
+    result.assert_outcomes(passed=7, failed=1, skipped=1, errors=1, deselected=len(PETS_ITEMS) - 5)
     report = read_report(pytester)
     items = {item["nodeid"].rpartition("::")[2]: item for item in report["items"]}
     assert [(items[name]["outcome"], items[name]["requests"]) for name in ("test_list", "test_signed")] == [
@@ -236,10 +237,10 @@ def test_own_documents(pytester: pytest.Pytester, pets: Pets) -> None:
     counted = [int(report["metrics"][key].split()[1]) for key in ("before", "after")]
     assert counted[1] - counted[0] == report["requests_sent"]
 
-    one = "apis/pets.yaml::contract::GET /pets[methods]"
+    one = "apis/pets.yaml::contract::GET /pets[protocol]"
     result = run(pytester, target, one, "-v")
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["apis/pets.yaml::contract::GET /pets[[]methods[]] PASSED*"])
+    result.stdout.fnmatch_lines(["apis/pets.yaml::contract::GET /pets[[]protocol[]] PASSED*"])
 
 
 def test_last_failed(pytester: pytest.Pytester, pets: Pets) -> None:
@@ -247,7 +248,7 @@ def test_last_failed(pytester: pytest.Pytester, pets: Pets) -> None:
     target = f"--pymacaron-target={pets('header is wrong')}"
     options = ("--pymacaron-max-examples=4", "-k", "GET and not pet_id and not search")
     first = pytester.runpytest_inprocess(target, *options)
-    first.assert_outcomes(passed=2, failed=1, skipped=1, deselected=len(PETS_ITEMS) - 4)
+    first.assert_outcomes(passed=3, failed=1, skipped=1, deselected=len(PETS_ITEMS) - 5)
     pytester.runpytest_inprocess(target, *options, "--lf").assert_outcomes(failed=1, deselected=len(PETS_ITEMS) - 1)
 
 
@@ -442,7 +443,7 @@ def test_own_service(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--pymacaron-max-examples=4")
     assert result.ret == 0, result.stdout.str()
     report = read_report(pytester)
-    assert report["summary"]["passed"] == len(report["items"]) == 10
+    assert report["summary"]["passed"] == len(report["items"]) == 13
     assert "apis/notes.yaml::contract::POST /notes[auth]" in {item["nodeid"] for item in report["items"]}
     assert is_closed(report["target"])
     (start,) = set((pytester.path / "starts").read_text().splitlines())
@@ -457,7 +458,7 @@ def test_workers(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess(*options)
     assert result.ret == 0, result.stdout.str()
     report = read_report(pytester)
-    assert report["summary"]["passed"] == len(report["items"]) == 10
+    assert report["summary"]["passed"] == len(report["items"]) == 13
     assert report["requests_sent"] >= sum(item["requests"] for item in report["items"]) > 20
     assert [document["source"] for document in report["documents"]] == ["apis/notes.yaml"]
     (start,) = set((pytester.path / "starts").read_text().splitlines())
