@@ -182,7 +182,7 @@ def _fit_number(rules: Mapping[str, Json], number: int, *, is_whole: bool) -> Js
     low = rules.get("minimum", rules.get("exclusiveMinimum", 0))
     high = rules.get("maximum", rules.get("exclusiveMaximum"))
     step = rules.get("multipleOf", 1 if is_whole else 0.25)
-    value = _NUMBERS[number % len(_NUMBERS)] + number // len(_NUMBERS) * 3
+    value = _NUMBERS[number % len(_NUMBERS)]
     if is_whole or step != 0.25:  # noqa: PLR2004 - the step of numbers that nothing is said about
         value = value * step if step >= 1 else value
     else:

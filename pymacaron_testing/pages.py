@@ -64,11 +64,16 @@ def ask(
     told = suite.hints.of(listing.operation).values
     names = {one.name for one in listing.operation.parameters if one.location == "query"}
     fixed = {**suite.generator.values_of(case).get("query", {}), **{key: told[key] for key in names & told.keys()}}
-    wanted = {**fixed, **query}
+    wanted = {**fixed, **{name: _as_text(value) for name, value in query.items()}}
     if wanted != suite.generator.values_of(case).get("query", {}):
         case = suite.generator.with_part(case, "query", wanted)
     exchange = suite.send_apart(case, path_values, user=user)
     return Page(exchange, listing.read_items(exchange.read_json()) if exchange.is_success else None, wanted)
+
+
+def _as_text(value: Json) -> Json:
+    """Return *value* as it stands in a query: JSON's words for booleans."""
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def largest_size(listing: Listing) -> int:

@@ -25,6 +25,7 @@ from pymacaron_testing.checks.read_only import check_read_only
 from pymacaron_testing.checks.representations import check_representations
 from pymacaron_testing.checks.requests import check_requests
 from pymacaron_testing.checks.responses import check_responses
+from pymacaron_testing.checks.semantics import applies_semantics, check_semantics
 from pymacaron_testing.checks.state import applies_state, check_state
 from pymacaron_testing.checks.stateful import applies_stateful, check_stateful
 from pymacaron_testing.confirm import Outcome, merge_outcomes
@@ -102,6 +103,7 @@ GROUPS = (
     Group("access", check_access, applies_access),
     Group("protocol", _PROTOCOL),
     Group("state", check_state, applies_state, weight=2.0),
+    Group("semantics", check_semantics, applies_semantics, weight=2.0),
     Group("latency", check_latency),
     Group("stateful", check_stateful, applies_stateful, phase=2),
 )
