@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -90,6 +91,17 @@ def find_impostors(known: Knowledge) -> list[Impostor]:
     return found
 
 
+def choose_tellers(impostors: Iterable[Impostor]) -> list[Impostor]:
+    """Return one of *impostors* for each fault, two for parts of a secret: it may be compared from either end."""
+    counts: Counter[str] = Counter()
+    chosen: list[Impostor] = []
+    for impostor in impostors:
+        counts[impostor.fault] += 1
+        if counts[impostor.fault] <= (2 if impostor.fault == "part" else 1):
+            chosen.append(impostor)
+    return chosen
+
+
 def implies(admitted: str, other: str) -> bool:
     """Tell whether callers of the fault *other* come in for the same reason as those of *admitted*."""
     return admitted in {"anonymous", "garbage"} or other in _IMPLIED.get(admitted, {admitted})
@@ -134,9 +146,9 @@ def _spoil_token(token: str, known: Knowledge) -> Iterator[tuple[str, str, str]]
 def _spoil_key(secret: str) -> Iterator[tuple[str, str, str]]:
     if len(secret) >= _SHORT:
         yield "the secret without its last character", "part", secret[:-1]
+        yield "the secret and one more character", "part", secret + "x"
         yield "the first half of the secret", "part", secret[: len(secret) // 2]
         yield "the secret with another last character", "part", secret[:-1] + ("a" if secret[-1] != "a" else "b")
-        yield "the secret and one more character", "part", secret + "x"
         if not _CASELESS.fullmatch(secret) and secret.swapcase() != secret:
             yield "the secret in another case", "case", secret.swapcase()
     for text in _CATCH_ALLS:

@@ -51,7 +51,8 @@ class Suite:
     ids of operations for which there was not time enough. recipes, plain_cases, parents, key_number: what `things`
     remembers: by operation id a case that made a thing, and the plainest valid one; by creator's path and user what
     new things belong to. apart: what `send_apart` sent and nobody has judged yet. facts: what checks found out about
-    the whole service.
+    the whole service. strangers: what `checks.strangers` saw, by path. fully_tried: places of credentials of which all
+    wrong forms were tried.
     """
 
     api: Api
@@ -66,6 +67,7 @@ class Suite:
     parents: dict[tuple[str, int], dict[str, str]] = field(default_factory=dict)
     key_number: int = 0
     strangers: dict[str, object] = field(default_factory=dict)
+    fully_tried: set[tuple[str, ...]] = field(default_factory=set)
     apart: list[Exchange] = field(default_factory=list)
     profile: Profile = "full"
     refused: tuple[Credentials, ...] = ()

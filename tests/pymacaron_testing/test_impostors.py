@@ -13,7 +13,7 @@ from jwt.algorithms import RSAAlgorithm
 
 from pymacaron_testing.credentials import Credentials
 from pymacaron_testing.forging import forge_keys, forge_unsigned
-from pymacaron_testing.impostors import Impostor, Knowledge, find_impostors, implies
+from pymacaron_testing.impostors import Impostor, Knowledge, choose_tellers, find_impostors, implies
 from pymacaron_testing.signing import Signing, read_token
 
 SECRET = "a-secret-of-thirty-two-characters"
@@ -158,6 +158,14 @@ def test_refused() -> None:
     assert "k-Alice-12" not in values(found, "X-Key", "part")
     nobody = find_impostors(Knowledge(refused=refused))
     assert [one.fault for one in nobody] == ["anonymous", "garbage", "refused 1", "refused 2"]
+
+
+def test_tellers() -> None:
+    """One caller tells of each fault, two of parts of a secret."""
+    found = find_impostors(Knowledge((KEY,), refused=(Credentials("X-Key", "old", ""),)))
+    faults = [one.fault for one in choose_tellers(found)]
+    assert faults == ["anonymous", "garbage", "empty", "part", "part", "case", "pattern", "place", "refused 1"]
+    assert len(found) > 2 * len(faults) - 2
 
 
 @pytest.mark.parametrize(
