@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import signal
 import subprocess
 import sys
@@ -32,7 +33,8 @@ class Run:
     """What one run of the plugin did.
 
     failures: as in the report, each with the ``nodeid`` of its item. first_s: when the first failing item had ended,
-    None without one. broken: why there is no usable report.
+    None without one. cpu_s: processor time of the plugin, which other load of the machine does not stretch. broken:
+    why there is no usable report.
     """
 
     service: str
@@ -46,6 +48,7 @@ class Run:
     failures: tuple[dict[str, Any], ...] = ()
     not_run: tuple[str, ...] = ()
     broken: str = ""
+    cpu_s: float = 0.0
     is_found: bool = field(init=False)
     is_here: bool = field(init=False)
 
@@ -98,7 +101,7 @@ def run_plugin(
     what = (defect.id, defect.kind, defect.operation) if defect else ("", "", "")
     with run_service(service, what[0]) as url, tempfile.TemporaryDirectory() as folder:
         command = build_command(service, url, seed=seed, max_time_s=max_time_s, extra=extra)
-        started = time.monotonic()
+        started, cpu_before_s = time.monotonic(), _children_cpu_s()
         try:
             done = subprocess.run(
                 command, cwd=folder, capture_output=True, text=True, timeout=RUN_TIMEOUT_S, check=False
@@ -109,7 +112,14 @@ def run_plugin(
         report = Path(folder, "pymacaron-report.json")
         if done.returncode not in {0, 1} or not report.exists():
             return Run(service.name, *what, seed, seconds, broken=(done.stdout + done.stderr)[-3000:])
-        return _read_report(Run(service.name, *what, seed, seconds), json.loads(report.read_text()))
+        run = Run(service.name, *what, seed, seconds, cpu_s=_children_cpu_s() - cpu_before_s)
+        return _read_report(run, json.loads(report.read_text()))
+
+
+def _children_cpu_s() -> float:
+    """Return the processor time of the child processes that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _read_report(run: Run, report: dict[str, Any]) -> Run:
@@ -130,13 +140,14 @@ def _read_report(run: Run, report: dict[str, Any]) -> Run:
         failures=tuple(failures),
         not_run=tuple(skipped),
         broken="; ".join(broken),
+        cpu_s=run.cpu_s,
     )
 
 
 def _score_clean(service: Service, arguments: argparse.Namespace) -> Iterator[Run]:
     for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
         run = run_plugin(service, None, seed=seed, max_time_s=arguments.max_time, extra=arguments.extra)
-        counts = f"{len(run.failures)} alarms, {run.seconds:.1f} s, {run.requests} requests"
+        counts = f"{len(run.failures)} alarms, {run.seconds:.1f} s ({run.cpu_s:.1f} s CPU), {run.requests} requests"
         _say(f"{service.name} clean, seed {seed}: {counts}")
         for failure in run.failures:
             _say(json.dumps(failure, ensure_ascii=False, indent=1))
@@ -169,7 +180,7 @@ def _describe(run: Run) -> str:
     where = "here" if run.is_here else "elsewhere" if run.is_found else "-"
     first = f"{run.first_s:.1f}" if run.first_s is not None else "-"
     checks = ", ".join(sorted({failure["check"] for failure in run.failures}))
-    line = f"{run.service:10} {run.kind:12} {run.defect:26} {verdict:7} {where:10} {run.seconds:5.1f} s"
+    line = f"{run.service:10} {run.kind:12} {run.defect:26} {verdict:7} {where:10} {run.seconds:5.1f} s {run.cpu_s:5.1f} s CPU"
     line = f"{line} first {first:>5} s {run.requests:5} requests  {checks}"
     return f"{line}\n  {run.broken}" if run.broken else line
 
