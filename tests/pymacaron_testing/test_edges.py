@@ -1,0 +1,97 @@
+"""Faults at the edges of requests, answers, protocol and latency are found by the right check."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import Any
+
+import pytest
+
+from pymacaron_testing.checks import GROUPS
+from pymacaron_testing.order import order_operations
+from pymacaron_testing.suite import Suite
+
+SERVICES = Path(__file__).parent / "services"
+CHECKS = MappingProxyType({group.name: group for group in GROUPS})
+OWN_GROUPS = ("responses", "requests", "protocol", "latency")
+
+BuildBooks = Callable[[str], Suite]
+
+
+@pytest.fixture(scope="session")
+def books_module() -> ModuleType:
+    """Give the module of the books service."""
+    spec = importlib.util.spec_from_file_location("planted_books", SERVICES / "books.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def build_books(serve: Callable[[Any], str], load_suite: Callable[..., Suite], books_module: ModuleType) -> BuildBooks:
+    """Give a function that returns the suite of books.yaml against a service with a fault."""
+
+    def build(fault: str) -> Suite:
+        return load_suite(
+            serve(books_module.Books(fault).build_app()), auth=None, document="books.yaml", max_examples=4
+        )
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("fault", "operation_id", "group", "check"),
+    [
+        pytest.param("fails beyond the basic plane", "create_book", "requests", "server_error", id="astral text"),
+        pytest.param("refuses percent signs", "create_book", "requests", "valid_refused", id="percent sign"),
+        pytest.param("pages have 32 bits", "create_book", "requests", "echo", id="2^32"),
+        pytest.param("prices are cut to cents", "put_book", "requests", "echo", id="0.29 becomes 0.28"),
+        pytest.param("titles are escaped", "create_book", "requests", "echo", id="escaped markup"),
+        pytest.param("false is lost", "put_book", "requests", "echo", id="false"),
+        pytest.param("pattern is open", "create_book", "requests", "invalid_accepted", id="pattern without end"),
+        pytest.param("limits have 32 bits", "list_books", "requests", "invalid_accepted", id="2^32 + 1 in a query"),
+        pytest.param("ids are taken over", "create_book", "requests", "read_only", id="id from the caller"),
+        pytest.param("broken json is accepted", "create_book", "requests", "invalid_accepted", id="broken JSON"),
+        pytest.param("deep json fails", "create_book", "requests", "server_error", id="deep JSON"),
+        pytest.param("fails on a parameter twice", "list_books", "requests", "server_error", id="parameter twice"),
+        pytest.param("traces leak", "get_book", "responses", "leak", id="stack trace"),
+        pytest.param("hash is told", "get_book", "responses", "leak", id="password hash"),
+        pytest.param("head is refused", "get_book", "responses", "head", id="HEAD"),
+        pytest.param("location is wrong", "create_book", "responses", "location", id="Location"),
+        pytest.param("404 is html", "get_book", "protocol", "content_type", id="404 in HTML"),
+        pytest.param("anything is found", "get_book", "protocol", "absent_found", id="unknown id"),
+        pytest.param("paths go on", "get_book", "protocol", "path_is_ignored", id="longer path"),
+        pytest.param("preflight names no put", "get_book", "protocol", "preflight", id="preflight"),
+        pytest.param("browsers are kept out", "get_book", "protocol", "cors_answer", id="no origin in the answer"),
+        pytest.param("content type is ignored", "create_book", "protocol", "media_type_accepted", id="415"),
+        pytest.param("accept is ignored", "list_books", "protocol", "other_representation", id="Accept"),
+        pytest.param("never 304", "get_book", "protocol", "not_modified", id="If-None-Match"),
+        pytest.param("if-match is ignored", "put_book", "protocol", "precondition", id="If-Match"),
+        pytest.param("etag is constant", "put_book", "protocol", "etag", id="ETag"),
+        pytest.param("one in twenty is slow", "list_books", "latency", "rarely_slow", id="slow now and then"),
+        pytest.param("large pages are slow", "list_books", "latency", "slow", id="slow for one value"),
+        pytest.param("one in twenty fails", "list_books", "latency", "server_error", id="fails now and then"),
+    ],
+)
+def test_fault(build_books: BuildBooks, fault: str, operation_id: str, group: str, check: str) -> None:
+    """A planted fault is found."""
+    suite = build_books(fault)
+    outcome = CHECKS[group].check(suite, suite.api.get_operation(operation_id))
+    assert check in [failure.check for failure in outcome.failures]
+    assert all(failure.curl.startswith("curl ") and failure.place for failure in outcome.failures)
+
+
+def test_clean(build_books: BuildBooks) -> None:
+    """A service that keeps its promises passes, and nothing is left unchecked."""
+    suite = build_books("")
+    outcomes = {
+        f"{operation.operation_id}[{name}]": CHECKS[name].check(suite, operation)
+        for operation in order_operations(suite.api)
+        for name in OWN_GROUPS
+    }
+    assert {name: found for name, found in outcomes.items() if found.failures or found.flaky or found.gaps} == {}
