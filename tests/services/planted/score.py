@@ -180,8 +180,8 @@ def _describe(run: Run) -> str:
     where = "here" if run.is_here else "elsewhere" if run.is_found else "-"
     first = f"{run.first_s:.1f}" if run.first_s is not None else "-"
     checks = ", ".join(sorted({failure["check"] for failure in run.failures}))
-    line = f"{run.service:10} {run.kind:12} {run.defect:26} {verdict:7} {where:10} {run.seconds:5.1f} s {run.cpu_s:5.1f} s CPU"
-    line = f"{line} first {first:>5} s {run.requests:5} requests  {checks}"
+    line = f"{run.service:10} {run.kind:12} {run.defect:26} {verdict:7} {where:10}"
+    line = f"{line} {run.seconds:5.1f} s {run.cpu_s:5.1f} s CPU first {first:>5} s {run.requests:5} requests  {checks}"
     return f"{line}\n  {run.broken}" if run.broken else line
 
 
