@@ -64,10 +64,13 @@ class Sender(Protocol):
         ...
 
 
-def confirm(suspicions: Iterable[Suspicion], sender: Sender) -> Outcome:
+def confirm(
+    suspicions: Iterable[Suspicion], sender: Sender, *, simplify: Callable[[Suspicion], Failure] | None = None
+) -> Outcome:
     """Send each cause's requests again until one shows it again; return one failure per confirmed cause.
 
-    A cause that only different requests showed counts too: some requests, a DELETE say, cannot be repeated.
+    A cause that only different requests showed counts too: some requests, a DELETE say, cannot be repeated. The
+    smallest valid request stands for all. simplify: gives the failure of a still smaller one.
 
     Raises: TargetLostError.
     """
@@ -78,7 +81,9 @@ def confirm(suspicions: Iterable[Suspicion], sender: Sender) -> Outcome:
     flaky: list[str] = []
     for group in by_cause.values():
         if _happens_again(group, sender) or len(group) > 1:
-            failures.append(group[0].failure.times(len(group)))
+            smallest = min(group, key=_size_of)
+            failure = smallest.failure if simplify is None else simplify(smallest)
+            failures.append(failure.times(len(group)))
         else:
             flaky.append(f"{group[0].failure.check} did not happen again: {group[0].failure.answer}")
     return Outcome(tuple(failures), tuple(flaky))
@@ -96,6 +101,12 @@ def merge_causes(suspicions: Iterable[Suspicion]) -> list[Suspicion]:
         else:
             merged += group
     return merged
+
+
+def _size_of(suspicion: Suspicion) -> tuple[bool, int]:
+    request = suspicion.exchange.request
+    body = request.body if isinstance(request.body, bytes | str) else ""
+    return not suspicion.exchange.case.is_valid, len(str(request.url)) + len(body)
 
 
 def _happens_again(group: list[Suspicion], sender: Sender) -> bool:

@@ -11,6 +11,7 @@ from pymacaron_testing.confirm import Outcome, Suspicion, confirm, merge_causes
 from pymacaron_testing.exchange import Exchange
 from pymacaron_testing.experiment import CONTENT_REFUSALS
 from pymacaron_testing.generation import Verdict, judge_silence
+from pymacaron_testing.smaller import make_smaller
 from pymacaron_testing.wire import name_of, takes_credentials
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def check_responses(suite: Suite, operation: Operation) -> Outcome:
     """Judge every answer of *operation*, and whether it ever succeeded."""
     exchanges = suite.exercise(operation)
     suspicions = [suspicion for exchange in exchanges for suspicion in suspect_answer(suite, exchange)]
-    outcome = confirm(merge_causes(suspicions), suite)
+    outcome = confirm(merge_causes(suspicions), suite, simplify=partial(_simplify, suite))
     if not any(exchange.case.is_valid for exchange in exchanges):
         return Outcome(outcome.failures, outcome.flaky, not_run="no valid request could be generated")
     never = None if outcome.failures else _find_missing_success(suite, operation, exchanges)
@@ -74,6 +75,16 @@ def suspect_answer(suite: Suite, exchange: Exchange) -> Iterator[Suspicion]:
 def suspect_error(suite: Suite, exchange: Exchange) -> Iterator[Suspicion]:
     """Yield what seems wrong with the answer to a request that the document does not know: its status may be any."""
     return (one for one in suspect_answer(suite, exchange) if one.failure.check != "status_code")
+
+
+def _simplify(suite: Suite, suspicion: Suspicion) -> Failure:
+    """Return the failure of the smallest request that shows the same."""
+    smaller = make_smaller(suite, suspicion.exchange, suspicion.shows)
+    if smaller is suspicion.exchange:
+        return suspicion.failure
+    found = [other.failure for other in suspect_answer(suite, smaller)]
+    kind = suspicion.failure.cause[:2]
+    return next((failure for failure in found if failure.cause[:2] == kind), suspicion.failure)
 
 
 def _shows(suite: Suite, verdict: Verdict, exchange: Exchange) -> bool:
