@@ -34,6 +34,7 @@ class ActiveRun:
         self.run = run
         self._failing = ""
         self._verdict = ""
+        self._left = 0
         self._is_selected = False
         self._exits = ExitStack()
 
@@ -182,6 +183,7 @@ class ActiveRun:
         """Stop the service and write the report, however the run ended."""
         self._exits.close()
         report = self.run.report
+        self._clean_up(session)
         self.run.stop()
         if self.run.is_worker:
             output = {
@@ -205,6 +207,16 @@ class ActiveRun:
             write_report(data, self.run.settings.report)
             write_page(data, self.run.settings.report.with_suffix(".html"))
 
+    def _clean_up(self, session: pytest.Session) -> None:
+        """Delete what the run created, and let the service's conftest.py do the rest."""
+        items = getattr(session, "items", ())
+        contracts = {item.contract for item in items if isinstance(item, ContractItem)}
+        self._left = sum(contract.clean_up() for contract in contracts)
+        hook = self.run.config.hook.pytest_pymacaron_cleanup
+        if hook.get_hookimpls() and self.run.report.target:
+            with self.run.session() as http:
+                hook(config=self.run.config, target=self.run.target(), http=http)
+
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what was tested and where the report is."""
         run = self.run
@@ -218,6 +230,8 @@ class ActiveRun:
         terminalreporter.write_line(f"{run.report.requests_sent} requests to {run.report.target}, report in {shown}")
         for line in summarise(run.report):
             terminalreporter.write_line(line)
+        if self._left:
+            terminalreporter.write_line(f"{self._left} things that the run created could not be deleted again")
 
 
 _SENT_BEFORE = pytest.StashKey[int]()

@@ -20,3 +20,12 @@ def pytest_pymacaron_auth(config: pytest.Config, target: Target, http: TargetSes
     tested, and again if the target refuses the line later. A function that takes *user* is also asked for another user,
     1 instead of 0, whom the first one's things are none of the business of.
     """
+
+
+@pytest.hookspec
+def pytest_pymacaron_cleanup(config: pytest.Config, target: Target, http: TargetSession) -> None:
+    """Delete what a run left behind and the document has no way to delete.
+
+    It is called once, however the run ended, after what can be deleted by the document was. *http* is as in
+    `pytest_pymacaron_auth`.
+    """

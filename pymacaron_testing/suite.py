@@ -52,7 +52,7 @@ class Suite:
     remembers: by operation id a case that made a thing, and the plainest valid one; by creator's path and user what
     new things belong to. apart: what `send_apart` sent and nobody has judged yet. facts: what checks found out about
     the whole service. strangers: what `checks.strangers` saw, by path. fully_tried: places of credentials of which all
-    wrong forms were tried.
+    wrong forms were tried. created: what may have made something, and who asked.
     """
 
     api: Api
@@ -69,6 +69,7 @@ class Suite:
     strangers: dict[str, object] = field(default_factory=dict)
     fully_tried: set[tuple[str, ...]] = field(default_factory=set)
     apart: list[Exchange] = field(default_factory=list)
+    created: list[tuple[Exchange, str]] = field(default_factory=list)
     profile: Profile = "full"
     refused: tuple[Credentials, ...] = ()
     signing: Signing | None = None
@@ -366,13 +367,17 @@ def build_suite(run: Run, document: Document, url: str | None = None) -> Suite:
     max_examples = settings.max_examples if settings.profile != "quick" else 0
     generator = Generator(document.api, session.base_url + prefix, seed=settings.seed, max_examples=max_examples)
     is_read_only = settings.profile == "live"
+    created: list[tuple[Exchange, str]] = []
     wire = Wire(generator, session, run.users(), run.hidden(), is_read_only=is_read_only, clock=run.clock)
     if url is None:
         coverage = run.cover(document)
-        wire = replace(
-            wire,
-            observe=lambda exchange, caller: coverage.observe(exchange, generator.values_of(exchange.case), caller),
-        )
+
+        def observe(exchange: Exchange, caller: str) -> None:
+            coverage.observe(exchange, generator.values_of(exchange.case), caller)
+            if exchange.is_success and str(exchange.request.method).upper() in {"POST", "PUT"}:
+                created.append((exchange, caller))
+
+        wire = replace(wire, observe=observe)
     return Suite(
         document.api,
         generator,
@@ -385,4 +390,5 @@ def build_suite(run: Run, document: Document, url: str | None = None) -> Suite:
         signing=run.signing(),
         max_latency_ms=settings.max_latency_ms,
         hints=load_hints(document.api, document.source, settings.folder),
+        created=created,
     )

@@ -81,11 +81,11 @@ def make_thing(
     return f"{name_of(creator)} answered {last.status or last.error} to every valid request"
 
 
-def read_made(suite: Suite, kind: Kind, exchange: Exchange, placed: Mapping[str, str]) -> Thing | str:
+def read_made(suite: Suite, kind: Kind, exchange: Exchange, placed: Mapping[str, str], *, user: int = 0) -> Thing | str:
     """Return the thing that *exchange* made, with the path values *placed*; why there is none otherwise."""
     if not exchange.is_success:
         return f"it answered {exchange.status or exchange.error}"
-    return _read_thing(suite, kind, exchange, placed, 0)
+    return _read_thing(suite, kind, exchange, placed, user)
 
 
 def read_thing(suite: Suite, thing: Thing, *, user: int | None = None) -> Exchange | None:

@@ -213,8 +213,11 @@ def _leave_out(change: _Change, base: Case) -> None:
         return
     optional = [one for one in change.fields if not one.is_required and len(one.path) == 1]
     defaults = _find_defaults(change, optional)
-    if defaults is None:
+    whole = suite.send_apart(base, change.thing.path_values)
+    seen = look_at(suite, change.thing).value if whole.is_success else None
+    if defaults is None or seen is None:
         return
+    change.state = seen
     for one in optional:
         old = change.state.get(one.name)
         case = with_changes(suite, kind, base, {one.path: NOT_SENT})
