@@ -22,6 +22,7 @@ _ALLOW_ORIGIN = "Access-Control-Allow-Origin"
 _ALLOW_METHODS = "Access-Control-Allow-Methods"
 _ALLOW_CREDENTIALS = "Access-Control-Allow-Credentials"
 # Methods that browsers send without asking. Source: Fetch standard, "CORS-safelisted method".
+_NAMES_METHODS = "cors names methods"
 _SIMPLE_METHODS = {"GET", "HEAD", "POST"}
 
 
@@ -34,16 +35,16 @@ def check_cors(suite: Suite, operation: Operation) -> Outcome:
         if other.path != operation.path:
             continue
         asked = _ask(suite, other)
-        fault = find_preflight_fault(other.method, asked.status, _headers(asked))
+        fault = _find_fault(suite, other.method, asked)
         if fault:
             failure = suite.build_failure(
                 asked,
                 "preflight",
                 promise=f"browsers may call {name_of(other)}, as other paths of this service tell them: {fault}",
                 pointer=other.pointer,
-                cause=(fault.partition(":")[0],),
+                cause=(fault.partition(" ")[0],),
             )
-            suspicions.append(Suspicion(asked, failure, partial(_is_refused, other.method)))
+            suspicions.append(Suspicion(asked, failure, partial(_is_refused, suite, other.method)))
     suspicions += _suspect_answer(suite, operation)
     return confirm(suspicions, suite)
 
@@ -56,6 +57,7 @@ def speaks_cors(suite: Suite) -> bool:
         asked = [_headers(_ask(suite, operation)) for operation in paths.values()]
         allowed = [headers for headers in asked if _ALLOW_ORIGIN in headers]
         known = suite.facts["cors"] = len(allowed) * 2 > len(asked)
+        suite.facts[_NAMES_METHODS] = sum(_ALLOW_METHODS in headers for headers in allowed) * 2 > len(allowed)
     return bool(known)
 
 
@@ -87,8 +89,16 @@ def _headers(exchange: Exchange) -> Mapping[str, str]:
     return exchange.response.headers if exchange.response is not None else {}
 
 
-def _is_refused(method: str, exchange: Exchange) -> bool:
-    return bool(find_preflight_fault(method, exchange.status, _headers(exchange)))
+def _find_fault(suite: Suite, method: str, exchange: Exchange) -> str:
+    """Return what is wrong with the answer; methods that need no permission are named too where the service does so."""
+    fault = find_preflight_fault(method, exchange.status, _headers(exchange))
+    if not fault and suite.facts.get(_NAMES_METHODS) and _ALLOW_METHODS not in _headers(exchange):
+        return f"{_ALLOW_METHODS} lists {method.upper()}: it is not there, as it is elsewhere"
+    return fault
+
+
+def _is_refused(suite: Suite, method: str, exchange: Exchange) -> bool:
+    return bool(_find_fault(suite, method, exchange))
 
 
 def _suspect_answer(suite: Suite, operation: Operation) -> list[Suspicion]:

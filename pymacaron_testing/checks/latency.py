@@ -62,7 +62,10 @@ class _Batch:
         return self.operation.method.upper() in {"GET", "HEAD"}
 
     def run(self, count: int) -> tuple[str, ...]:
-        """Send *count* requests, judge those that are answered unlike the first; return what kept it from that."""
+        """Send *count* requests, judge those that are answered unlike the first; return what kept it from that.
+
+        It ends early when so many were slow that no more are needed.
+        """
         limit_s = self.find_limit()
         for _ in range(count):
             if not self.suite.may_go_on(self.operation):
@@ -76,6 +79,8 @@ class _Batch:
                 self.suspicions += suspect_answer(self.suite, exchange)
             if duration_of(exchange) > limit_s:
                 self.slow.append(exchange)
+            if len(self.slow) >= _MIN_SLOW:
+                return ()
         return ()
 
     def find_limit(self) -> float:
