@@ -31,6 +31,7 @@ _IMPLIED = {
     "part": frozenset({"part", "case"}),
     "empty": frozenset({"empty", "part", "case"}),
 }
+_TWO_FORMS = {"part", "scheme"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +93,15 @@ def find_impostors(known: Knowledge) -> list[Impostor]:
 
 
 def choose_tellers(impostors: Iterable[Impostor]) -> list[Impostor]:
-    """Return one of *impostors* for each fault, two for parts of a secret: it may be compared from either end."""
+    """Return one of *impostors* for each fault; two where the same fault has two usual forms.
+
+    A secret may be compared from either end; the word before it may be missing or another one.
+    """
     counts: Counter[str] = Counter()
     chosen: list[Impostor] = []
     for impostor in impostors:
         counts[impostor.fault] += 1
-        if counts[impostor.fault] <= (2 if impostor.fault == "part" else 1):
+        if counts[impostor.fault] <= (2 if impostor.fault in _TWO_FORMS else 1):
             chosen.append(impostor)
     return chosen
 
