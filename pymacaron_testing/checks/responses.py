@@ -12,7 +12,7 @@ from pymacaron_testing.exchange import Exchange
 from pymacaron_testing.experiment import CONTENT_REFUSALS
 from pymacaron_testing.generation import Verdict, judge_silence
 from pymacaron_testing.smaller import make_smaller
-from pymacaron_testing.wire import name_of, takes_credentials
+from pymacaron_testing.wire import READ_ONLY, TIME_RAN_OUT, name_of, takes_credentials
 
 if TYPE_CHECKING:
     import requests
@@ -28,6 +28,7 @@ _AWKWARD = ("/", "\\", "%", ";")
 _ROUTER_STATUSES = {301, 302, 307, 308, 400, 404, 405}
 _SUCCESS = "2"
 _UNAUTHORISED = 401
+_ABSENT = {404, 410}
 _REFUSED_CALLERS = {401, 403}
 
 
@@ -39,7 +40,20 @@ def check_responses(suite: Suite, operation: Operation) -> Outcome:
     if not any(exchange.case.is_valid for exchange in exchanges):
         return Outcome(outcome.failures, outcome.flaky, not_run="no valid request could be generated")
     never = None if outcome.failures else _find_missing_success(suite, operation, exchanges)
-    return Outcome((never,), outcome.flaky) if never else outcome
+    if never is None:
+        return outcome
+    excuse = _find_excuse(suite, operation, exchanges)
+    return Outcome(flaky=outcome.flaky, gaps=(excuse,)) if excuse else Outcome((never,), outcome.flaky)
+
+
+def _find_excuse(suite: Suite, operation: Operation, exchanges: list[Exchange]) -> str:
+    """Return why no request of *operation* could succeed in this run; empty if one could have."""
+    if operation.operation_id in suite.cut_short:
+        return f"whether it ever succeeds: {TIME_RAN_OUT}"
+    is_absent = all(exchange.status in _ABSENT for exchange in exchanges if exchange.case.is_valid)
+    if suite.profile == "live" and "{" in operation.path and is_absent:
+        return f"whether it ever succeeds: nothing that its path names is known, and {READ_ONLY}"
+    return ""
 
 
 def judge_answer(suite: Suite, operation: Operation, response: requests.Response) -> list[Failure]:

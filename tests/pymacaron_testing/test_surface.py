@@ -20,7 +20,6 @@ import pytest
 
 from pymacaron.config import set_config
 from pymacaron.exceptions import StartupError
-from pymacaron.spec import load_spec
 from pymacaron_testing.run import start_run
 from pymacaron_testing.suite import build_suite
 
@@ -30,6 +29,7 @@ SERVICES = Path(__file__).parent / "services"
 AUTH = "--pymacaron-auth=Authorization: Bearer good-token"
 SECRET = "0123456789abcdef0123456789abcdef"
 Serve = Callable[[Any], str]
+_SOME = "responses and (POST or search or DELETE)"
 
 
 @pytest.fixture(autouse=True)
@@ -130,19 +130,21 @@ def test_live(pytester: pytest.Pytester, serve: Serve, pets_module: ModuleType) 
     writing = [item for item in items if re.search("::(POST|PUT|DELETE) ", item["nodeid"])]
     assert {(item["outcome"], item["reason"]) for item in writing} == {("skipped", "the profile live changes nothing")}
     assert sum(item["outcome"] == "passed" for item in items) >= 6
+    (gap,) = {gap for item in items for gap in item["gaps"] if "whether it ever succeeds" in gap}
+    assert gap.endswith("nothing that its path names is known, and the profile live changes nothing")
 
 
 def test_max_time(pytester: pytest.Pytester, serve: Serve, pets_module: ModuleType) -> None:
     """A slow service is tested for the time that there is: each operation a little, and the rest is told."""
     recorder = Recorder(pets_module.Pets("").build_app(), delay_s=0.1)
     started = time.monotonic()
-    options = (f"--pymacaron-target={serve(recorder)}", AUTH, "--pymacaron-max-time=8", "-p", "no:cacheprovider")
-    result = pytester.runpytest_inprocess(*options)
-    assert time.monotonic() - started < 11
+    options = (f"--pymacaron-target={serve(recorder)}", AUTH, "--pymacaron-max-time=12", "-k", _SOME)
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", *options)
+    assert time.monotonic() - started < 16
     assert result.ret == 0
     items = read_report(pytester)["items"]
     judged = {item["operation_id"] for item in items if item["outcome"] == "passed"}
-    assert len(judged) == 8
+    assert judged == {"create_pet", "create_toy", "search_pets", "delete_pet"}
     assert any("time ran out" in gap for item in items for gap in item["gaps"])
 
 
@@ -176,7 +178,6 @@ def test_progress(pytester: pytest.Pytester, pets: Callable[..., str]) -> None:
     assert re.search(r"\r\x1b\[2K\d/\d items · [\d,]+ requests · 0 failed · 0:\d\d · GET /search\[requests\]", text)
     assert re.search(r"\r\x1b\[2K\r?\n", text)
     assert " passed" in text
-    assert "items · " not in run_on_terminal(pytester.path, *options, "-v")
 
 
 def test_no_terminal(pytester: pytest.Pytester, pets: Callable[..., str]) -> None:
@@ -215,8 +216,3 @@ def test_worker_gives_up(pytester: pytest.Pytester, serve: Serve) -> None:
     told = [line for line in result.outlines if "CouldNotTest" in line]
     assert len(told) == 1
     assert "doc.yaml" in told[0]
-
-
-def test_schema_of_the_document() -> None:
-    """The tests above count on what pets.yaml has."""
-    assert len(load_spec(SERVICES / "pets.yaml").operations) == 8
