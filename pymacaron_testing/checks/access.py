@@ -49,6 +49,8 @@ def check_access(suite: Suite, operation: Operation) -> Outcome:
 
 def _check_thing(suite: Suite, kind: Kind, operation: Operation) -> Outcome:
     seen = observe(suite, kind)
+    if seen.thing is not None and operation.operation_id not in seen.probes:
+        seen.probes[operation.operation_id] = probe(suite, kind, operation)
     tried = seen.probes.get(operation.operation_id)
     if tried is None:
         return Outcome(not_run=f"nothing of the first user's could be made: {seen.reason}")

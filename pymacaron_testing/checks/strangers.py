@@ -95,12 +95,14 @@ def _observe(suite: Suite, kind: Kind) -> Strangers:
         return Strangers(reason=thing)
     seen = Strangers(thing=thing)
     about = [one for one in suite.api.operations if find_target(suite.kinds, one) is kind and suite.may_send(one)]
+    if kind.lister is not None and "{" not in kind.lister.path:
+        seen.probes[kind.lister.operation_id] = probe_list(suite, kind.lister, find_traces(suite, kind, thing))
     for operation in sorted(about, key=lambda one: one.method.upper() not in _SAFE):
+        if suite.clock.is_up():
+            break  # what is missing is tried when its own time comes
         is_safe = operation.method.upper() in _SAFE
         tried = _probe_reading(suite, thing, operation) if is_safe else probe(suite, kind, operation)
         seen.probes[operation.operation_id] = tried
-    if kind.lister is not None and "{" not in kind.lister.path:
-        seen.probes[kind.lister.operation_id] = probe_list(suite, kind.lister, find_traces(suite, kind, thing))
     seen.evidence = read_evidence(list(seen.probes.values()), told=_told(suite, kind))
     return seen
 
