@@ -66,7 +66,7 @@ _SECRET_NAME = re.compile(
     r"(?:.*(?:password|passwd|passphrase)(?:hash|digest|salt)?|(?:hashed|encrypted)password|pwd|.*secret(?:key)?|salt"
     r"|.*privatekey|.*apikey|ssn|cvv|cvc|creditcard(?:number)?|cardnumber)"
 )
-_HARMLESS_WORDS = ("has", "is", "needs", "requires", "min", "max", "reset", "forgot", "expires", "changed", "updated")
+_HARMLESS = re.compile(r"(?:has|is|needs|requires?|min|max|reset|forgot|expires|changed|updated)(?=[A-Z_-])")
 
 
 def check_leaks(suite: Suite, operation: Operation) -> Outcome:
@@ -161,7 +161,7 @@ def _secret_paths(value: Json, path: tuple[str, ...] = ()) -> Iterator[tuple[str
 def is_secret_name(name: str) -> bool:
     """Tell whether a property of this name holds something that only its owner may know."""
     plain = normalise(name)
-    return bool(_SECRET_NAME.fullmatch(plain)) and not plain.startswith(_HARMLESS_WORDS)
+    return bool(_SECRET_NAME.fullmatch(plain)) and not _HARMLESS.match(name)
 
 
 def _is_declared(schema: JsonObject, path: Iterable[str], document: JsonObject) -> bool:
