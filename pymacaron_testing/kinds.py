@@ -88,6 +88,31 @@ def find_kinds(api: Api, hints: HintBook) -> tuple[Kind, ...]:
     return tuple(sorted(kinds, key=lambda kind: (kind.item_path or kind.collection_path).count("{")))
 
 
+def find_singletons(api: Api) -> tuple[Kind, ...]:
+    """Return what there is one of and callers change: a path without parameters that is read and changed, ``/me``."""
+    found: list[Kind] = []
+    for reader in api.operations:
+        schema = answer_schema(reader)
+        same = [other for other in api.operations if other.path == reader.path]
+        updaters = tuple(other for other in same if other.method.upper() in {"PATCH", "PUT"} and body_schema(other))
+        is_single = reader.method.upper() == "GET" and "{" not in reader.path and updaters
+        if is_single and find_list(schema, api.document) is None and properties_of(schema, api.document):
+            found.append(
+                Kind(
+                    name=_name_kind(reader.path, ""),
+                    item_path=reader.path,
+                    collection_path=reader.path,
+                    key="",
+                    key_field="",
+                    reader=reader,
+                    updaters=updaters,
+                    answer_wrapper=_find_wrapper(schema, api.document),
+                    body_wrapper=_find_wrapper(body_schema(updaters[0]), api.document),
+                )
+            )
+    return tuple(found)
+
+
 def find_kind_of(kinds: tuple[Kind, ...], operation: Operation) -> Kind | None:
     """Return the kind that *operation* creates, reads, changes, deletes or lists."""
     return next((kind for kind in kinds if operation in kind.operations), None)

@@ -19,7 +19,7 @@ from pymacaron_testing.checks.updated import play_updated
 from pymacaron_testing.checks.versions import play_versions, takes_versions
 from pymacaron_testing.confirm import Outcome, merge_outcomes
 from pymacaron_testing.hints import load_hints
-from pymacaron_testing.kinds import Kind, find_kinds
+from pymacaron_testing.kinds import Kind, find_kinds, find_singletons
 from pymacaron_testing.scenario import Patience, Played, play
 from pymacaron_testing.wire import TIME_RAN_OUT
 
@@ -38,7 +38,7 @@ def applies_state(api: Api, operation: Operation) -> bool:
     """Tell whether *operation* creates, changes, deletes or lists things that the document tells how to create."""
     if api.sha256 not in _kinds:
         _kinds.clear()
-        _kinds[api.sha256] = find_kinds(api, load_hints(api, api.source))
+        _kinds[api.sha256] = (*find_kinds(api, load_hints(api, api.source)), *find_singletons(api))
     return any(_has_part(api, _kinds[api.sha256], kind, operation) for kind in _kinds[api.sha256])
 
 
@@ -46,7 +46,7 @@ def check_state(suite: Suite, operation: Operation) -> Outcome:
     """Play what shows whether *operation* keeps the state of its kind."""
     outcomes: list[Outcome] = []
     suite.apart.clear()
-    for kind in suite.kinds:
+    for kind in (*suite.kinds, *find_singletons(suite.api)):
         if _has_part(suite.api, suite.kinds, kind, operation):
             outcomes += _check_part(suite, kind, operation)
     answers = judge_answers(suite, suite.apart)
@@ -54,8 +54,10 @@ def check_state(suite: Suite, operation: Operation) -> Outcome:
 
 
 def _has_part(api: Api, kinds: tuple[Kind, ...], kind: Kind, operation: Operation) -> bool:
+    if kind.creator is None:
+        return not kind.key and operation in kind.updaters
     parts = (kind.creator, *kind.updaters, kind.deleter, kind.lister, *find_actions(api, kinds, kind))
-    return kind.creator is not None and any(operation == part for part in parts)
+    return any(operation == part for part in parts)
 
 
 def _check_part(suite: Suite, kind: Kind, operation: Operation) -> Iterator[Outcome]:
@@ -73,6 +75,7 @@ def _scenarios(suite: Suite, kind: Kind, operation: Operation) -> Iterator[Scena
         yield from _creation(suite, kind, operation)
     if operation in kind.updaters:
         yield partial(play_updated, suite, kind, operation), 1
+    if operation in kind.updaters and kind.creator is not None:
         yield partial(play_refused_change, suite, kind, operation), 1
         if takes_versions(operation):
             yield partial(play_versions, suite, kind, operation), 1
@@ -80,7 +83,7 @@ def _scenarios(suite: Suite, kind: Kind, operation: Operation) -> Iterator[Scena
         yield partial(play_deleted, suite, kind), 1
     if operation == kind.lister:
         yield partial(play_listed, suite, kind), 1
-    if operation in find_actions(suite.api, suite.kinds, kind):
+    if kind.creator is not None and operation in find_actions(suite.api, suite.kinds, kind):
         yield partial(play_action_counters, suite, kind, operation), _MANY_TRIES
 
 
