@@ -27,6 +27,7 @@ class Expectation(Enum):
     KEPT = "it may be refused, but is kept as it is if it is accepted"
     SURVIVED = "it does not make the server fail"
     REFUSED = "it is refused"
+    NOT_ANSWERED = "it may be accepted, but no answer has it, as it is no value of its format"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ _FORMATTED = {
 }
 _FORMATTED_BAD = {
     "date-time": ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "2016-12-31T23:59:60Z", "2024-01-01t00:00:00z"),
-    "date": ("0001-01-01", "9999-12-31", "2023-02-29"),
+    "date": ("0001-01-01", "9999-12-31"),
     "uri": ("http://[", "//", "http://a:99999/"),
     "uuid": ("00000000-0000-0000-0000-000000000000", "urn:uuid:a987fbc9-4bed-4078-8f07-9141ba07c9f3"),
     "email": ("@", "a@b@c", "ü@ü.example"),
@@ -142,6 +143,8 @@ def _string_edges(branches: list[JsonObject], suffix: str, *, is_meaningful: boo
             yield Edge(words, value, Expectation.KEPT)
         for value in _FORMATTED_BAD.get(form, ()):
             yield Edge(f"the {form} {value}", value, Expectation.SURVIVED)
+        if form == "date":
+            yield Edge("a day that does not exist", "2023-02-29", Expectation.NOT_ANSWERED)
         return
     is_free = not is_meaningful and not form and not any("pattern" in branch for branch in branches)
     most = min((branch["maxLength"] for branch in branches if "maxLength" in branch), default=None)

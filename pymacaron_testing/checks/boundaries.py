@@ -128,12 +128,13 @@ class _Trial:
         case = self.suite.make_distinct(self.case)
         for item, edge in choice:
             case = self.suite.generator.with_value(case, item.path, edge.value)
-        if not is_probe and not self.suite.generator.fits_body(case):
+        is_odd = any(edge.expectation is Expectation.NOT_ANSWERED for _, edge in choice)
+        if not is_probe and not is_odd and not self.suite.generator.fits_body(case):
             return None
         (first, edge), *others = choice
         case = replace(
             case,
-            is_valid=not is_probe,
+            is_valid=not is_probe and not is_odd,
             is_probe=is_probe,
             location=first.path[0],
             subject="" if others else ".".join(first.path[1:]),
@@ -180,6 +181,8 @@ def plan_edges(suite: Suite, item: Field) -> list[Edge]:
         is_allowed = item.allows(edge.value)
         if edge.expectation is Expectation.REFUSED:
             planned += [] if is_allowed else [edge]
+        elif edge.expectation is Expectation.NOT_ANSWERED and item.path[0] == "body":
+            planned.append(edge)
         elif edge.expectation is Expectation.SURVIVED or item.path[0] == "query":
             planned.append(replace(edge, expectation=Expectation.SURVIVED))
         elif is_allowed and edge.value not in [other.value for other in planned]:
@@ -201,7 +204,8 @@ def _singles(plans: Mapping[Field, list[Edge]]) -> Iterator[Choice]:
     """Yield a few values that the document does not allow, each by itself: where one is refused, no other is read."""
     for item, edges in plans.items():
         bad = [edge for edge in edges if edge.expectation is Expectation.SURVIVED and not item.allows(edge.value)]
-        for edge in bad[:: max(1, len(bad) // _MAX_BAD)][:_MAX_BAD]:
+        few = bad[:: max(1, len(bad) // _MAX_BAD)][:_MAX_BAD]
+        for edge in [*few, *(one for one in edges if one.expectation is Expectation.NOT_ANSWERED)]:
             yield ((item, edge),)
 
 
