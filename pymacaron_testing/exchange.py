@@ -83,6 +83,14 @@ class Exchange:
         """Tell whether the answer is 2xx."""
         return 200 <= self.status < 300  # noqa: PLR2004 - RFC 9110, section 15.3
 
+    @property
+    def is_declared_text(self) -> bool:
+        """Tell whether the body is a text or a file by the document, and no JSON: nobody is to parse it as YAML."""
+        declared = self.case.operation.find_response(self.status)
+        content_type = self.response.headers.get("Content-Type", "") if self.response is not None else ""
+        media = declared.media if declared is not None and "json" not in content_type else ()
+        return any((one.schema or {}).get("type") == "string" and not one.is_json for one in media)
+
     def read_json(self) -> Json:
         """Return the answer's body if it is JSON, else None."""
         if self.response is None or "json" not in self.response.headers.get("Content-Type", ""):

@@ -215,6 +215,8 @@ class Generator:
             found = _run(generated, response, [server_error_check])
             return [Verdict("server_error", (str(exchange.status),), "the server failed") for _ in found[:1]]
         for name, ours in _CHECKS.items():
+            if ours == "schema" and exchange.is_declared_text:
+                continue
             failures = _run(generated, response, [getattr(engine_checks, name)])
             if failures:
                 return [_read_failure(ours, failure, exchange) for failure in failures]

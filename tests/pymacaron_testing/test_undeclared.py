@@ -93,6 +93,15 @@ def test_marks_of_a_place_in_a_list(serve: Callable[[Any], str]) -> None:
     assert find_checks(build_suite(serve(app), operation)) == []
 
 
+def test_text_that_looks_like_more(serve: Callable[[Any], str]) -> None:
+    """A text is a text, also where it could be parsed as YAML."""
+    app = Flask("texts")
+    app.add_url_rule("/", "read", lambda: Response("a: 1", content_type="text/x-yaml"))
+    content = "content: {text/x-yaml: {schema: {type: string, format: binary}}}"
+    operation = f'{{responses: {{"200": {{description: x, {content}}}}}}}'
+    assert "schema" not in find_checks(build_suite(serve(app), operation))
+
+
 SCHEMES = "{key: {type: apiKey, in: query, name: key}, app: {type: apiKey, in: header, name: X-App}}"
 SECURED = '{security: [{key: [], app: []}], responses: {"204": {description: x}}}'
 LINES = (
