@@ -69,6 +69,7 @@ class Contract(pytest.Collector):
     document: Document
     _suite: Suite | None = None
     _baseline: Baseline | None = None
+    _told: dict[tuple[str | None, tuple[str, ...]], ContractItem]
 
     @classmethod
     def build(cls, parent: pytest.Collector, document: Document, run: Run, nodeid: str | None = None) -> Contract:
@@ -76,6 +77,7 @@ class Contract(pytest.Collector):
         collector: Contract = cls.from_parent(parent, name="contract", **({"nodeid": nodeid} if nodeid else {}))
         collector.run = run
         collector.document = document
+        collector._told = {}
         return collector
 
     def collect(self) -> Iterator[ContractItem]:
@@ -96,6 +98,13 @@ class Contract(pytest.Collector):
         if self._baseline is None:
             self._baseline = Baseline(build_suite(self.run, self.document, self.run.settings.baseline))
         return check_baseline(suite, self._baseline, operation)
+
+    def drop_told(self, item: ContractItem, outcome: Outcome) -> Outcome:
+        """Return *outcome* without failures whose cause another item of the operation has told of already."""
+        failures = [
+            one for one in outcome.failures if self._told.setdefault((one.operation_id, one.cause), item) is item
+        ]
+        return replace(outcome, failures=tuple(failures))
 
     def suite(self) -> Suite:
         """Return what the items share, made when the first one runs. Raises TargetError."""
@@ -172,6 +181,7 @@ class ContractItem(pytest.Item):
             return Outcome(not_run=str(error))
         today = dt.datetime.now(tz=dt.UTC).date()
         outcome = apply_waivers(outcome, suite.hints.of(self.operation).skip, self.group.name, today)
+        outcome = self.contract.drop_told(self, outcome)
         is_cut = run.clock.was_up or self.operation.operation_id in suite.cut_short
         if not is_cut or any(TIME_RAN_OUT in gap for gap in outcome.gaps):
             return outcome

@@ -43,8 +43,11 @@ def _always(_api: Api, _operation: Operation) -> bool:
     return True
 
 
-def _join(*checks: Check) -> Check:
-    """Return a check that makes all of *checks*, as long as there is time; of one cause the first to find it tells."""
+def _join(*checks: Check, is_led: bool = False) -> Check:
+    """Return a check that makes all of *checks*, as long as there is time; of one cause the first to find it tells.
+
+    is_led: where the first one could judge nothing, the others' silence is no verdict.
+    """
 
     def check(suite: Suite, operation: Operation) -> Outcome:
         first, *others = checks
@@ -58,6 +61,8 @@ def _join(*checks: Check) -> Check:
                 outcomes.append(Outcome(gaps=(f"not all requests were sent: {error}",)))
                 break
         merged = merge_outcomes(*outcomes)
+        if is_led and outcomes[0].not_run and not merged.failures:
+            return replace(merged, not_run=outcomes[0].not_run)
         by_cause = {failure.cause: failure for failure in reversed(merged.failures)}
         return replace(merged, failures=tuple(reversed(by_cause.values())))
 
@@ -79,7 +84,7 @@ class Group:
     phase: int = 1
 
 
-_RESPONSES = _join(check_responses, check_leaks, check_error_bodies, check_head, check_location)
+_RESPONSES = _join(check_responses, check_leaks, check_error_bodies, check_head, check_location, is_led=True)
 _REQUESTS = _join(check_requests, check_echo, check_boundaries, check_malformed, check_broken_bodies, check_read_only)
 _PROTOCOL = _join(
     check_methods,
@@ -92,12 +97,7 @@ _PROTOCOL = _join(
 )
 
 GROUPS = (
-    Group(
-        "responses",
-        _join(check_responses, check_leaks, check_error_bodies, check_head, check_location),
-        weight=4.0,
-        phase=0,
-    ),
+    Group("responses", _RESPONSES, weight=4.0, phase=0),
     Group("requests", _REQUESTS, weight=2.0, phase=0),
     Group("auth", check_auth, applies_auth),
     Group("access", check_access, applies_access),

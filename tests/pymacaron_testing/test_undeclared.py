@@ -34,11 +34,12 @@ def build_suite(url: str, operation: str, *, schemes: str = "{}", credentials: t
 
 
 def find_checks(suite: Suite) -> list[str]:
-    """Return the names of the failed checks, and why groups were not run; access needs a second user."""
+    """Return the names of the failed checks, one for a cause, and why groups were not run; access needs two users."""
     [operation] = suite.api.operations
     groups = [group for group in GROUPS if group.applies(suite.api, operation) and group.name != "access"]
     outcomes = [group.check(suite, operation) for group in groups]
-    return [text for one in outcomes for text in [*(failure.check for failure in one.failures), one.not_run] if text]
+    causes = {failure.cause: failure.check for one in outcomes for failure in one.failures}
+    return [*causes.values(), *(one.not_run for one in outcomes if one.not_run)]
 
 
 def make_service(status: int, success: int = 200) -> Flask:
