@@ -104,11 +104,26 @@ def find_filters(api: Api, listing: Listing) -> Iterator[Filter]:
             continue
         field = fields.get(plain) or singles.get(singular(name)) or fields.get(re.sub("^(?:is|has)", "", plain), "")
         if field:
-            yield Filter(parameter, field)
+            if is_alike(merge_rules(parameter.schema, api.document), merge_rules(rules[field], api.document)):
+                yield Filter(parameter, field)
             continue
         bound, field = _read_bound(name, fields)
         if field and merge_rules(rules[field], api.document).get("type") != ["array"]:
             yield Filter(parameter, field, bound)
+
+
+def is_alike(parameter: JsonObject, field: JsonObject) -> bool:
+    """Tell whether values of a field can be asked for by a parameter: a flag is not chosen by a text.
+
+    parameter, field: rules as of `merge_rules`; an array on one side stands for its items.
+    """
+    ours, theirs = (_scalar_types(rules) for rules in (parameter, field))
+    return not ours or not theirs or bool(ours & theirs)
+
+
+def _scalar_types(rules: JsonObject) -> set[str]:
+    types = set(rules.get("type", [])) | set(rules.get("items", {}).get("type", []))
+    return {"number" if name == "integer" else name for name in types - {"array", "null"}}
 
 
 def matches(chosen: Filter, item: Json, value: Json) -> bool | None:

@@ -96,6 +96,7 @@ class TargetSession(requests.Session):
         timeout_s: for `exchange` and `ask`; the end of *clock* shortens it.
         """
         super().__init__()
+        self.server = ""
         self.timeout_s = timeout_s
         self.silences = 0
         self._clock = clock or Clock()
@@ -116,7 +117,7 @@ class TargetSession(requests.Session):
 
         A body that is still coming then, or is larger than MAX_BODY_BYTES, is cut; such an answer has the
         attribute ``is_cut``. A connection that the target closed while it idled is opened anew, once. `silences` is
-        the number of requests in a row that got no answer in time.
+        the number of requests in a row that got no answer in time, `server` what the last answer calls its server.
 
         Raises: requests.RequestException: no answer came.
         """
@@ -131,6 +132,7 @@ class TargetSession(requests.Session):
             self.silences += 1
             raise requests.ReadTimeout("the body did not end in time", request=request)
         self.silences = 0
+        self.server = answer.headers.get("Server", "")
         return answer
 
     def ask(

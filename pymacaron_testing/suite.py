@@ -37,6 +37,7 @@ _MAX_SILENCES = 2
 _GONE = {404, 410}
 _CLASHES = {400, 409, 422}
 _MAX_CLASHES = 5
+_MOCK = "pymacaron-mock"
 _STOCK = 8
 _PARAMETER = re.compile(r"\{([^{}]+)\}")
 
@@ -94,6 +95,12 @@ class Suite:
     def clock(self) -> Clock:
         """The time that the run has."""
         return self.wire.clock
+
+    def is_mock(self, operation: Operation) -> bool:
+        """Tell whether the target keeps nothing, as the answers of `pymacaron mock` say."""
+        if not self.wire.session.server:
+            self.exercise(operation)
+        return self.wire.session.server.startswith(_MOCK)
 
     def may_send(self, operation: Operation) -> bool:
         """Tell whether requests of *operation* are allowed: all of them, or in a run that changes nothing safe ones."""

@@ -161,7 +161,7 @@ def _find_parents(suite: Suite, kind: Kind, user: int) -> dict[str, str] | str:
         return {}
     parent = find_parent(suite.kinds, kind.creator.path)
     known = suite.parents.get((kind.creator.path, user))
-    if known is None and parent is not None and parent.creator is not None:
+    if known is None and parent is not None and _is_above(parent, kind):
         made = make_thing(suite, parent, user=user)
         if isinstance(made, Thing):
             known = {**made.path_values}
@@ -171,6 +171,11 @@ def _find_parents(suite: Suite, kind: Kind, user: int) -> dict[str, str] | str:
     if known is None or not set(names) <= known.keys():
         return f"nothing is known that a new {kind.name} could belong to"
     return {name: known[name] for name in names}
+
+
+def _is_above(parent: Kind, kind: Kind) -> bool:
+    """Tell whether *parent* can be made without knowing one of *kind*."""
+    return parent.creator is not None and len(parent.parent_keys) < len(kind.parent_keys)
 
 
 def _choose_key(suite: Suite, kind: Kind, case: Case) -> dict[str, str]:

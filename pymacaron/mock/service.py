@@ -21,10 +21,13 @@ from pymacaron.mock.refusals import Refusals
 from pymacaron.spec import Api, SecurityScheme, load_spec
 
 if TYPE_CHECKING:
+    from flask import Response
+
     from pymacaron.exceptions import Finding
     from pymacaron.json_types import Json
     from pymacaron.spec import Operation
 
+SERVER_NAME = "pymacaron-mock"
 _DECORATED = "pymacaron.auth.requires_auth"
 
 
@@ -32,13 +35,14 @@ def create_mock(document: Api | str | Path, *, seed: int = 0, token: str = DEFAU
     """Return a Flask app that serves *document*, a loaded one, a file or a URL, with answers made from its schemas.
 
     It is the ordinary runtime with handlers of its own: requests and answers are checked, /doc is there. Nothing is
-    written and nothing of the service is imported. seed: other answers. token: what callers must send where the
-    document asks for credentials.
+    written and nothing of the service is imported; the header ``Server`` says SERVER_NAME, so that tests know that
+    nothing is kept. seed: other answers. token: what callers must send where the document asks for credentials.
     Raises: StartupError: with every finding in the document.
     """
     api = _stand_alone(document if isinstance(document, Api) else load_spec(document))
     # A root path from which Python imports anyway: nothing becomes importable because of a mock.
     app = Flask("mock", root_path=str(Path(pymacaron.__file__).parent.parent), static_folder=None)
+    app.after_request(_name_server)
     service = API(
         app,
         error_callback=Refusals(api, seed),
@@ -47,6 +51,11 @@ def create_mock(document: Api | str | Path, *, seed: int = 0, token: str = DEFAU
     )
     models = load_models(api, None, may_write=False)
     return service.add_api(api, models, _MockHandlers(api, seed)).start()
+
+
+def _name_server(response: Response) -> Response:
+    response.headers["Server"] = SERVER_NAME
+    return response
 
 
 @dataclass(slots=True)

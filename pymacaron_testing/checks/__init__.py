@@ -74,7 +74,8 @@ class Group:
     """A named set of checks.
 
     applies: whether an operation gets an item of this group. weight: its share of a limited time, beside other groups.
-    phase: groups of a phase run for all operations before those of the next one do.
+    phase: groups of a phase run for all operations before those of the next one do. needs_memory: nothing can be told
+    of a target that keeps nothing, a mock.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Group:
     applies: Callable[[Api, Operation], bool] = _always
     weight: float = 1.0
     phase: int = 1
+    needs_memory: bool = False
 
 
 _RESPONSES = _join(check_responses, check_leaks, check_error_bodies, check_head, check_location, is_led=True)
@@ -100,12 +102,12 @@ GROUPS = (
     Group("responses", _RESPONSES, weight=4.0, phase=0),
     Group("requests", _REQUESTS, weight=2.0, phase=0),
     Group("auth", check_auth, applies_auth),
-    Group("access", check_access, applies_access),
+    Group("access", check_access, applies_access, needs_memory=True),
     Group("protocol", _PROTOCOL),
-    Group("state", check_state, applies_state, weight=2.0),
-    Group("semantics", check_semantics, applies_semantics, weight=2.0),
+    Group("state", check_state, applies_state, weight=2.0, needs_memory=True),
+    Group("semantics", check_semantics, applies_semantics, weight=2.0, needs_memory=True),
     Group("latency", check_latency),
-    Group("stateful", check_stateful, applies_stateful, phase=2),
+    Group("stateful", check_stateful, applies_stateful, phase=2, needs_memory=True),
 )
 
 __all__ = ["GROUPS", "Group"]

@@ -30,7 +30,7 @@ _NOWHERE = "pymacaron-leads-nowhere"
 def check_absent(suite: Suite, operation: Operation) -> Outcome:
     """Ask for things that cannot exist, with a request that succeeds for one that does."""
     case = find_example(suite, operation)
-    if "{" not in operation.path or case is None:
+    if "{" not in operation.path or case is None or suite.is_mock(operation):
         return Outcome()
     values = invent_path_values(suite, case)
     if values is None:

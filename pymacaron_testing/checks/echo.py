@@ -62,7 +62,9 @@ class Difference:
 
 
 def check_echo(suite: Suite, operation: Operation) -> Outcome:
-    """Compare every stored body of *operation* with the answer to it."""
+    """Compare every stored body of *operation* with the answer to it; a mock's answers are drawn."""
+    if suite.is_mock(operation):
+        return Outcome()
     return confirm(suspect_echoes(suite, suite.exercise(operation)), suite)
 
 

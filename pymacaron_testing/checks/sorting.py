@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _MAX_ORDERS = 12
 _FEW = 2
+_SAME_MOMENT_S = 1.0
 
 
 def check_sorting(stage: Stage) -> Iterator[Failure]:
@@ -55,11 +56,18 @@ def find_disorder(items: Sequence[Json], order: Order) -> str:
         found = [
             f"{order.field} {values[place]!r} comes before {values[place + 1]!r}"
             for place, (one, two) in enumerate(pairwise(keys))
-            if one is not None and two is not None and (one < two if descending else one > two)  # type: ignore[operator]
+            if one is not None and two is not None and _is_wrong(values[place], one, two, descending=descending)
         ]
         if not found:
             return ""
     return found[0]
+
+
+def _is_wrong(value: Json, one: Json, two: Json, *, descending: bool) -> bool:
+    """Tell whether two neighbours are in the wrong order; instants of one second, made at once, may be in any."""
+    first, second = (two, one) if descending else (one, two)
+    slack = _SAME_MOMENT_S if isinstance(value, str) and isinstance(one, int | float) else 0
+    return bool(first - second > slack) if slack else bool(first > second)
 
 
 def _values(items: Sequence[Json], field: str) -> list[Json]:
