@@ -100,7 +100,7 @@ class Suite:
         """Tell whether the target keeps nothing, as the answers of `pymacaron mock` say."""
         if not self.wire.session.server:
             self.exercise(operation)
-        return self.wire.session.server.startswith(_MOCK)
+        return _MOCK in self.wire.session.server
 
     def may_send(self, operation: Operation) -> bool:
         """Tell whether requests of *operation* are allowed: all of them, or in a run that changes nothing safe ones."""
@@ -373,9 +373,8 @@ def build_suite(run: Run, document: Document, url: str | None = None) -> Suite:
     settings = run.settings
     max_examples = settings.max_examples if settings.profile != "quick" else 0
     generator = Generator(document.api, session.base_url + prefix, seed=settings.seed, max_examples=max_examples)
-    is_read_only = settings.profile == "live"
     created: list[tuple[Exchange, str]] = []
-    wire = Wire(generator, session, run.users(), run.hidden(), is_read_only=is_read_only, clock=run.clock)
+    wire = Wire(generator, session, run.users(), run.hidden(), is_read_only=settings.profile == "live", clock=run.clock)
     if url is None:
         coverage = run.cover(document)
 

@@ -91,7 +91,9 @@ def test_own_document(own_run: tuple[int, str, Any]) -> None:
     kinds = [item["kind"] for item in report["items"]]
     assert kinds.count("contract") > 19
     assert kinds.count("blackbox") > 100
-    assert report["summary"]["passed"] == len(kinds)
+    others = [item for item in report["items"] if item["outcome"] != "passed"]
+    assert {item["outcome"] for item in others} <= {"skipped"}
+    assert [item["nodeid"] for item in others if not item["nodeid"].endswith("[access]")] == []
 
 
 def test_requests_are_counted(own_run: tuple[int, str, Any]) -> None:

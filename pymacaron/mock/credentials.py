@@ -60,9 +60,10 @@ def _take_token(scheme: SecurityScheme, given: str) -> str:
     if word.lower() != "basic":
         return rest.strip()
     try:
-        return base64.b64decode(rest, validate=True).decode().partition(":")[2]
+        user, _, password = base64.b64decode(rest, validate=True).decode().partition(":")
     except ValueError:
         return ""
+    return password if user == USER else ""
 
 
 def _word(scheme: SecurityScheme) -> str:

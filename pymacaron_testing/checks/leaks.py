@@ -69,6 +69,10 @@ _SECRET_NAME = re.compile(
 _HARMLESS = re.compile(r"(?:has|is|needs|requires?|min|max|reset|forgot|expires|changed|updated)(?=[A-Z_-])")
 
 
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
+_PLAIN = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
+
+
 def check_leaks(suite: Suite, operation: Operation) -> Outcome:
     """Look through every answer that *operation* gave."""
     suspicions = []
@@ -134,7 +138,7 @@ def _sent(exchange: Exchange) -> str:
     body = exchange.request.body or b""
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body)
     url = str(exchange.request.url)
-    unescaped = text.encode("utf-8", "replace").decode("unicode_escape", "replace") if "\\" in text else ""
+    unescaped = _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else _PLAIN.get(found[2], found[2]), text)
     return "\n".join([text, unescaped, url, unquote(url), *map(str, (exchange.path_values or {}).values())])
 
 

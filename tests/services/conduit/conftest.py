@@ -1,4 +1,4 @@
-"""Tells the contract run who asks: a user that it registers first."""
+"""Tells the contract run who asks: users that it registers first."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pymacaron_testing.target import Target
 
 
-def pytest_pymacaron_auth(target: Target, http: TargetSession) -> str:
-    """Register a user and return the header line with the token."""
+def pytest_pymacaron_auth(target: Target, http: TargetSession, user: int) -> str:
+    """Register a user and return the header line with the token. user: 1 asks for another one than 0 does."""
+    del user  # every registration makes another one
     return f"Authorization: Token {register(http, target.url).user['token']}"
