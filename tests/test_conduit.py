@@ -93,7 +93,8 @@ def test_own_document(own_run: tuple[int, str, Any]) -> None:
     assert kinds.count("blackbox") > 100
     others = [item for item in report["items"] if item["outcome"] != "passed"]
     assert {item["outcome"] for item in others} <= {"skipped"}
-    assert [item["nodeid"] for item in others if not item["nodeid"].endswith("[access]")] == []
+    # Of some operations nothing tells whether another user is refused, or there is nothing to walk over.
+    assert [item["nodeid"] for item in others if not item["nodeid"].endswith(("[access]", "[stateful]"))] == []
 
 
 def test_requests_are_counted(own_run: tuple[int, str, Any]) -> None:
