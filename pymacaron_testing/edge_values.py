@@ -48,6 +48,7 @@ _TEXTS = {
     "joined emoji": "👩‍👩‍👧 👍🏽",
     "percent signs": "50% %2F %41",
     "quotes and backslashes": "O'Br\"ien \\ `x`",
+    "open brackets": "a (b [c *d",
     "the word null": "null",
     "the number 0 as text": "0",
     "the number 007 as text": "007",
