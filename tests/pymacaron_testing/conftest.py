@@ -26,17 +26,28 @@ from pymacaron_testing.wire import Wire
 SERVICES = Path(__file__).parent / "services"
 
 Serve = Callable[[Any], str]
+LoadService = Callable[[str], ModuleType]
 
 
 @pytest.fixture(scope="session")
-def pets_module() -> ModuleType:
+def load_service() -> LoadService:
+    """Give a function that returns the module of a service in services/, by its stem."""
+
+    def load(stem: str) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(f"planted_{stem}", SERVICES / f"{stem}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def pets_module(load_service: LoadService) -> ModuleType:
     """Give the module of the pets service."""
-    spec = importlib.util.spec_from_file_location("planted_pets", SERVICES / "pets.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_service("pets")
 
 
 class _SilentHandler(WSGIRequestHandler):

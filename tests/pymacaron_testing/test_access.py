@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -28,15 +27,10 @@ KEYS = ("key-of-alice", "key-of-bob")
 Build = Callable[..., Suite]
 
 
-@pytest.fixture(scope="module")
-def boards() -> ModuleType:
+@pytest.fixture(scope="session")
+def boards(load_service: Callable[[str], ModuleType]) -> ModuleType:
     """Give the module of the boards service."""
-    spec = importlib.util.spec_from_file_location("planted_boards", BOARDS)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_service("boards")
 
 
 @pytest.fixture

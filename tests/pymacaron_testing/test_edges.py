@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType, ModuleType
@@ -22,14 +21,9 @@ BuildBooks = Callable[[str], Suite]
 
 
 @pytest.fixture(scope="session")
-def books_module() -> ModuleType:
+def books_module(load_service: Callable[[str], ModuleType]) -> ModuleType:
     """Give the module of the books service."""
-    spec = importlib.util.spec_from_file_location("planted_books", SERVICES / "books.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_service("books")
 
 
 @pytest.fixture
