@@ -14,7 +14,7 @@ import pytest
 from flask import Flask, has_app_context
 
 from pymacaron.config import get_config, set_config
-from pymacaron.log import current_request_id
+from pymacaron.log import current_request_id, current_user_id
 
 BODIES = Path(__file__).parent / "services" / "bodies"
 
@@ -68,6 +68,7 @@ def _leave_nothing() -> Iterator[None]:
     root.handlers[:] = handlers
     assert not has_app_context(), "a streamed answer was neither read nor closed: its context reaches other tests"
     assert not current_request_id(), "the id of a request stands in the logs after it"
+    assert not current_user_id(), "the user of a request stands in the logs after it"
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,14 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 import yaml
@@ -23,6 +25,8 @@ FOLDER = Path(__file__).parent
 START_TIMEOUT_S = 20.0
 TIMEOUT_S = 15.0
 INSTALL_TIMEOUT_S = 180
+
+_Seen = TypeVar("_Seen")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,18 @@ class User:
     def with_header(self, header: str) -> User:
         """Return the same service, asked with another header line, or with none."""
         return User(self.service, self.url, header)
+
+    def at_once(self, name: str, send: Callable[[User], _Seen], count: int = 8) -> list[_Seen]:
+        """Let *count* clients of the user *name* do the same at the same moment, over connections that are open."""
+        together = threading.Barrier(count)
+
+        def run(client: User) -> _Seen:
+            client.get("/")
+            together.wait(TIMEOUT_S)
+            return send(client)
+
+        with ThreadPoolExecutor(count) as pool:
+            return list(pool.map(run, [self.as_user(name) for _ in range(count)]))
 
     def request(self, method: str, path: str, **arguments: Any) -> requests.Response:
         """Send a request; its arguments are those of requests. Redirects are not followed."""

@@ -2,7 +2,6 @@
 
 import random
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 ADDRESS = {"name": "Here", "street": "Road 1", "city": "Town", "country": "DE"}
 ORIGIN = "https://example.com"
@@ -43,11 +42,6 @@ def _changed(http, path, **fields):
 
 def _listed(http, field, **query):
     return [product[field] for product in http.get("/v1/products", params=query).json()]
-
-
-def _at_once(http, user, send, count=8):
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(lambda _: send(http.as_user(user)), range(count)))
 
 
 def _send_text(http, path, body, media_type="application/json"):
@@ -365,17 +359,17 @@ def etag_ignores_stock(http):
 def stock_updates_lost(http):
     alice = http.as_user("alice")
     product = _product(alice)
-    _at_once(http, "alice", lambda user: user.post(product + "/stock", json={"delta": 1}))
+    http.at_once("alice", lambda user: user.post(product + "/stock", json={"delta": 1}))
     return alice.get(product).json()["stock"]
 
 
 def order_ids_race(http):
-    return len(set(_at_once(http, "alice", _order)))
+    return len(set(http.at_once("alice", _order)))
 
 
 def sku_taken_twice(http):
     sku = _sku()
-    return sum(answer.ok for answer in _at_once(http, "alice", lambda user: _create(user, sku=sku)))
+    return sum(answer.ok for answer in http.at_once("alice", lambda user: _create(user, sku=sku)))
 
 
 def per_page_ignored(http):

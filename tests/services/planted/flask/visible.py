@@ -1,6 +1,5 @@
 """What shows each defect: a function of its name returns something else than without it."""
 
-from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from time import time
 
@@ -324,15 +323,13 @@ def project_ids_reused(http):
 
 
 def project_ids_race(http):
-    with ThreadPoolExecutor(8) as pool:
-        return len(set(pool.map(lambda _: _project(http.as_user("alice"))["id"], range(8))))
+    return len(set(http.at_once("alice", lambda user: _project(user)["id"])))
 
 
 def counter_race(http):
     alice = http.as_user("alice")
     project = _project(alice)
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: _expense(http.as_user("alice"), project), range(8)))
+    http.at_once("alice", lambda user: _expense(user, project))
     return alice.get(_path(project)).json()["expense_count"]
 
 

@@ -2,7 +2,6 @@
 
 import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 
 
 def _name(prefix="Project"):
@@ -31,11 +30,6 @@ def _tasks(http, *rows):
 
 def _titles(http, project, query):
     return [task["title"] for task in http.get(f"{project}/tasks?{query}").json()["items"]]
-
-
-def _at_once(http, user, send, count=8):
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(lambda _: send(http.as_user(user)), range(count)))
 
 
 def slug_needs_latin_name(http):
@@ -313,13 +307,13 @@ def race_in_patch(http):
     project = _project(alice)
     etag = {"If-Match": alice.get(project).headers["ETag"]}
     changes = iter([{"tags": [str(number)]} for number in range(8)])
-    answers = _at_once(http, "alice", lambda user: user.patch(project, json=next(changes), headers=etag))
+    answers = http.at_once("alice", lambda user: user.patch(project, json=next(changes), headers=etag))
     return sum(answer.ok for answer in answers)
 
 
 def task_ids_collide(http):
     project = _project(http.as_user("alice"))
-    tasks = _at_once(http, "alice", lambda user: _task(user, project))
+    tasks = http.at_once("alice", lambda user: _task(user, project))
     return len({task["id"] for task in tasks})
 
 
@@ -327,7 +321,7 @@ def votes_get_lost(http):
     alice = http.as_user("alice")
     project = _project(alice)
     task = f"{project}/tasks/{_task(alice, project)['id']}"
-    _at_once(http, "alice", lambda user: user.post(task + "/votes"))
+    http.at_once("alice", lambda user: user.post(task + "/votes"))
     return alice.get(task).json()["votes"]
 
 
