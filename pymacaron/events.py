@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 log = logging.getLogger(__name__)
 
 Place = Literal["status", "media type", "header", "body", "item"]
+TaskState = Literal["succeeded", "failed", "retried"]
 
 
 class RequestStarted(NamedTuple):
@@ -75,10 +76,93 @@ class SectionTimed(NamedTuple):
     duration_s: float
 
 
-Event = RequestStarted | RequestFinished | ContractViolated | ErrorReported | SectionTimed
+class TaskQueued(NamedTuple):
+    """A task was handed to the broker, which has it now; emitted where it was called.
+
+    name: of the task, one of those that the service declares. delay_s: seconds that the task is to wait at least.
+    request_id, user_id: of the request that called it.
+    """
+
+    task_id: str
+    name: str
+    queue: str
+    request_id: str | None = None
+    user_id: str | None = None
+    delay_s: float = 0.0
+
+
+class TaskStarted(NamedTuple):
+    """A worker began to run a task.
+
+    wait_s: seconds since it could have run: since it was queued, its delay subtracted. retries: runs before this one
+    that failed and are repeated by it. request_id, user_id: of the request that called it.
+    """
+
+    task_id: str
+    name: str
+    queue: str
+    wait_s: float
+    retries: int = 0
+    request_id: str | None = None
+    user_id: str | None = None
+
+
+class TaskFinished(NamedTuple):
+    """A worker ran a task to its end.
+
+    state: ``retried`` where it failed and is queued again, ``failed`` where it failed for good. wait_s, retries: as in
+    TaskStarted. exception: why it failed, None after success.
+    """
+
+    task_id: str
+    name: str
+    queue: str
+    state: TaskState
+    duration_s: float
+    wait_s: float
+    retries: int = 0
+    request_id: str | None = None
+    user_id: str | None = None
+    exception: BaseException | None = None
+
+
+class QueueMeasured(NamedTuple):
+    """How much waits in a queue of the broker; emitted every few seconds by each worker's main process.
+
+    depth: messages that no worker has taken. oldest_age_s: seconds since the oldest of them was queued, 0 where none
+    waits, None where the broker cannot tell.
+    """
+
+    queue: str
+    depth: int
+    oldest_age_s: float | None
+
+
+Event = (
+    RequestStarted
+    | RequestFinished
+    | ContractViolated
+    | ErrorReported
+    | SectionTimed
+    | TaskQueued
+    | TaskStarted
+    | TaskFinished
+    | QueueMeasured
+)
 """What a bus carries: named tuples, because a frozen dataclass takes four times as long to make."""
 
-EventT = TypeVar("EventT", RequestStarted, RequestFinished, ContractViolated, ErrorReported, SectionTimed)
+EventT = TypeVar(
+    "EventT",
+    RequestStarted,
+    RequestFinished,
+    ContractViolated,
+    ErrorReported,
+    SectionTimed,
+    TaskQueued,
+    TaskStarted,
+    TaskFinished,
+    QueueMeasured,
+)
 
 
 class Bus:
