@@ -22,6 +22,16 @@ ORIGINAL = Path(__file__).parents[2] / "shared" / "specs" / "realworld" / "condu
 SERVING = re.compile(r"Serving conduit on (http://\S+)")
 COUNTER = re.compile(r"^http_server_request_duration_seconds_count\{.*\} (\S+)$", re.MULTILINE)
 START_LIMIT_S = 60
+# The document says how to follow a profile, not how one comes to be; who follows nobody has an empty feed.
+NOTHING_TO_TELL = {
+    "GET /articles/feed[semantics]",
+    "POST /profiles/{username}/follow[access]",
+    "DELETE /profiles/{username}/follow[access]",
+    "DELETE /articles/{slug}/favorite[access]",
+    "GET /profiles/{username}[stateful]",
+    "POST /profiles/{username}/follow[stateful]",
+    "DELETE /profiles/{username}/follow[stateful]",
+}
 
 
 @dataclass(frozen=True)
@@ -93,8 +103,7 @@ def test_own_document(own_run: tuple[int, str, Any]) -> None:
     assert kinds.count("blackbox") > 100
     others = [item for item in report["items"] if item["outcome"] != "passed"]
     assert {item["outcome"] for item in others} <= {"skipped"}
-    # Of some operations nothing tells whether another user is refused, or there is nothing to walk over.
-    assert [item["nodeid"] for item in others if not item["nodeid"].endswith(("[access]", "[stateful]"))] == []
+    assert {item["nodeid"].partition("::contract::")[2] for item in others} <= NOTHING_TO_TELL
 
 
 def test_requests_are_counted(own_run: tuple[int, str, Any]) -> None:
