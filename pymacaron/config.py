@@ -102,6 +102,11 @@ class PymConfig(BaseModel):
     log_level: Annotated[str, AfterValidator(_check_level)] = "INFO"
     log_format: LogFormat = "auto"
     access_log: bool = True
+    metrics_path: Annotated[str, Field(pattern=r"^/[^?#\s]+$")] = "/metrics"
+    metrics_host: str = "0.0.0.0"  # noqa: S104 - whoever asks for a port wants it reached by a scraper
+    metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    metrics_token: SecretStr | None = None
+    metrics_series_budget: PositiveInt = 10_000
     with_async: bool = False
     broker_url: SecretStr | None = None
     sentry_dsn: SecretStr | None = None

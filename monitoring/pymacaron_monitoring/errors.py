@@ -9,11 +9,13 @@ from flask import Flask
 
 from pymacaron.events import ErrorReported
 from pymacaron.service import ErrorReporter, Service, service_of
+from pymacaron_monitoring.families import ReportOutcome
 from pymacaron_monitoring.metrics import get_report_counter
 
 log = logging.getLogger(__name__)
 
 _EXTENSION = "pymacaron_monitoring.errors"
+_OUTCOMES: tuple[ReportOutcome, ...] = ("sent", "failed")
 _is_reporting: ContextVar[bool] = ContextVar("pymacaron_is_reporting", default=False)
 
 
@@ -32,18 +34,18 @@ class _Reporters:
     def __init__(self, service: Service) -> None:
         self._service = service
         for reporter in ("log", "error_reporter") if service.error_reporter else ("log",):
-            for is_sent in (True, False):
-                get_report_counter(service.app, reporter, is_sent=is_sent)
+            for outcome in _OUTCOMES:
+                get_report_counter(service.app, reporter, outcome)
 
     def report(self, event: ErrorReported) -> None:
         _log_error(event)
-        self._count("log", is_sent=True)
+        self._count("log", "sent")
         reporter = self._service.error_reporter
         if reporter is not None and not _is_reporting.get():
-            self._count("error_reporter", is_sent=_call_reporter(reporter, event))
+            self._count("error_reporter", "sent" if _call_reporter(reporter, event) else "failed")
 
-    def _count(self, reporter: str, *, is_sent: bool) -> None:
-        get_report_counter(self._service.app, reporter, is_sent=is_sent).add()
+    def _count(self, reporter: str, outcome: ReportOutcome) -> None:
+        get_report_counter(self._service.app, reporter, outcome).add()
 
 
 def _log_error(event: ErrorReported) -> None:

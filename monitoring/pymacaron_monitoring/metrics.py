@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from math import inf
 
@@ -18,6 +17,7 @@ from pymacaron.events import ContractViolated, Place, RequestFinished, SectionTi
 from pymacaron.exceptions import Finding, SpecError
 from pymacaron.service import Service, service_of
 from pymacaron.spec import Operation
+from pymacaron_monitoring.families import ERRORS, REQUESTS, SECTIONS, VIOLATIONS, Family, ReportOutcome
 from pymacaron_monitoring.slo import read_objectives
 from pymacaron_monitoring.store import Key, Series, Store, store_of
 
@@ -35,26 +35,7 @@ _MOST_SECTIONS = 1000
 _EXTENSION = "pymacaron_monitoring.metrics"
 
 
-@dataclass(frozen=True, slots=True)
-class _Description:
-    """What ``/metrics`` says of a metric besides its values; a name in ``_total`` is a counter, others histograms."""
-
-    name: str
-    labels: tuple[str, ...]
-    text: str
-
-
-_REQUESTS = _Description(
-    "http_server_request_duration_seconds",
-    ("http_request_method", "http_route", "operation_id", "http_response_status_code"),
-    "Duration of requests by operation and status; its count is the number of requests.",
-)
-_VIOLATIONS = _Description(
-    "contract_violations_total", ("operation_id", "place"), "What in answers broke the document."
-)
-_ERRORS = _Description("errors_reported_total", ("reporter", "outcome"), "Errors and warnings handed to a reporter.")
-_SECTIONS = _Description("section_duration_seconds", ("kind", "method"), "Duration of blocks timed with monitor().")
-_DESCRIPTIONS = (_REQUESTS, _VIOLATIONS, _ERRORS, _SECTIONS)
+_FAMILIES = (REQUESTS, VIOLATIONS, ERRORS, SECTIONS)
 
 
 def init_app(app: Flask) -> None:
@@ -80,9 +61,9 @@ def init_app(app: Flask) -> None:
     app.add_url_rule(METRICS_PATH, "pymacaron_metrics", show_metrics)
 
 
-def get_report_counter(app: Flask, reporter: str, *, is_sent: bool) -> Series:
-    """Return the counter of errors that *reporter* took (or, not *is_sent*, failed to take)."""
-    return store_of(app).counter(_ERRORS.name, (reporter, "sent" if is_sent else "failed"))
+def get_report_counter(app: Flask, reporter: str, outcome: ReportOutcome) -> Series:
+    """Return the counter of errors with which that happened at *reporter*; it stands at zero from now on."""
+    return store_of(app).counter(ERRORS.name, (reporter, outcome))
 
 
 def _find_bounds(service: Service) -> tuple[float, ...]:
@@ -122,7 +103,7 @@ class _Recorder:
         series.observe(event.duration_s)
 
     def count_violation(self, event: ContractViolated) -> None:
-        self._store.counter(_VIOLATIONS.name, (event.operation_id, event.place)).add()
+        self._store.counter(VIOLATIONS.name, (event.operation_id, event.place)).add()
 
     def count_section(self, event: SectionTimed) -> None:
         key = (event.kind, event.method)
@@ -130,7 +111,7 @@ class _Recorder:
             key = (_OTHER, _OTHER)
         series = self._sections.get(key)
         if series is None:
-            series = self._sections[key] = self._store.histogram(_SECTIONS.name, key, BOUNDS_S)
+            series = self._sections[key] = self._store.histogram(SECTIONS.name, key, BOUNDS_S)
         series.observe(event.duration_s)
 
     def _start_at_zero(self, service: Service) -> None:
@@ -141,11 +122,11 @@ class _Recorder:
                 series = self._bind(method, operation.path, operation.operation_id, status)
                 self._requests[operation.operation_id, method, status] = series
             for place in _find_places(operation):
-                self._store.counter(_VIOLATIONS.name, (operation.operation_id, place))
+                self._store.counter(VIOLATIONS.name, (operation.operation_id, place))
 
     def _bind(self, method: str, route: str | None, operation_id: str | None, status: int) -> Series:
         labels = (method, route or _UNMATCHED, operation_id or "", str(status))
-        return self._store.histogram(_REQUESTS.name, labels, self._bounds_s)
+        return self._store.histogram(REQUESTS.name, labels, self._bounds_s)
 
 
 def _find_places(operation: Operation) -> list[Place]:
@@ -168,23 +149,23 @@ class _Page(Collector):
         self._store = store
 
     def describe(self) -> Iterable[Metric]:
-        return [_make_family(description, {}) for description in _DESCRIPTIONS]
+        return [_make_family(family, {}) for family in _FAMILIES]
 
     def collect(self) -> Iterable[Metric]:
         totals = self._store.read()
         return [
-            _make_family(description, {key: values for key, values in totals.items() if key.metric == description.name})
-            for description in _DESCRIPTIONS
+            _make_family(family, {key: values for key, values in totals.items() if key.metric == family.name})
+            for family in _FAMILIES
         ]
 
 
-def _make_family(description: _Description, series: Mapping[Key, Sequence[float]]) -> Metric:
-    if description.name.endswith("_total"):
-        counters = CounterMetricFamily(description.name, description.text, labels=description.labels)
+def _make_family(family: Family, series: Mapping[Key, Sequence[float]]) -> Metric:
+    if family.name.endswith("_total"):
+        counters = CounterMetricFamily(family.name, family.text, labels=family.labels)
         for key, values in series.items():
             counters.add_metric(key.labels, values[0])
         return counters
-    histograms = HistogramMetricFamily(description.name, description.text, labels=description.labels)
+    histograms = HistogramMetricFamily(family.name, family.text, labels=family.labels)
     for key, values in series.items():
         bounds = map(floatToGoString, (*(key.bounds or ()), inf))
         histograms.add_metric(key.labels, list(zip(bounds, accumulate(values[:-1]), strict=True)), values[-1])
