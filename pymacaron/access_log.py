@@ -70,10 +70,12 @@ def write_line(record: RequestRecord, duration_s: float) -> None:
         if handler.is_text:
             line = f"{_read_clock()}{_TEXT}{message} [{record.request_id}]\n"
         else:
+            trace = record.trace
+            end = "}\n" if trace is None else f', "trace_id": "{trace.trace_id}"}}\n'
             user = "null" if record.user_id is None else encode_basestring_ascii(record.user_id)
             line = (
                 f'{{"time": "{_read_clock()}{_JSON}{encode_basestring_ascii(message)}, '
-                f'"request_id": "{record.request_id}", "user_id": {user}, "status": {code}}}\n'
+                f'"request_id": "{record.request_id}", "user_id": {user}, "status": {code}{end}'
             )
         if _write(handler, line):
             return

@@ -34,6 +34,7 @@ from pymacaron.routing import Handlers, bind_api, body_models, keep_encoded_slas
 from pymacaron.server import ServerOptions, find_port, run
 from pymacaron.service import ErrorCallback, ErrorReporter, RevocationCheck, SecurityResolver, Service
 from pymacaron.spec import load_spec
+from pymacaron.trace_context import Sampler
 
 if TYPE_CHECKING:
     from pymacaron.spec import Api
@@ -97,6 +98,7 @@ class API:
             is_token_revoked=app.ensure_sync(is_token_revoked) if is_token_revoked else None,
             json_encoders=dict(json_encoders or {}),
             ping_hooks=[ping_hook] if callable(ping_hook) else list(ping_hook),
+            sampler=Sampler(config.otlp_sample_ratio) if config.otlp_endpoint else None,
         )
         app.extensions["pymacaron"] = self.service
         setup_logging(log_level or config.log_level, config.log_format)

@@ -110,6 +110,11 @@ class PymConfig(BaseModel):
     with_async: bool = False
     broker_url: SecretStr | None = None
     sentry_dsn: SecretStr | None = None
+    sentry_integrations: bool = False
+    error_report_interval: NonNegativeInt = 60
+    error_report_allow: list[str] = []
+    otlp_endpoint: str | None = None
+    otlp_sample_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
     scout_key: SecretStr | None = None
 
     deploy_target: str | None = None

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from pymacaron.trace_context import TraceContext
 
 log = logging.getLogger(__name__)
 
@@ -69,11 +72,16 @@ class ErrorReported(NamedTuple):
 
 
 class SectionTimed(NamedTuple):
-    """A block under ``monitor(kind=, method=)`` ran for *duration_s* seconds."""
+    """A block under ``monitor(kind=, method=)`` ran for *duration_s* seconds.
+
+    span: of the block, where the service records spans. exception: what ended it, if one did.
+    """
 
     kind: str
     method: str
     duration_s: float
+    span: TraceContext | None = None
+    exception: BaseException | None = None
 
 
 class TaskQueued(NamedTuple):

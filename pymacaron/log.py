@@ -1,26 +1,32 @@
-"""Structured logs: one JSON object a line, with the request id and the user of the request that is being handled."""
+"""Structured logs: one JSON object a line, with the ids of the request that is being handled: its own, user, trace."""
 
 from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import ClassVar, Literal, TextIO
 
 from pythonjsonlogger.json import JsonFormatter
 
 from pymacaron.log_spool import LogSpool
+from pymacaron.trace_context import Sampler, TraceContext, parse_traceparent
 
 
 class LogContext:
-    """Who causes the lines of a log: ``request_id`` and ``user_id``, None where nobody is known."""
+    """Who causes the lines of a log: ``request_id``, ``user_id`` and ``trace``, None where they are not known."""
 
-    __slots__ = ("request_id", "user_id")
+    __slots__ = ("request_id", "trace", "user_id")
 
-    def __init__(self, request_id: str | None = None, user_id: str | None = None) -> None:
-        """Take both ids."""
+    def __init__(
+        self, request_id: str | None = None, user_id: str | None = None, trace: TraceContext | None = None
+    ) -> None:
+        """Take all three."""
         self.request_id = request_id
         self.user_id = user_id
+        self.trace = trace
 
 
 log_context_var: ContextVar[LogContext] = ContextVar("pymacaron_log_context", default=LogContext())  # noqa: B039 - never changed
@@ -30,12 +36,14 @@ _HANDLER_NAME = "pymacaron"
 
 
 class _ContextFilter(logging.Filter):
-    """Adds ``request_id`` and ``user_id`` to each record."""
+    """Adds ``request_id`` and ``user_id`` to each record, and ``trace_id`` within a trace."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         context = log_context_var.get()
         record.request_id = context.request_id
         record.user_id = context.user_id
+        if context.trace is not None:
+            record.trace_id = context.trace.trace_id
         return True
 
 
@@ -93,7 +101,7 @@ def note_user(user_id: str | None) -> None:
     """Let *user_id* stand in the logs from now on: until the request ends, outside of one in this context."""
     context = log_context_var.get()
     if type(context) is LogContext:
-        log_context_var.set(LogContext(context.request_id, user_id))
+        log_context_var.set(LogContext(context.request_id, user_id, context.trace))
     else:  # a request's own
         context.user_id = user_id
 
@@ -106,6 +114,40 @@ def current_request_id() -> str | None:
 def current_user_id() -> str | None:
     """Return the user who stands in the logs."""
     return log_context_var.get().user_id
+
+
+def current_trace() -> TraceContext | None:
+    """Return the span of the request or task that is being handled, None where nothing is known of a trace."""
+    return log_context_var.get().trace
+
+
+def capture_context() -> dict[str, str]:
+    """Return what is known of who causes all this, for work that is done later or elsewhere; see `restored_context`.
+
+    Keys, each only where it is known: ``request_id``, ``user_id``, ``traceparent``, ``tracestate``.
+    """
+    context = log_context_var.get()
+    known = {"request_id": context.request_id, "user_id": context.user_id}
+    captured = {name: value for name, value in known.items() if value is not None}
+    return captured if context.trace is None else captured | context.trace.to_headers()
+
+
+@contextmanager
+def restored_context(captured: Mapping[str, str], sampler: Sampler | None = None) -> Iterator[LogContext]:
+    """Let what `capture_context` returned stand in the logs, and go with calls of other services, within the block.
+
+    sampler: of a service that records spans: the block is one, part of that in which the context was captured.
+    """
+    traceparent = captured.get("traceparent")
+    trace = parse_traceparent(traceparent, captured.get("tracestate")) if traceparent else None
+    if sampler is not None:
+        trace = sampler.open_span(trace)
+    context = LogContext(captured.get("request_id"), captured.get("user_id"), trace)
+    token = log_context_var.set(context)
+    try:
+        yield context
+    finally:
+        log_context_var.reset(token)
 
 
 def setup_logging(level: int | str = logging.INFO, log_format: LogFormat = "auto") -> None:

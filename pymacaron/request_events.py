@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from flask import Response
 
     from pymacaron.service import Service
+    from pymacaron.trace_context import Sampler
 
 _KEY = "pymacaron.record"
 UNCOUNTED_PATHS = frozenset({"/metrics"})
@@ -34,16 +35,20 @@ class RequestWatch:
     Requests to /metrics are not counted, so that watching changes nothing.
     """
 
-    def __init__(self, bus: Bus, *, has_access_log: bool = True) -> None:
-        """Send events to *bus*, and a line for each request to the log."""
+    def __init__(self, bus: Bus, *, has_access_log: bool = True, sampler: Sampler | None = None) -> None:
+        """Send events to *bus*, and a line for each request to the log. sampler: if each request is to be a span."""
         self._bus = bus
         self._on_started = bus.listeners_of(RequestStarted)
         self._on_finished = bus.listeners_of(RequestFinished)
         self._has_access_log = has_access_log
+        self._sampler = sampler
 
     def begin(self, environ: WSGIEnvironment) -> RequestRecord:
         """Return the record of a request that arrived; from now on `current_record` and the logs know it."""
         record = RequestRecord(environ)
+        if self._sampler is not None:
+            own_id = None if "HTTP_X_REQUEST_ID" in environ else record.request_id
+            record.trace = self._sampler.open_span(record.trace, own_id)
         if _KEY in environ:
             record.outer = environ, environ[_KEY]
         environ[_KEY] = record
@@ -185,7 +190,7 @@ def watch_requests(service: Service) -> RequestWatch:
     Flask's signals are left alone: those that nobody receives cost nothing.
     """
     app = service.app
-    watch = RequestWatch(service.bus, has_access_log=service.config.access_log)
+    watch = RequestWatch(service.bus, has_access_log=service.config.access_log, sampler=service.sampler)
     preprocess, process = app.preprocess_request, app.process_response
 
     def preprocess_request():  # type: ignore[no-untyped-def]  # noqa: ANN202 - Flask's signature

@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from pymacaron.log import LogContext, log_context_var
+from pymacaron.trace_context import parse_traceparent
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -51,13 +52,15 @@ class RequestRecord(LogContext):
     token: Token[LogContext]
 
     def __init__(self, environ: WSGIEnvironment) -> None:
-        """Take what *environ* says: the id from ``X-Request-Id`` if it is sane, else a new one."""
+        """Take what *environ* says: the id from ``X-Request-Id`` if it is sane, else a new one; the caller's trace."""
         self.started_s = perf_counter()
         given_id = environ.get("HTTP_X_REQUEST_ID")
         if given_id is not None and _SANE_ID.match(given_id):
             self.request_id = given_id
         else:
             self.request_id = _draw_bits(128).to_bytes(16, "big").hex()
+        given_trace = environ.get("HTTP_TRACEPARENT")
+        self.trace = None if given_trace is None else parse_traceparent(given_trace, environ.get("HTTP_TRACESTATE"))
         self.method: str = environ["REQUEST_METHOD"]
         self.path: str = environ.get("PATH_INFO", "")
         length = environ.get("CONTENT_LENGTH")

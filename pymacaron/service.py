@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pymacaron.config import PymConfig
     from pymacaron.json_types import JsonObject
     from pymacaron.spec import Api, Operation
+    from pymacaron.trace_context import Sampler
 
 ErrorCallback = Callable[[Exception], object]
 ErrorReporter = Callable[[str, "JsonObject", BaseException | None], object]
@@ -38,6 +39,7 @@ class Service:
     is_token_revoked: function of a good token's claims, asked at each request; true refuses the token.
     json_encoders: type -> function that makes JSON of it, in place of pydantic's way.
     ping_hooks: called on each /ping.
+    sampler: opens the spans of requests and tasks; None where the service records none.
     """
 
     app: Flask
@@ -53,6 +55,7 @@ class Service:
     is_token_revoked: RevocationCheck | None = None
     json_encoders: Mapping[type, Callable[[Any], object]] = field(default_factory=dict)
     ping_hooks: list[Callable[[], object]] = field(default_factory=list)
+    sampler: Sampler | None = None
 
     def status_of(self, error: PyMacaronException) -> int:
         """Return the HTTP status that *error* is answered with."""

@@ -26,7 +26,7 @@ from pymacaron.client.wire import HttpRequest, HttpResponse, Patience, Transport
 from pymacaron.codegen import load_models, name_methods
 from pymacaron.config import get_config
 from pymacaron.exceptions import Call, CallArgumentsError, CallConnectionError, Finding, SpecError
-from pymacaron.log import current_request_id
+from pymacaron.log import current_request_id, current_trace
 from pymacaron.monitor import monitor
 from pymacaron.response_check import ResponseCheck
 from pymacaron.spec import Api, load_spec
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
     from pymacaron.spec import Operation
+    from pymacaron.trace_context import TraceContext
 
 _OWN_HEADERS = {"User-Agent": "pymacaron"}
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"})
@@ -229,8 +230,8 @@ class TypedClient:
 
     def _carry(self, request: HttpRequest, patience: Patience, call: Call) -> HttpResponse:
         """Send one request; the place where `ClassicClient` lets decorators of the document take part."""
-        with monitor("call", f"{call.api}.{call.operation_id}"):
-            return self._transport.send(request, patience, call)
+        with monitor("call", f"{call.api}.{call.operation_id}") as span:
+            return self._transport.send(_pass_on(request, span or current_trace()), patience, call)
 
     def _follow(self, request: HttpRequest, response: HttpResponse, reader: AnswerReader, call: Call) -> HttpResponse:
         """Follow redirects of reading requests that the document does not declare; secrets stay with their host."""
@@ -243,7 +244,7 @@ class TypedClient:
             target = urlsplit(urljoin(request.url, location))
             if target.scheme not in {"http", "https"}:
                 break
-            headers = request.headers
+            headers = _pass_on(request, current_trace()).headers
             if not _is_same_service(urlsplit(request.url), target):
                 headers = {name: value for name, value in headers.items() if name.lower() in _HARMLESS}
             request = replace(request, url=urlunsplit(target._replace(fragment="")), headers=headers)
@@ -284,6 +285,13 @@ class Client(TypedClient):
         bound = {key: operation.extensions.get("x-bind-client") for key, operation in self._operations.items()}
         own = {name.rpartition(".")[2]: key for key, name in bound.items() if isinstance(name, str)}
         return {**ids, **names, **own}
+
+
+def _pass_on(request: HttpRequest, trace: TraceContext | None) -> HttpRequest:
+    """Return *request* with the headers of *trace*, unless it has such headers of its own."""
+    if trace is None or "traceparent" in request.headers:
+        return request
+    return replace(request, headers=CaseInsensitiveDict({**request.headers, **trace.to_headers()}))
 
 
 def _load_models(api: Api) -> dict[str, type]:

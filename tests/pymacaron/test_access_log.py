@@ -26,8 +26,8 @@ from pymacaron.access_log import write_line
 from pymacaron.log import setup_logging
 from pymacaron.request_record import RequestRecord
 
-def write(path="/pets", method="GET", user=None):
-    record = RequestRecord({"REQUEST_METHOD": method, "PATH_INFO": path, "HTTP_X_REQUEST_ID": "r-1"})
+def write(path="/pets", method="GET", user=None, **headers):
+    record = RequestRecord({"REQUEST_METHOD": method, "PATH_INFO": path, "HTTP_X_REQUEST_ID": "r-1"} | headers)
     record.status, record.user_id = 404, user
     record.enter()
     write_line(record, 0.0123456)
@@ -45,6 +45,7 @@ for log_format in ("json", "text"):
         write("/a b/c\\\\d\\"e/caf\\xe9")
         write("/x\\n2026-01-01 INFO forged", method="G\\x1b[31m")
         write("/" + 5000 * "x")
+        write("/traced", HTTP_TRACEPARENT=f"00-{{32 * 'a'}}-{{16 * 'b'}}-01")
     logging.root.removeHandler(more["handler"])
     logging.getLogger("svc").warning("after")
 """
@@ -58,11 +59,12 @@ def run(code: str) -> str:
 def test_lines_are_those_of_logging() -> None:
     """Whatever stands in them, in JSON and in text, among the other lines."""
     lines = [re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}", "NOW", line) for line in run(BOTH_WAYS).splitlines()]
-    assert len(lines) == 24
-    for first, kind in ((0, "json"), (12, "text")):
-        before, *both, after = lines[first : first + 12]
-        assert both[:5] == both[5:], kind
+    assert len(lines) == 28
+    for first, kind in ((0, "json"), (14, "text")):
+        before, *both, after = lines[first : first + 14]
+        assert both[:6] == both[6:], kind
         assert ("before" in before, "after" in after) == (True, True)
+    assert json.loads(lines[6])["trace_id"] == 32 * "a"
     assert json.loads(lines[3])["message"] == 'GET /a b/c\\d"e/caf\xe9 404 12.3 ms'
     assert json.loads(lines[2]) == {
         "time": "NOW",
@@ -73,8 +75,8 @@ def test_lines_are_those_of_logging() -> None:
         "user_id": 'al"ice',
         "status": 404,
     }
-    assert lines[13] == "NOW INFO    pymacaron.access: GET /pets 404 12.3 ms [r-1]"
-    assert lines[16] == r"NOW INFO    pymacaron.access: G\x1b[31m /x\n2026-01-01 INFO forged 404 12.3 ms [r-1]"
+    assert lines[15] == "NOW INFO    pymacaron.access: GET /pets 404 12.3 ms [r-1]"
+    assert lines[18] == r"NOW INFO    pymacaron.access: G\x1b[31m /x\n2026-01-01 INFO forged 404 12.3 ms [r-1]"
 
 
 FOUR = f"""{WRITE}

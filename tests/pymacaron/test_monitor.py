@@ -9,8 +9,10 @@ from flask import Flask
 
 from pymacaron.config import PymConfig
 from pymacaron.events import SectionTimed
+from pymacaron.log import restored_context
 from pymacaron.monitor import monitor
 from pymacaron.service import Service
+from pymacaron.trace_context import Sampler
 
 
 @pytest.fixture
@@ -54,3 +56,20 @@ def test_a_function_is_timed(service: Service) -> None:
     with service.app.app_context():
         assert send() == send() == "sent"
     assert len(heard) == 2
+
+
+def test_a_block_is_a_span(service: Service) -> None:
+    """Where the request is recorded the block is a part of it; elsewhere there is none."""
+    heard: list[SectionTimed] = []
+    service.bus.subscribe(SectionTimed, heard.append)
+    with service.app.app_context():
+        with restored_context({}, Sampler()) as context, monitor() as span:
+            assert span is not None
+        with restored_context({}, Sampler(0)), monitor() as nothing:
+            assert nothing is None
+        fault = KeyError()
+        with pytest.raises(KeyError), monitor():
+            raise fault
+    assert context.trace is not None
+    assert (span.trace_id, span.parent_id) == (context.trace.trace_id, context.trace.span_id)
+    assert [(event.span, event.exception) for event in heard] == [(span, None), (None, None), (None, fault)]

@@ -26,7 +26,9 @@ from pymacaron.auth import authenticate_http_request, generate_token
 from pymacaron.client import HttpRequest, HttpResponse, Patience, ReceivedEvent, Stream
 from pymacaron.events import SectionTimed
 from pymacaron.exceptions import Call
+from pymacaron.log import restored_context
 from pymacaron.spec import parse_spec
+from pymacaron.trace_context import Sampler
 
 DOCUMENT = """\
 openapi: 3.2.0
@@ -448,7 +450,7 @@ def test_the_users_token_and_the_request_id_go_on(calling: Callable[[Any], Flask
     app = calling(fake)
     token = generate_token("alice")
     headers = {"Authorization": f"Bearer {token}", "X-Request-Id": "r-1"}
-    with app.test_request_context(headers=headers):
+    with restored_context({}), app.test_request_context(headers=headers):
         authenticate_http_request()
         vars(app.view_functions["pets:listPets"])["_call"].__globals__["client"].call("bearerOne")
     assert fake.seen[0].headers["Authorization"] == f"Bearer {token}"
@@ -457,6 +459,35 @@ def test_the_users_token_and_the_request_id_go_on(calling: Callable[[Any], Flask
     app.test_client().get("/pets", headers=headers)
     assert times == [("call", "all.bearerOne")]
     assert fake.seen[1].headers["X-Request-Id"] == "r-1"
+
+
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def test_the_trace_goes_on(calling: Callable[[Any], Flask]) -> None:
+    """A service that records no spans passes the caller's on as it came, and sends none of its own accord."""
+    fake = Fake(200, "application/json", b"[]")
+    client = calling(fake).test_client()
+    client.get("/pets", headers={"traceparent": TRACEPARENT, "tracestate": "a=b"})
+    client.get("/pets")
+    seen = [(request.headers.get("traceparent"), request.headers.get("tracestate")) for request in fake.seen]
+    assert seen == [(TRACEPARENT, "a=b"), (None, None)]
+
+
+def test_a_call_is_a_span_of_its_own(calling: Callable[[Any], Flask]) -> None:
+    """Where spans are recorded the called service becomes a part of the call, which is one of the request."""
+    fake = Fake(200, "application/json", b"[]")
+    app = calling(fake)
+    app.wsgi_app._watch._sampler = Sampler()  # type: ignore[attr-defined]
+    spans: list[SectionTimed] = []
+    service_of(app).bus.subscribe(SectionTimed, spans.append)
+    app.test_client().get("/pets", headers={"traceparent": TRACEPARENT})
+    (event,) = spans
+    assert event.span is not None
+    assert event.span.trace_id in TRACEPARENT
+    assert event.span.parent_id
+    assert event.span.parent_id not in TRACEPARENT
+    assert fake.seen[0].headers["traceparent"] == event.span.traceparent
 
 
 @pytest.mark.parametrize(
