@@ -91,10 +91,7 @@ class API:
             response_validation=mode,
             error_callback=error_callback,
             error_reporter=fit_reporter(error_reporter) if error_reporter else None,
-            security_resolvers={
-                builtin.TOKEN_SCHEME: bearer_resolver,
-                **(security_resolvers or {}),
-            },
+            security_resolvers={builtin.TOKEN_SCHEME: bearer_resolver, **(security_resolvers or {})},
             is_token_revoked=app.ensure_sync(is_token_revoked) if is_token_revoked else None,
             json_encoders=dict(json_encoders or {}),
             ping_hooks=[ping_hook] if callable(ping_hook) else list(ping_hook),
