@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pymacaron_testing.confirm import Outcome, Suspicion, confirm, merge_causes
+from pymacaron_testing.checks.never_succeeded import check_first_success
+from pymacaron_testing.confirm import Outcome, Suspicion, confirm, merge_causes, merge_outcomes
 from pymacaron_testing.exchange import Exchange
 from pymacaron_testing.experiment import CONTENT_REFUSALS
 from pymacaron_testing.generation import Verdict, judge_silence
 from pymacaron_testing.smaller import make_smaller
-from pymacaron_testing.wire import READ_ONLY, TIME_RAN_OUT, name_of, takes_credentials
+from pymacaron_testing.wire import name_of, takes_credentials
 
 if TYPE_CHECKING:
     import requests
@@ -26,9 +26,6 @@ _FRONT_SERVER = {413, 414, 431}
 # What routers do to path values with slashes, dots or nothing in them is no matter of the document.
 _AWKWARD = ("/", "\\", "%", ";")
 _ROUTER_STATUSES = {301, 302, 307, 308, 400, 404, 405}
-_SUCCESS = "2"
-_UNAUTHORISED = 401
-_ABSENT = {404, 410}
 _REFUSED_CALLERS = {401, 403}
 
 
@@ -39,21 +36,7 @@ def check_responses(suite: Suite, operation: Operation) -> Outcome:
     outcome = confirm(merge_causes(suspicions), suite, simplify=partial(_simplify, suite))
     if not any(exchange.case.is_valid for exchange in exchanges):
         return Outcome(outcome.failures, outcome.flaky, not_run="no valid request could be generated")
-    never = None if outcome.failures else _find_missing_success(suite, operation, exchanges)
-    if never is None:
-        return outcome
-    excuse = _find_excuse(suite, operation, exchanges)
-    return Outcome(flaky=outcome.flaky, gaps=(excuse,)) if excuse else Outcome((never,), outcome.flaky)
-
-
-def _find_excuse(suite: Suite, operation: Operation, exchanges: list[Exchange]) -> str:
-    """Return why no request of *operation* could succeed in this run; empty if one could have."""
-    if operation.operation_id in suite.cut_short:
-        return f"whether it ever succeeds: {TIME_RAN_OUT}"
-    is_absent = all(exchange.status in _ABSENT for exchange in exchanges if exchange.case.is_valid)
-    if suite.profile == "live" and "{" in operation.path and is_absent:
-        return f"whether it ever succeeds: nothing that its path names is known, and {READ_ONLY}"
-    return ""
+    return outcome if outcome.failures else merge_outcomes(outcome, check_first_success(suite, operation, exchanges))
 
 
 def judge_answer(suite: Suite, operation: Operation, response: requests.Response) -> list[Failure]:
@@ -181,20 +164,3 @@ def _find_media(exchange: Exchange) -> Media | None:
 def _schema_name(exchange: Exchange) -> str:
     media = _find_media(exchange)
     return f"its schema {media.model_name}" if media is not None and media.model_name else "its schema"
-
-
-def _find_missing_success(suite: Suite, operation: Operation, exchanges: list[Exchange]) -> Failure | None:
-    """Return a failure if the document declares a 2xx and no request got one."""
-    declared = [status for status in operation.statuses if status.startswith(_SUCCESS)]
-    if not declared or any(exchange.is_success for exchange in exchanges):
-        return None
-    name = name_of(operation)
-    pointer = f"{operation.pointer}/responses"
-    promise = f"{name} answers {' or '.join(declared)} to a valid request"
-    valid = [exchange for exchange in exchanges if exchange.case.is_valid]
-    counts = Counter(str(exchange.status) if exchange.response is not None else "no answer" for exchange in valid)
-    seen = ", ".join(f"{count} times {status}" for status, count in counts.most_common())
-    detail = f"none of {len(valid)} valid requests got a 2xx ({seen}); this is the last one"
-    if counts.most_common(1)[0][0] == str(_UNAUTHORISED):
-        detail += ". Say who asks: --pymacaron-auth 'Header: value', or pytest_pymacaron_auth in conftest.py"
-    return suite.build_failure(valid[-1], "never_succeeded", promise=promise, pointer=pointer, detail=detail)
