@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pymacaron_testing.checks.never_succeeded import check_first_success
-from pymacaron_testing.confirm import Outcome, Suspicion, confirm, merge_causes, merge_outcomes
+from pymacaron_testing.confirm import Outcome, Suspicion, confirm, merge_causes
 from pymacaron_testing.exchange import Exchange
 from pymacaron_testing.experiment import CONTENT_REFUSALS
 from pymacaron_testing.generation import Verdict, judge_silence
@@ -36,7 +36,10 @@ def check_responses(suite: Suite, operation: Operation) -> Outcome:
     outcome = confirm(merge_causes(suspicions), suite, simplify=partial(_simplify, suite))
     if not any(exchange.case.is_valid for exchange in exchanges):
         return Outcome(outcome.failures, outcome.flaky, not_run="no valid request could be generated")
-    return outcome if outcome.failures else merge_outcomes(outcome, check_first_success(suite, operation, exchanges))
+    if outcome.failures:
+        return outcome
+    first = check_first_success(suite, operation, exchanges)
+    return Outcome(first.failures, outcome.flaky, not_run=first.not_run)
 
 
 def judge_answer(suite: Suite, operation: Operation, response: requests.Response) -> list[Failure]:

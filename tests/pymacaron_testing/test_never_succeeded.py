@@ -108,7 +108,7 @@ def test_the_document_tells_of_conflicts(serve: Callable[[Any], str]) -> None:
     doors = Doors(born_open=False)
     outcome = judge_closing(doors, serve(doors.build_app()))
     reason = "the state of what it acts on does not allow it, as 409 in the document says"
-    assert outcome == Outcome(gaps=(f"whether it ever succeeds: {reason}",))
+    assert outcome == Outcome(gaps=(f"it never succeeded: {reason}",))
 
 
 @pytest.mark.parametrize("status", [400, 403])
