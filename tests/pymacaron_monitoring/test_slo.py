@@ -7,7 +7,15 @@ import pytest
 
 from pymacaron.exceptions import Finding, SpecError
 from pymacaron.spec import Api
-from pymacaron_monitoring.slo import Latency, Slo, parse_duration, read_objectives
+from pymacaron_monitoring.slo import (
+    DAY_S,
+    DEFAULT_WINDOW_S,
+    Latency,
+    Slo,
+    parse_duration,
+    parse_window,
+    read_objectives,
+)
 
 MakeApi = Callable[[str], Api]
 DOCUMENT = """\
@@ -19,6 +27,25 @@ paths:
     get:
       operationId: listPets
       x-slo: %s
+      responses: {"200": {description: all}}
+"""
+OF_PATH = """\
+openapi: 3.1.0
+info: {title: Pets, version: "1"}
+x-slo: {availability: 99, latency: {p95: 200ms}, window: 28d}
+paths:
+  /pets:
+    x-slo: %s
+    get:
+      operationId: listPets
+      x-slo: {latency: {p95: 100ms}}
+      responses: {"200": {description: all}}
+    post:
+      operationId: createPet
+      responses: {"200": {description: made}}
+  /toys:
+    get:
+      operationId: listToys
       responses: {"200": {description: all}}
 """
 
@@ -36,6 +63,49 @@ def test_an_operation_goes_before_its_document(read_api: MakeApi, pets_text: str
     assert objectives.own_availability == {"deletePet"}
     assert objectives.bounds_s == {0.2, 0.3, 1.5}
     assert not objectives.is_empty
+
+
+def test_a_path_stands_between_its_operations_and_the_document(read_api: MakeApi) -> None:
+    """What a path declares goes before the document, and each of its operations goes before it."""
+    objectives = read_objectives(read_api(OF_PATH % "{availability: 90, latency: {p95: 300ms, p99: 1s}}"))
+    p99 = Latency(Decimal(99), 1.0)
+    assert objectives.operations == {
+        "listPets": Slo(Decimal(90), (Latency(Decimal(95), 0.1), p99), 28 * DAY_S),
+        "createPet": Slo(Decimal(90), (Latency(Decimal(95), 0.3), p99), 28 * DAY_S),
+        "listToys": Slo(Decimal(99), (Latency(Decimal(95), 0.2),), 28 * DAY_S),
+    }
+    assert objectives.own_availability == {"listPets", "createPet"}
+
+
+def test_a_window_of_its_own_sets_an_operation_apart(read_api: MakeApi) -> None:
+    """Budgets over different times cannot be one; without any window it is 30 days."""
+    objectives = read_objectives(read_api(DOCUMENT % ("{availability: 99}", "{window: 1w}")))
+    assert objectives.own_availability == {"listPets"}
+    assert (objectives.operations["listPets"].period_s, objectives.service.period_s) == (7 * DAY_S, DEFAULT_WINDOW_S)
+
+
+def test_a_mistake_of_a_path_is_found_once(read_api: MakeApi) -> None:
+    """Not once for each of its operations; next to the document's objectives, too."""
+    with pytest.raises(SpecError) as refused:
+        read_objectives(read_api(OF_PATH % "{availability: 200, latency: {p99: 100ms}}"))
+    path = "apis/pets.yaml:6#/paths/~1pets/x-slo"
+    assert refused.value.findings == (
+        Finding(f"{path}/availability", "200 is no availability", PERCENT),
+        Finding(f"{path}/latency", "p99 is 0.1s, faster than p95, 0.2s", GROWING),
+    )
+
+
+@pytest.mark.parametrize(("text", "days"), [("7d", 7), ("30d", 30), ("4w", 28), ("90d", 90)])
+def test_windows(text: str, days: int) -> None:
+    """Days or weeks."""
+    assert parse_window(text) == days * DAY_S
+
+
+@pytest.mark.parametrize("text", ["6d", "91d", "13w", "30", "1 month", "-7d", "7.5d", "", 30, None])
+def test_no_windows(text: object) -> None:
+    """Under a week a budget is noise, over a quarter nobody remembers it."""
+    with pytest.raises(ValueError, match="is no window"):
+        parse_window(text)
 
 
 def test_a_document_without_objectives(read_api: MakeApi) -> None:
@@ -132,10 +202,22 @@ OPERATION = "apis/pets.yaml:8#/paths/~1pets/get/x-slo"
             "{uptime: 99}",
             "fast",
             [
-                Finding(f"{SERVICE}/uptime", "'uptime' is no objective", "Use availability and latency only"),
+                Finding(f"{SERVICE}/uptime", "'uptime' is no objective", "Use availability, latency and window only"),
                 Finding(OPERATION, "'fast' is no objective", "Write {availability: 99.9, latency: {p95: 200ms}}"),
             ],
             id="all findings at once",
+        ),
+        pytest.param(
+            "{window: 1d}",
+            "{}",
+            [Finding(f"{SERVICE}/window", "'1d' is no window", "Write 7d to 90d, such as 30d or 4w")],
+            id="window too short",
+        ),
+        pytest.param(
+            "{latency: {p99: 1s, p99.0: 2s}}",
+            "{}",
+            [Finding(f"{SERVICE}/latency/p99.0", "'p99.0' is declared twice", "Keep one of them")],
+            id="one percentile twice",
         ),
         pytest.param(
             "{latency: {p99: 100ms, p95: 200ms}}",
