@@ -55,7 +55,7 @@ def check_first_success(suite: Suite, operation: Operation, exchanges: list[Exch
 def _ask_new_things(suite: Suite, operation: Operation) -> Iterator[Exchange]:
     """Send valid requests of *operation*, each to a thing that nothing else has used: others may be closed by now."""
     kind = find_parent(suite.kinds, operation.path)
-    if kind is None or not suite.may_send(operation):
+    if kind is None or kind.creator is None or not suite.may_send(kind.creator):
         return
     for number, case in enumerate(suite.draw(operation, _MAX_NEW_THINGS)):
         thing = make_thing(suite, kind) if suite.may_go_on(operation) else ""
