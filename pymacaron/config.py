@@ -117,6 +117,10 @@ class PymConfig(BaseModel):
     otlp_sample_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
     scout_key: SecretStr | None = None
 
+    database_url: SecretStr | None = None
+    database_timeout: Annotated[float, Field(gt=0)] = 5.0
+    database_pool_size: PositiveInt = 10
+
     deploy_target: str | None = None
     docker_repo: str | None = None
     docker_bucket: str | None = None

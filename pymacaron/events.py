@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Place = Literal["status", "media type", "header", "body", "item"]
+StoreOutcome = Literal["ok", "not found", "already exists", "conflict", "unavailable", "refused", "error"]
 TaskState = Literal["succeeded", "failed", "retried"]
 
 
@@ -69,6 +70,21 @@ class ErrorReported(NamedTuple):
     exception: BaseException | None
     error_id: str
     fatal: bool = True
+
+
+class StoreCalled(NamedTuple):
+    """A call of the store of persistent objects ended after *duration_s* seconds.
+
+    store: ``sqlite``, ``postgresql`` or ``dynamodb``. table: ``""`` for a transaction. call: ``load``, ``exists``,
+    ``get_many``, ``query``, ``save``, ``create``, ``delete`` or ``transaction``. outcome: ``refused`` for an answer of
+    another kind (a wrong cursor, an exception of the service's own), ``error`` for what nobody expected.
+    """
+
+    store: str
+    table: str
+    call: str
+    duration_s: float
+    outcome: StoreOutcome
 
 
 class SectionTimed(NamedTuple):
@@ -152,6 +168,7 @@ Event = (
     | ContractViolated
     | ErrorReported
     | SectionTimed
+    | StoreCalled
     | TaskQueued
     | TaskStarted
     | TaskFinished
@@ -166,6 +183,7 @@ EventT = TypeVar(
     ContractViolated,
     ErrorReported,
     SectionTimed,
+    StoreCalled,
     TaskQueued,
     TaskStarted,
     TaskFinished,

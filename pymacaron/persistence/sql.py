@@ -1,0 +1,248 @@
+"""Keeps objects in SQLite or PostgreSQL, through SQLAlchemy."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, CursorResult, Executable, Table, exc, inspect
+from sqlalchemy.orm import Session
+
+from pymacaron.persistence.errors import AlreadyExistsError, ConflictError, NotFoundError, StoredDataError
+from pymacaron.persistence.layout import Layout
+from pymacaron.persistence.query import Query
+from pymacaron.persistence.rows import Key, Row, is_expired, key_of, now_of, show_key
+from pymacaron.persistence.sql_engine import SINGLE, open_engine, told_errors
+from pymacaron.persistence.sql_statements import (
+    EXPECTED,
+    KEY,
+    NOW,
+    Statements,
+    build_statements,
+    select_keys,
+    select_query,
+)
+from pymacaron.persistence.sql_tables import METADATA
+from pymacaron.persistence.store import DEFAULT_TIMEOUT_S, Write
+
+_MOST_KEYS = 500
+T = TypeVar("T")
+
+
+class SqlStore:
+    """A SQLite file or a PostgreSQL database. Writers of SQLite take turns; readers never wait.
+
+    engine: SQLAlchemy's, whose transactions write at once on SQLite (``BEGIN IMMEDIATE``).
+    """
+
+    def __init__(
+        self, url: str, *, folder: Path | None = None, timeout_s: float = DEFAULT_TIMEOUT_S, pool_size: int = 10
+    ) -> None:
+        """Open *url*; nothing is connected yet. See `open_store`."""
+        self.engine = open_engine(url, folder=folder, timeout_s=timeout_s, pool_size=pool_size)
+        self.kind = self.engine.dialect.name
+        self._timeout_s = timeout_s
+        options = {SINGLE: True} if self.kind == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
+        self._single = self.engine.execution_options(**options)
+        self._statements: dict[str, tuple[Layout, Statements]] = {}
+        self._lock = threading.Lock()
+        self._active: ContextVar[Connection | None] = ContextVar("pymacaron_connection", default=None)
+        _stores.add(self)
+
+    def read(self, layout: Layout, keys: Sequence[Key]) -> dict[Key, Row]:
+        """Return the rows under *keys* that there are."""
+        statements = self._prepare(layout)
+        if len(keys) == 1:
+            rows = self._run(lambda connection: _fetch(connection, statements.read, _key_parameters(keys[0])))
+        else:
+            rows = [
+                row
+                for start in range(0, len(keys), _MOST_KEYS)
+                for row in self._run(_fetcher(select_keys(layout, keys[start : start + _MOST_KEYS])))
+            ]
+        return {key_of(layout, row): row for row in rows}
+
+    def write(self, layout: Layout, change: Write) -> int:
+        """Make *change* and return the new version."""
+        statements = self._prepare(layout)
+        parameters = _key_parameters(change.key)
+        if layout.ttl:
+            parameters[NOW] = now_of(layout)
+        version = change.first_version if change.kind in ("insert", "upsert") else (change.expected or 0) + 1
+        parameters[EXPECTED] = change.expected
+        if change.row is not None:
+            parameters |= change.row
+            parameters[layout.version_column] = version
+
+        def execute(connection: Connection) -> int | None:
+            result = connection.execute(self._statement_of(statements, change), _only(layout, change, parameters))
+            if change.kind in ("insert", "upsert"):
+                found: int | None = result.scalar()
+                return found
+            return version if result.rowcount == 1 else None
+
+        done = self._run(execute)
+        if done is None:
+            raise self._explain(layout, change)
+        return done
+
+    def find(self, query: Query) -> list[Row]:
+        """Return the rows that *query* asks for, one more than its limit at most."""
+        self._prepare(query.layout)
+        return self._run(_fetcher(select_query(query)))
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make the writes of the block as a whole; a block inside another one belongs to it."""
+        with self.connection():
+            yield
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """Open SQLAlchemy's connection of the running transaction, or of one that the block is.
+
+        What is executed on it is stored together with the objects that the block saves.
+        """
+        active = self._active.get()
+        if active is not None:
+            yield active
+            return
+        with told_errors(self._timeout_s), self.engine.begin() as connection:
+            token = self._active.set(connection)
+            try:
+                yield connection
+            finally:
+                self._active.reset(token)
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """Open an ORM session on the running transaction, or on one that the block is; flushed at its end."""
+        with self.connection() as connection, Session(connection, join_transaction_mode="rollback_only") as session:
+            yield session
+            session.flush()
+
+    def remove_expired(self, layout: Layout) -> int:
+        """Remove the objects whose time is over, and return how many."""
+        statement = self._prepare(layout).remove_expired
+        if statement is None:
+            return 0
+        return self._run(lambda connection: connection.execute(statement, {NOW: now_of(layout)}).rowcount)
+
+    def check(self) -> None:
+        """Return if the store answers."""
+        self._run(lambda connection: connection.exec_driver_sql("SELECT 1").close())
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    def create_tables(self, tables: Sequence[Table] | None = None) -> None:
+        """Create those of *tables* (by default all of this process) that are missing; several processes may at once."""
+        with told_errors(self._timeout_s), self.engine.begin() as connection:
+            METADATA.create_all(connection, tables)
+
+    def forget_connections(self) -> None:
+        """Leave all connections to the process that this one was forked from."""
+        self.engine.dispose(close=False)
+
+    def _run(self, function: Callable[[Connection], T]) -> T:
+        active = self._active.get()
+        with told_errors(self._timeout_s):
+            if active is not None:
+                return function(active)
+            with self._single.connect() as connection:
+                return function(connection)
+
+    def _prepare(self, layout: Layout) -> Statements:
+        known = self._statements.get(layout.table)
+        if known is not None and known[0] is layout:
+            return known[1]
+        with self._lock:
+            statements = build_statements(layout, dialect=self.kind)
+            if self._check_table(statements.table):
+                self._statements[layout.table] = (layout, statements)
+        return statements
+
+    def _check_table(self, table: Table) -> bool:
+        """Look whether the table has all columns; on SQLite it is created if it is missing.
+
+        Returns whether it is there to stay: not if the running transaction, which may fail, creates it.
+        """
+
+        def find_columns(connection: Connection) -> set[str]:
+            try:
+                return {column["name"] for column in inspect(connection).get_columns(table.name)}
+            except exc.NoSuchTableError:
+                return set()
+
+        found = self._run(find_columns)
+        if not found and self.kind == "sqlite":
+            active = self._active.get()
+            if active is not None:
+                table.create(active, checkfirst=True)
+                return False
+            self.create_tables([table])
+            return True
+        missing = [column.name for column in table.columns if column.name not in found]
+        if missing:
+            lacks = f"lacks {', '.join(missing)}" if found else "does not exist"
+            raise StoredDataError(f"The table {table.name} {lacks}. Run: pymacaron db upgrade")
+        return True
+
+    @staticmethod
+    def _statement_of(statements: Statements, change: Write) -> Executable:
+        if change.kind == "delete":
+            return statements.delete if change.expected is None else statements.delete_expected
+        return {"insert": statements.insert, "upsert": statements.upsert, "update": statements.update}[change.kind]
+
+    def _explain(self, layout: Layout, change: Write) -> Exception:
+        """Return why *change* found nothing that it could change."""
+        shown = show_key(layout, change.key)
+        if change.kind == "insert":
+            return AlreadyExistsError(f"There is {shown} already")
+        row = self.read(layout, [change.key]).get(change.key)
+        if change.kind == "delete" and (row is None or is_expired(layout, row)):
+            return NotFoundError(f"There is no {shown}")
+        return ConflictError(f"Somebody else changed or removed {shown} meanwhile. Load it again")
+
+
+_stores: weakref.WeakSet[SqlStore] = weakref.WeakSet()
+
+
+def _leave_connections() -> None:
+    for store in _stores:
+        store.forget_connections()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_connections)
+
+
+def _fetch(connection: Connection, statement: Executable, parameters: dict[str, Any] | None = None) -> list[Row]:
+    result: CursorResult[Any] = connection.execute(statement, parameters)
+    columns = list(result.keys())
+    return [dict(zip(columns, row, strict=True)) for row in result]
+
+
+def _fetcher(statement: Executable) -> Callable[[Connection], list[Row]]:
+    return lambda connection: _fetch(connection, statement)
+
+
+def _key_parameters(key: Key) -> dict[str, Any]:
+    return {f"{KEY}{number}": value for number, value in enumerate(key)}
+
+
+def _only(layout: Layout, change: Write, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters that the statement of *change* has."""
+    if change.row is None or change.kind == "update":
+        return parameters
+    inserted = {*change.row, layout.version_column}
+    if layout.ttl and change.kind == "insert":
+        inserted.add(NOW)
+    return {name: value for name, value in parameters.items() if name in inserted}

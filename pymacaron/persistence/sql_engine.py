@@ -1,0 +1,181 @@
+"""Opens SQLite and PostgreSQL so that nothing waits for ever, and tells their errors as those of all stores."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, exc
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+
+from pymacaron.exceptions import ConfigError, Finding
+from pymacaron.persistence.errors import ConflictError, StoredDataError, StoreUnavailableError, UnstorableError
+from pymacaron.persistence.sql_tables import DECIMAL_ORDER, compare_decimals
+
+SINGLE = "pymacaron_single"
+"""Execution option: each statement is a transaction of its own."""
+_IDLE_S = 5.0
+_WAL_PAUSE_S = 0.02
+# Source: PostgreSQL, "Appendix A. Error Codes": connection, resources, intervention and system errors; lock_timeout.
+_UNAVAILABLE = ("08", "25006", "53", "57", "58", "55P03")
+_CONFLICTS = ("40",)
+_NO_SUCH = ("42P01", "42703", "3F000")
+_VALUES = ("22", "54")
+
+
+def open_engine(url: str, *, folder: Path | None, timeout_s: float, pool_size: int) -> Engine:
+    """Open a SQLite file (relative to *folder*) or a PostgreSQL database; nothing is connected yet.
+
+    Raises: ConfigError: the URL is none. ModuleNotFoundError: the driver is not installed.
+    """
+    try:
+        parsed = make_url(url)
+    except exc.ArgumentError as error:
+        found = "it is no database URL"
+        raise ConfigError(
+            Finding("database_url", found, "Write sqlite:///pets.db or postgresql://host/pets")
+        ) from error
+    options: dict[str, Any] = {"pool_timeout": timeout_s, "max_overflow": 0, "hide_parameters": True}
+    if parsed.get_backend_name() == "sqlite":
+        return _open_sqlite(parsed, folder, timeout_s, pool_size, options)
+    return _open_postgresql(parsed, timeout_s, pool_size, options)
+
+
+def _open_sqlite(url: URL, folder: Path | None, timeout_s: float, pool_size: int, options: dict[str, Any]) -> Engine:
+    is_file = url.database not in (None, "", ":memory:")
+    if is_file:
+        url = url.set(database=str((folder or Path()) / (url.database or "")))
+    # A database in memory lives in its one connection.
+    options |= {"poolclass": QueuePool, "pool_size": pool_size if is_file else 1}
+    engine = create_engine(url, connect_args={"timeout": timeout_s, "check_same_thread": False}, **options)
+
+    def prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None  # transactions begin below only
+        connection.create_collation(DECIMAL_ORDER, compare_decimals)
+        cursor = connection.cursor()
+        _turn_on_wal(cursor, timeout_s)
+        cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    event.listen(engine, "connect", prepare)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _turn_on_wal(cursor: Any, timeout_s: float) -> None:
+    """Let readers go on while somebody writes; SQLite does not wait by itself when several turn it on at once.
+
+    Source: sqlite.org/wal.html.
+    """
+    end_s = time.monotonic() + timeout_s
+    while cursor.execute("PRAGMA journal_mode").fetchone()[0] not in ("wal", "memory"):
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > end_s:
+                raise
+            time.sleep(_WAL_PAUSE_S)
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Take the turn to write at once: a transaction that has read already could not wait any more.
+
+    Source: sqlite.org/lang_transaction.html.
+    """
+    if not connection.get_execution_options().get(SINGLE):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _open_postgresql(url: URL, timeout_s: float, pool_size: int, options: dict[str, Any]) -> Engine:
+    from pymacaron.persistence.postgresql import PatientConnection  # noqa: PLC0415 - needs the driver
+
+    if url.drivername in ("postgres", "postgresql"):
+        url = url.set(drivername="postgresql+psycopg")
+    milliseconds = max(1, int(timeout_s * 1000))
+    settings = f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds} -c timezone=UTC"
+    connect_args = {"connect_timeout": max(2, int(timeout_s)), "options": settings}
+    engine = create_engine(url, connect_args=connect_args, pool_size=pool_size, **options)
+
+    def connect(dialect: Any, _: Any, arguments: Any, keywords: Any) -> Any:  # noqa: ARG001 - signature
+        connection = PatientConnection.connect(*arguments, **keywords)
+        connection.timeout_s = timeout_s
+        return connection
+
+    event.listen(engine, "do_connect", connect)
+    event.listen(engine, "checkin", _note_time)
+    event.listen(engine, "checkout", _look_whether_alive)
+    return engine
+
+
+def _note_time(_: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
+    entry.info["idle_since_s"] = time.monotonic()
+
+
+def _look_whether_alive(connection: DBAPIConnection, entry: ConnectionPoolEntry, _: object) -> None:
+    """Replace a connection that rested for long if it is dead: the server may have been restarted."""
+    since_s = entry.info.get("idle_since_s")
+    if since_s is None or time.monotonic() - since_s < _IDLE_S:
+        return
+    try:
+        cursor = connection.cursor()
+        cursor.execute("SELECT 1")
+        cursor.close()
+        connection.rollback()
+    except Exception as error:
+        with suppress(Exception):
+            connection.close()
+        raise exc.DisconnectionError from error
+
+
+@contextmanager
+def told_errors(timeout_s: float) -> Iterator[None]:
+    """Raise what SQLAlchemy raises in the block as an error of stores, where it is one."""
+    try:
+        yield
+    except exc.TimeoutError as error:
+        raise StoreUnavailableError("All connections to the store are in use", retry_after_s=timeout_s) from error
+    except exc.DBAPIError as error:
+        told = _tell(error, timeout_s)
+        if told is None:
+            raise
+        raise told from error
+    except exc.DisconnectionError as error:
+        raise StoreUnavailableError("The store is not reachable", retry_after_s=timeout_s) from error
+
+
+def _tell(error: exc.DBAPIError, timeout_s: float) -> Exception | None:
+    if isinstance(error.orig, sqlite3.Error):
+        return _tell_sqlite(error.orig, timeout_s)
+    return _tell_postgresql(error, timeout_s)
+
+
+def _tell_postgresql(error: exc.DBAPIError, timeout_s: float) -> Exception | None:
+    state = getattr(error.orig, "sqlstate", None)
+    if state is None and isinstance(error, (exc.OperationalError, exc.InterfaceError)):
+        return StoreUnavailableError("The store is not reachable", retry_after_s=timeout_s)
+    state = state or ""
+    if state.startswith(_UNAVAILABLE) or error.connection_invalidated:
+        return StoreUnavailableError("The store is down, full, locked or too slow", retry_after_s=timeout_s)
+    if state.startswith(_CONFLICTS):
+        return ConflictError("Others changed the same objects meanwhile")
+    if state.startswith(_NO_SUCH):
+        return StoredDataError("A table of the store is not as the service needs it. Run: pymacaron db upgrade")
+    return UnstorableError("A value is larger than the store can keep") if state.startswith(_VALUES) else None
+
+
+def _tell_sqlite(error: sqlite3.Error, timeout_s: float) -> Exception | None:
+    text = str(error)
+    if text.startswith(("no such table", "no such column")) or "has no column" in text:
+        return StoredDataError("A table of the store is not as the service needs it. Run: pymacaron db upgrade")
+    if "too big" in text:
+        return UnstorableError("A value is larger than the store can keep")
+    if isinstance(error, sqlite3.OperationalError) and not text.startswith("near "):
+        return StoreUnavailableError("The store is full, locked or not readable", retry_after_s=timeout_s)
+    return None
