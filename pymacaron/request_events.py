@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pymacaron.trace_context import Sampler
 
 _KEY = "pymacaron.record"
-UNCOUNTED_PATHS = frozenset({"/metrics"})
 
 
 def current_record() -> RequestRecord | None:
@@ -32,12 +31,20 @@ def current_record() -> RequestRecord | None:
 class RequestWatch:
     """Follows the requests of one app, from `begin` to `finish`, or to the close of what `watch_body` returns.
 
-    Requests to /metrics are not counted, so that watching changes nothing.
+    Requests to *uncounted_path*, the page of metrics, are not counted, so that watching changes nothing.
     """
 
-    def __init__(self, bus: Bus, *, has_access_log: bool = True, sampler: Sampler | None = None) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        has_access_log: bool = True,
+        sampler: Sampler | None = None,
+        uncounted_path: str = "/metrics",
+    ) -> None:
         """Send events to *bus*, and a line for each request to the log. sampler: if each request is to be a span."""
         self._bus = bus
+        self._uncounted_path = uncounted_path
         self._on_started = bus.listeners_of(RequestStarted)
         self._on_finished = bus.listeners_of(RequestFinished)
         self._has_access_log = has_access_log
@@ -56,12 +63,17 @@ class RequestWatch:
         return record
 
     def started(self, record: RequestRecord) -> None:
-        """Tell that the operation of *record*, or that it has none, is known."""
-        if self._on_started and record.path not in UNCOUNTED_PATHS:
-            operation = record.operation
-            route = operation.path if operation else None
-            operation_id = operation.operation_id if operation else None
-            self._bus.emit(RequestStarted(record.request_id, record.method, route, operation_id))
+        """Tell, once, that the operation of *record*, or that it has none, is known."""
+        if not self._on_started or record.is_started or record.path == self._uncounted_path:
+            return
+        record.is_started = True
+        route = operation_id = None
+        operation = record.operation
+        if operation is not None:
+            route, operation_id = operation.path, operation.operation_id
+        # See `_describe`.
+        event = tuple.__new__(RequestStarted, (record.request_id, record.method, route, operation_id))
+        self._bus.emit(event)
 
     def finish(self, record: RequestRecord) -> None:
         """Tell that the request was answered, in the thread in which it began.
@@ -70,7 +82,9 @@ class RequestWatch:
         """
         duration_s = perf_counter() - record.started_s
         try:
-            if record.path not in UNCOUNTED_PATHS:
+            if record.path != self._uncounted_path:
+                if not record.is_started:
+                    self.started(record)  # it ended before its operation was known
                 if self._has_access_log:
                     write_line(record, duration_s)
                 if self._on_finished:
@@ -190,7 +204,12 @@ def watch_requests(service: Service) -> RequestWatch:
     Flask's signals are left alone: those that nobody receives cost nothing.
     """
     app = service.app
-    watch = RequestWatch(service.bus, has_access_log=service.config.access_log, sampler=service.sampler)
+    watch = RequestWatch(
+        service.bus,
+        has_access_log=service.config.access_log,
+        sampler=service.sampler,
+        uncounted_path=service.config.metrics_path,
+    )
     preprocess, process = app.preprocess_request, app.process_response
 
     def preprocess_request():  # type: ignore[no-untyped-def]  # noqa: ANN202 - Flask's signature

@@ -31,12 +31,13 @@ _draw_bits = _random.getrandbits
 class RequestRecord(LogContext):
     """What is known of the request so far; filled in while it is handled.
 
-    started_s: of `time.perf_counter`. response_bytes: of the body. outer: the record that this one hides, and where,
-    while another app passes its request on.
+    started_s: of `time.perf_counter`. is_started: it was told that the request arrived. response_bytes: of the body.
+    outer: the record that this one hides, and where, while another app passes its request on.
     """
 
     __slots__ = (
         "exception",
+        "is_started",
         "is_streamed",
         "method",
         "operation",
@@ -67,6 +68,7 @@ class RequestRecord(LogContext):
         self.request_bytes = int(length) if length and length.isdecimal() and len(length) < _MOST_DIGITS else 0
         self.operation: Operation | None = None
         self.status = 500
+        self.is_started = False
         self.is_streamed = False
         self.response_bytes = 0
         self.user_id: str | None = None

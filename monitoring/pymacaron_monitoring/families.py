@@ -75,9 +75,39 @@ WORKERS = Family("worker_processes", "gauge", (), "Processes that count for this
 WORKER_STARTS = Family("worker_starts_total", "counter", (), "Processes that began to count for this service.")
 CPU = Family("process_cpu_seconds_total", "counter", ("worker",), "User and system CPU time spent.")
 MEMORY = Family("process_resident_memory_bytes", "gauge", ("worker",), "Resident memory.")
-THREADS = Family("process_threads", "gauge", ("worker",), "Threads.")
+VIRTUAL_MEMORY = Family("process_virtual_memory_bytes", "gauge", ("worker",), "Virtual memory.")
 OPEN_FILES = Family("process_open_fds", "gauge", ("worker",), "Open file descriptors.")
 MOST_FILES = Family("process_max_fds", "gauge", ("worker",), "Most file descriptors that may be open.")
 START_TIME = Family("process_start_time_seconds", "gauge", ("worker",), "Start, in seconds since the epoch.")
 SERIES = Family("metrics_series", "gauge", (), "Lines on this page.")
 SERIES_BUDGET = Family("metrics_series_budget", "gauge", (), "Lines beyond which new label values become _OTHER.")
+
+FAMILIES = (
+    REQUESTS,
+    ACTIVE_REQUESTS,
+    LOST_REQUESTS,
+    REQUEST_BYTES,
+    RESPONSE_BYTES,
+    VIOLATIONS,
+    SECTIONS,
+    ERRORS,
+    TASKS,
+    TASK_WAITS,
+    QUEUED_TASKS,
+    ACTIVE_TASKS,
+    LOST_TASKS,
+    QUEUE_LENGTH,
+    OLDEST_MESSAGE,
+    BUILD,
+    WORKERS,
+    WORKER_STARTS,
+    CPU,
+    MEMORY,
+    VIRTUAL_MEMORY,
+    OPEN_FILES,
+    MOST_FILES,
+    START_TIME,
+    SERIES,
+    SERIES_BUDGET,
+)
+"""In the order of the page."""

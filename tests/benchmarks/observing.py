@@ -36,7 +36,7 @@ from pymacaron.request_record import RequestRecord
 from pymacaron.service import Service, service_of
 from pymacaron.spec import Operation, parse_spec
 from pymacaron_monitoring import init_app
-from pymacaron_monitoring.metrics import BOUNDS_S
+from pymacaron_monitoring.declared import BOUNDS_S
 
 REQUESTS = 2000
 PROCESSES = 4

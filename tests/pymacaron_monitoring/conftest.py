@@ -8,14 +8,13 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from prometheus_client import CollectorRegistry, generate_latest
 
 from pymacaron.config import PymConfig
 from pymacaron.events import RequestFinished
 from pymacaron.json_types import JsonObject
 from pymacaron.service import ErrorReporter, Service
 from pymacaron.spec import Api, parse_spec
-from pymacaron_monitoring import metrics
+from pymacaron_monitoring.page import Page
 from pymacaron_monitoring.store import FOLDER_VARIABLE, Store
 
 PETS = """\
@@ -68,13 +67,13 @@ def read_api() -> MakeApi:
 def make_app(read_api: MakeApi) -> MakeApp:
     """Build a service that serves a document and that nobody watches yet: ``make_app(text=…, error_reporter=…)``."""
 
-    def make(text: str = PETS, error_reporter: ErrorReporter | None = None) -> Flask:
+    def make(text: str = PETS, error_reporter: ErrorReporter | None = None, **config: object) -> Flask:
         app = Flask("svc")
         api = read_api(text)
         operations = {operation.operation_id: operation for operation in api.operations}
         app.extensions["pymacaron"] = Service(
             app=app,
-            config=PymConfig(),
+            config=PymConfig.model_validate(config),
             apis={"pets": api},
             operations=operations,
             error_reporter=error_reporter,
@@ -130,9 +129,7 @@ def make_page(**counts: tuple[int, int]) -> str:
         histogram = store.histogram("http_server_request_duration_seconds", labels, _BOUNDS_S)
         for number in range(total):
             histogram.observe(9 if number < slow else 0.01)
-    registry = CollectorRegistry()
-    registry.register(metrics._Page(store))
-    return generate_latest(registry).decode()
+    return Page(store, lambda _: ()).write()
 
 
 @pytest.fixture(name="make_page")

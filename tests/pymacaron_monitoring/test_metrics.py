@@ -12,13 +12,16 @@ import pytest
 from flask import Flask
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
-from pymacaron.events import ContractViolated, Event, RequestFinished, SectionTimed
+from pymacaron.events import ContractViolated, Event, RequestFinished, RequestStarted, SectionTimed
 from pymacaron.exceptions import SpecError
 from pymacaron.request_events import RequestWatch
 from pymacaron.service import service_of
 from pymacaron_monitoring import metrics
+from pymacaron_monitoring.declared import BOUNDS_S
+from pymacaron_monitoring.families import FAMILIES
+from pymacaron_monitoring.page import count_lines
 from pymacaron_monitoring.prometheus import Labels, Page, read_page
-from pymacaron_monitoring.store import FOLDER_VARIABLE
+from pymacaron_monitoring.store import FOLDER_VARIABLE, store_of
 
 MakeApp = Callable[..., Flask]
 Finish = Callable[..., RequestFinished]
@@ -44,6 +47,10 @@ def lines_of(app: Flask, metric: str) -> list[str]:
     return [line for line in fetch(app).splitlines() if line.startswith(metric)]
 
 
+def count_store_lines(app: Flask) -> int:
+    return sum(map(count_lines, store_of(app).read()))
+
+
 def watched(app: Flask) -> Flask:
     metrics.init_app(app)
     return app
@@ -60,6 +67,7 @@ def test_declared_series_start_at_zero(make_app: MakeApp) -> None:
         Labels("GET", "/pets/{petId}", "getPet", 500),
         Labels("DELETE", "/pets/{petId}", "deletePet", 204),
         Labels("DELETE", "/pets/{petId}", "deletePet", 500),
+        Labels("GET", "unmatched", "", 404),
     }
     assert {count for histogram in page.values() for count in histogram.values()} == {0}
 
@@ -102,9 +110,17 @@ def test_invented_methods_take_no_memory(make_app: MakeApp, finish: Finish) -> N
     """A caller who makes up methods fills neither the page nor a cache."""
     app = watched(make_app())
     before = len(fetch(app).splitlines())
-    emit(app, *[finish(None, method=f"X{number}", route=None, status=405) for number in range(50)])
+    for number in range(50):
+        emit(app, RequestStarted("r1", f"X{number}", None, None))
+        emit(app, finish(None, method=f"X{number}", route=None, status=405))
     added = len(fetch(app).splitlines()) - before
-    assert added == len(metrics.BOUNDS_S) + 3 + 3  # three bounds of x-slo; infinity, sum and count
+    bounds = len(BOUNDS_S) + 3  # three of x-slo
+    assert added == bounds + 3 + 2  # infinity, sum and count; active and lost
+    assert lines_of(app, "http_server_active_requests") == [
+        'http_server_active_requests{http_request_method="DELETE"} 0.0',
+        'http_server_active_requests{http_request_method="GET"} 0.0',
+        'http_server_active_requests{http_request_method="_OTHER"} 0.0',
+    ]
 
 
 def test_answers_that_break_the_document_are_counted(make_app: MakeApp) -> None:
@@ -128,16 +144,25 @@ def test_timed_sections_are_counted(make_app: MakeApp) -> None:
     ]
 
 
-def test_sections_are_bounded(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the most that are kept apart, sections are counted together."""
-    monkeypatch.setattr(metrics, "_MOST_SECTIONS", 2)
-    app = watched(make_app())
+def test_new_label_values_are_bounded(make_app: MakeApp, finish: Finish, caplog: pytest.LogCaptureFixture) -> None:
+    """Beyond the budget of lines, sections are counted together and statuses by their class; that is told once."""
+    section = len(BOUNDS_S) + 3
+    app = watched(make_app(metrics_series_budget=count_store_lines(watched(make_app())) + 2 * section))
     emit(app, *[SectionTimed("db", f"load {number}", 1) for number in range(5)])
+    emit(app, *[finish(status=status) for status in (418, 422, 543)])
     assert [line.rpartition(" ")[2] for line in lines_of(app, "section_duration_seconds_count")] == [
         "1.0",
         "1.0",
         "3.0",
     ]
+    page = fetch_requests(app)
+    assert [page[Labels("GET", "/pets/{petId}", "getPet", status)][inf] for status in (400, 500)] == [2, 1]
+    (told,) = caplog.records
+    most = service_of(app).config.metrics_series_budget
+    assert told.getMessage() == (
+        f"section_duration_seconds has a new series, ('db', 'load 2'), but the {most} lines of "
+        "metrics_series_budget are in use: such are counted as '_OTHER'"
+    )
 
 
 def test_openmetrics_is_spoken_where_it_is_asked_for(make_app: MakeApp, finish: Finish) -> None:
@@ -147,12 +172,7 @@ def test_openmetrics_is_spoken_where_it_is_asked_for(make_app: MakeApp, finish: 
     answer = app.test_client().get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
     assert answer.content_type.startswith("application/openmetrics-text; version=1.0.0")
     families = {family.name for family in parse_openmetrics(answer.text)}  # type: ignore[no-untyped-call]
-    assert families == {
-        "contract_violations",
-        "errors_reported",
-        "http_server_request_duration_seconds",
-        "section_duration_seconds",
-    }
+    assert families == {family.name.removesuffix("_total") for family in FAMILIES}
     plain = app.test_client().get("/metrics", headers={"Accept": "text/html"})
     assert plain.content_type.startswith("text/plain; version=")
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +14,9 @@ import pytest
 from flask import Flask
 
 from pymacaron.exceptions import ConfigError
-from pymacaron_monitoring import store as store_module
-from pymacaron_monitoring.store import FOLDER_VARIABLE, Key, Store, store_of
+from pymacaron_monitoring import memory, records
+from pymacaron_monitoring.records import Key
+from pymacaron_monitoring.store import FOLDER_VARIABLE, Store, store_of
 
 COUNTER = Key("jobs_total", ("a",))
 WRITER = """
@@ -29,13 +31,26 @@ for number in range(1, int(sys.argv[2]) + 1):
 """
 
 
+RUNNER = """
+import sys, time
+from pathlib import Path
+from pymacaron_monitoring.store import Store
+
+series = Store("app", Path(sys.argv[1])).running("active", ("GET",))
+for number in range(int(sys.argv[2])):
+    series.begin()
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
 def write_elsewhere(folder: Path, times: int) -> None:
     """Count in another process, as another worker does."""
     subprocess.run([sys.executable, "-c", WRITER, str(folder), str(times)], check=True, capture_output=True)
 
 
 def only_file(folder: Path) -> Path:
-    (file,) = folder.iterdir()
+    (file,) = folder.glob("*.counts")
     return file
 
 
@@ -43,7 +58,7 @@ def test_a_counter_starts_at_zero() -> None:
     """A series exists from the moment it is asked for."""
     store = Store("app")
     store.counter("jobs_total", ("a",))
-    assert store.read() == {COUNTER: (0.0,)}
+    assert store.read() == {COUNTER: [0.0]}
 
 
 def test_the_same_labels_are_the_same_series() -> None:
@@ -67,7 +82,7 @@ def test_a_histogram_counts_each_value_once(value: float, bucket: int) -> None:
     store.histogram("seconds", (), (0.1, 0.5)).observe(value)
     expected = [0.0, 0.0, 0.0, value]
     expected[bucket] = 1.0
-    assert store.read() == {Key("seconds", (), (0.1, 0.5)): tuple(expected)}
+    assert store.read() == {Key("seconds", (), (0.1, 0.5), "histogram"): expected}
 
 
 @pytest.mark.parametrize("is_shared", [pytest.param(False, id="in memory"), pytest.param(True, id="in a folder")])
@@ -85,7 +100,7 @@ def test_threads_lose_no_count(tmp_path: Path, is_shared: bool) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert store.read() == {COUNTER: (80_000.0,)}
+    assert store.read() == {COUNTER: [80_000.0]}
 
 
 def test_processes_are_added_up(tmp_path: Path) -> None:
@@ -129,17 +144,97 @@ def test_a_fork_counts_for_itself(tmp_path: Path, is_shared: bool) -> None:
     assert store.read()[COUNTER][0] == (115 if is_shared else 110)
 
 
-def test_a_process_of_the_same_id_counts_on(tmp_path: Path) -> None:
-    """A file left behind by a process whose id came back is continued, not overwritten."""
-    Store("app", tmp_path).counter("jobs_total", ("a",)).add(7)
+def test_a_successor_counts_on(tmp_path: Path) -> None:
+    """What a process counted that has ended is continued in the same file, not beside it."""
+    for times in (3, 4):
+        write_elsewhere(tmp_path, times)
     store = Store("app", tmp_path)
     store.histogram("seconds", (), (0.1,)).observe(1)
     store.counter("jobs_total", ("a",)).add()
-    assert store.read() == {COUNTER: (8.0,), Key("seconds", (), (0.1,)): (0.0, 1.0, 1.0)}
+    assert store.read() == {COUNTER: [8.0], Key("seconds", (), (0.1,), "histogram"): [0.0, 1.0, 1.0]}
+    assert only_file(tmp_path).name == "pymacaron-app-0.counts"
+
+
+def test_what_ran_in_a_process_that_died_is_lost(tmp_path: Path) -> None:
+    """Nothing stays running for ever: what a killed process had begun is lost, before and after it has a successor."""
+    key = Key("active", ("GET",), None, "running")
+    watcher = Store("app", tmp_path)
+    running = watcher.running("active", ("GET",))
+    running.begin()
+    victim = start_runner(tmp_path, 3)
+    assert watcher.read()[key] == [4.0, 0.0, 0.0]
+    victim.kill()
+    victim.wait()
+    assert watcher.read()[key] == [1.0, 3.0, 0.0]
+    successor = start_runner(tmp_path, 2)
+    assert watcher.read()[key] == [3.0, 3.0, 0.0]
+    running.end()
+    assert watcher.read()[key] == [2.0, 3.0, 0.0]
+    assert len(list(tmp_path.glob("*.counts"))) == 2
+    successor.kill()
+    successor.wait()
+    assert watcher.read()[key] == [0.0, 5.0, 0.0]
+
+
+def start_runner(folder: Path, times: int) -> subprocess.Popen[str]:
+    """Start a process that begins things and ends none of them."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUNNER, str(folder), str(times)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n"
+    process.stdout.close()
+    return process
+
+
+def test_the_newest_measurement_of_a_living_process_counts(tmp_path: Path) -> None:
+    """Of what several processes measure the last one is right, and none of the dead."""
+    key = Key("queue_length", ("default",), None, "latest")
+    store = Store("app", tmp_path)
+    series = store.latest("queue_length", ("default",))
+    script = RUNNER.replace('running("active", ("GET",))', 'latest("queue_length", ("default",))').replace(
+        "begin()", "measure(7)"
+    )
+    series.measure(4)
+    other = subprocess.Popen([sys.executable, "-c", script, str(tmp_path), "1"], stdout=subprocess.PIPE, text=True)
+    assert other.stdout
+    assert other.stdout.readline() == "ready\n"
+    other.stdout.close()
+    assert store.read()[key][0] == 7
+    series.measure(5)
+    assert store.read()[key][0] == 5
+    series.measure(0)
+    other.kill()
+    other.wait()
+    assert store.read()[key][0] == 0
+
+
+def test_living_processes_are_known(tmp_path: Path) -> None:
+    """Each has a slot of its own; one that dies gives it back."""
+    store = Store("app", tmp_path)
+    runner = start_runner(tmp_path, 0)
+    assert store.find_processes() == {0: os.getpid(), 1: runner.pid}
+    runner.kill()
+    runner.wait()
+    assert store.find_processes() == {0: os.getpid()}
+
+
+def test_examples_are_kept_by_bucket(tmp_path: Path) -> None:
+    """The newest example of each bucket is known to all processes, at most one a second is taken."""
+    store = Store("app", tmp_path)
+    seconds = store.histogram("seconds", (), (0.1,))
+    seconds.observe_example(0.05, "first")
+    seconds.observe_example(0.06, "too soon")
+    seconds.observe_example(7.0, "slow")
+    seconds.observe_example(8.0, "x" * 97)
+    other = Store("app", tmp_path)
+    found = other.read_exemplars()[seconds.key]
+    assert [(one.bucket, one.value, one.text) for one in found] == [(0, 0.05, "first"), (1, 7.0, "slow")]
+    assert [pytest.approx(time.time(), abs=60)] * 2 == [one.time_s for one in found]
 
 
 def tear_record(data: bytes) -> bytes:
-    return data[: store_module._HEADER.size + 20]
+    return data[: records.HEADER.size + 20]
 
 
 def spoil_key(data: bytes) -> bytes:
@@ -163,23 +258,40 @@ def test_damaged_files_break_nothing(
 ) -> None:
     """A file that a dying process left empty or torn is told of once, and what others counted is read."""
     write_elsewhere(tmp_path, 4)
-    file = only_file(tmp_path)
+    file = only_file(tmp_path).rename(tmp_path / "pymacaron-app-1.counts")
     file.write_bytes(damage(file.read_bytes()))
     store = Store("app", tmp_path)
     store.counter("jobs_total", ("a",)).add(2)
-    assert store.read()[COUNTER][0] == 2
-    assert store.read()[COUNTER][0] == 2
+    assert store.read()[COUNTER] == [2]
+    assert store.read()[COUNTER] == [2]
     told = [record.getMessage() for record in caplog.records]
     assert told == ([f"Counts in {file} are damaged; what is whole in it is used"] if is_told else [])
 
 
-def test_a_damaged_file_of_the_same_id_starts_anew(tmp_path: Path) -> None:
-    """A process whose own file cannot be continued starts a new one."""
-    Store("app", tmp_path).counter("jobs_total", ("a",)).add(7)
-    only_file(tmp_path).write_bytes(b"torn")
+@pytest.mark.parametrize(
+    ("damage", "kept"),
+    [
+        pytest.param(lambda _: b"", 0, id="empty"),
+        pytest.param(lambda _: b"torn", 0, id="header torn"),
+        pytest.param(lambda data: data.replace(b'["jobs_total",["b"]', b'["jobs_total"]["b"]'), 7, id="key spoilt"),
+    ],
+)
+def test_a_damaged_file_is_mended(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[bytes], bytes], kept: int
+) -> None:
+    """A process that gets the place of a damaged file goes on with what is whole in it."""
+    before = Store("app", tmp_path)
+    before.counter("jobs_total", ("a",)).add(7)
+    before.counter("jobs_total", ("b",)).add(8)
+    del before
+    file = only_file(tmp_path)
+    file.write_bytes(damage(file.read_bytes()))
     store = Store("app", tmp_path)
     store.counter("jobs_total", ("a",)).add()
-    assert store.read() == {COUNTER: (1.0,)}
+    store.counter("jobs_total", ("c",)).add(2)
+    assert store.read() == {COUNTER: [kept + 1.0], Key("jobs_total", ("c",)): [2.0]}
+    assert [record.levelname for record in caplog.records] == (["WARNING"] if kept else [])
+    assert only_file(tmp_path) == file
 
 
 def test_what_is_whole_before_the_damage_counts(tmp_path: Path) -> None:
@@ -187,10 +299,9 @@ def test_what_is_whole_before_the_damage_counts(tmp_path: Path) -> None:
     store = Store("app", tmp_path)
     store.counter("jobs_total", ("a",)).add(7)
     store.counter("jobs_total", ("b",)).add(8)
-    file = only_file(tmp_path)
-    torn = file.with_name("pymacaron-app-1.counts")
-    torn.write_bytes(file.read_bytes()[: store._used - 1])
-    assert store.read() == {COUNTER: [14.0], Key("jobs_total", ("b",)): (8.0,)}
+    torn = tmp_path / "pymacaron-app-1.counts"
+    torn.write_bytes(only_file(tmp_path).read_bytes()[: store._memory._header.used - 1])
+    assert store.read() == {COUNTER: [14.0], Key("jobs_total", ("b",)): [8.0]}
 
 
 def test_a_file_that_vanishes_is_no_damage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -198,7 +309,7 @@ def test_a_file_that_vanishes_is_no_damage(tmp_path: Path, caplog: pytest.LogCap
     store = Store("app", tmp_path)
     store.counter("jobs_total", ("a",)).add()
     (tmp_path / "pymacaron-app-1.counts").symlink_to(tmp_path / "gone")
-    assert store.read() == {COUNTER: (1.0,)}
+    assert store.read() == {COUNTER: [1.0]}
     assert caplog.records == []
 
 
@@ -215,7 +326,7 @@ def test_other_bounds_are_left_out(tmp_path: Path) -> None:
     Store("app", tmp_path).histogram("seconds", (), (0.1, 0.5)).observe(0.2)
     newer = Store("app", tmp_path)
     newer.histogram("seconds", (), (0.1, 0.2)).observe(0.2)
-    assert newer.read() == {Key("seconds", (), (0.1, 0.2)): (0.0, 1.0, 0.0, 0.2)}
+    assert newer.read() == {Key("seconds", (), (0.1, 0.2), "histogram"): [0.0, 1.0, 0.0, 0.2]}
 
 
 @pytest.mark.parametrize("is_shared", [pytest.param(False, id="in memory"), pytest.param(True, id="in a folder")])
@@ -223,13 +334,13 @@ def test_a_full_store_drops_new_series_only(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, is_shared: bool
 ) -> None:
     """Without room a new series is not shown, and everything else goes on."""
-    monkeypatch.setattr(store_module, "SIZE_BYTES", 128)
+    monkeypatch.setattr(memory, "EXEMPLARS_START", 176)
     store = Store("app", tmp_path if is_shared else None)
     first, second, third = (store.counter("jobs_total", (label,)) for label in "abc")
     for counter in (first, second, third):
         counter.add()
-    assert store.read() == {COUNTER: (1.0,), Key("jobs_total", ("b",)): (1.0,)}
-    line = 'A series is not counted: ["jobs_total",["c"],null] (all 128 bytes of this process are in use)'
+    assert store.read() == {COUNTER: [1.0], Key("jobs_total", ("b",)): [1.0]}
+    line = 'A series is not counted: ["jobs_total",["c"],null,"counter"] (all 176 bytes of this process are in use)'
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [(logging.WARNING, line)]
 
 
@@ -248,7 +359,7 @@ def test_twin_apps_share_a_folder_without_mixing(tmp_path: Path, monkeypatch: py
     app, twin = Flask("svc"), Flask("svc")
     store_of(app).counter("jobs_total", ("a",)).add()
     assert store_of(twin).read() == {}
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.glob("*.counts"))) == 2
 
 
 def test_a_folder_that_cannot_be_used_stops_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

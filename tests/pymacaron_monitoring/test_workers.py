@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from pymacaron_monitoring.prometheus import Page, read_page
-from pymacaron_monitoring.store import FOLDER_VARIABLE
+from pymacaron_monitoring.store import FOLDER_VARIABLE, Store
 
 GRANIAN = ["-m", "pymacaron.cli", "run", "--port", "0", "--workers", "2"]
 GUNICORN = ["-m", "gunicorn", "--no-control-socket", "--bind", "127.0.0.1:0", "--workers", "2", "server:app"]
@@ -138,15 +138,8 @@ def test_a_killed_worker_takes_nothing_with_it(serve: Callable[..., str], tmp_pa
 
 def find_workers(folder: Path) -> list[int]:
     """Return the ids of the living processes that count in *folder*."""
-    ids = [int(file.stem.rpartition("-")[2]) for file in sorted(folder.iterdir())]
-    return [pid for pid in ids if is_alive(pid)]
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return False
+    found = Store("server", folder).find_processes().values()
+    return [pid for pid in found if pid != os.getpid()]
 
 
 def wait_for_successor(url: str, folder: Path) -> None:

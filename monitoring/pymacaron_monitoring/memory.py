@@ -1,0 +1,173 @@
+"""Where one process counts: a file mapped to memory, or memory alone."""
+
+from __future__ import annotations
+
+import logging
+import mmap
+import os
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+
+from pymacaron_monitoring.records import (
+    EXEMPLAR,
+    EXEMPLARS_START,
+    HEADER,
+    MAGIC,
+    MOST_EXEMPLARS,
+    SIZE_BYTES,
+    Header,
+    Key,
+    find_places,
+    make_record,
+    read_header,
+)
+from pymacaron_monitoring.slots import SlotTable
+
+log = logging.getLogger(__name__)
+
+_TEXT_BYTES = 96
+
+
+class Memory:
+    """What one process counts.
+
+    slots, stem: the process takes a slot and the file of that number, and goes on where whoever had it before ended;
+    without them it counts in memory that nobody else sees.
+    """
+
+    def __init__(self, slots: SlotTable | None = None, stem: Path | None = None) -> None:
+        """Begin to count. Raises OSError: the file cannot be written, or there are too many processes."""
+        self._lock = threading.Lock()
+        self._file: int | None = None
+        self.slot: int | None = None
+        self.path: Path | None = None
+        self._exemplars: dict[tuple[int, int], int] = {}
+        self._places: dict[Key, int] = {}
+        if slots is None or stem is None:
+            self._map = mmap.mmap(-1, SIZE_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            self._header = Header(HEADER.size, 1, os.getpid(), 0)
+            self._write_header()
+            return
+        self.slot = slots.take()
+        self.path = slot_path(stem, self.slot)
+        try:
+            self._open_file(self.path)
+        except OSError:
+            slots.release(self.slot)
+            raise
+        self._end = weakref.finalize(self, slots.release, self.slot)
+        self._end.atexit = False  # the kernel does it
+
+    def find(self, key: Key) -> memoryview[float]:
+        """Return the values of *key*, zero where it is new. Raises OSError: there is no room for it."""
+        start = self._places.get(key)
+        if start is None:
+            with self._lock:
+                start = self._append(key)
+        return memoryview(self._map)[start : start + 8 * key.size].cast("d")
+
+    def read(self) -> bytes:
+        """Return the header and the records."""
+        return self._map[: self._header.used]
+
+    def read_exemplars(self) -> bytes:
+        """Return what stands from `records.EXEMPLARS_START` on."""
+        return self._map[EXEMPLARS_START : EXEMPLARS_START + EXEMPLAR.size * self._header.exemplars]
+
+    def note_exemplar(self, key: Key, bucket: int, value: float, text: str) -> None:
+        """Keep *text* as the example of a bucket of *key*, in the place of the last. Raises OSError: the disk is full.
+
+        Where there is no more room, or the text is longer than 96 bytes, nothing is kept.
+        """
+        raw = text.encode()
+        start = self._places.get(key)
+        if start is None or len(raw) > _TEXT_BYTES:
+            return
+        with self._lock:
+            number = self._exemplars.get((start, bucket), self._header.exemplars)
+            if number >= MOST_EXEMPLARS:
+                return
+            place = EXEMPLARS_START + EXEMPLAR.size * number
+            self._write(place, EXEMPLAR.pack(start, bucket, value, time.time(), raw))
+            if number == self._header.exemplars:
+                self._exemplars[start, bucket] = number
+                self._change_header(exemplars=number + 1)
+
+    def unlock(self) -> None:
+        """Free what another thread of the parent may have locked, after a fork."""
+        self._lock = threading.Lock()
+
+    def abandon(self) -> None:
+        """Leave what is a parent's to it, after a fork."""
+        if self.path is not None:
+            self._end.detach()
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def __del__(self) -> None:
+        file = getattr(self, "_file", None)
+        if file is not None:
+            os.close(file)
+
+    def _open_file(self, path: Path) -> None:
+        """Map the file and go on with what is whole in it; what its last process had begun died with it."""
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        head = os.pread(self._file, HEADER.size, 0)
+        old = read_header(head)
+        data = os.pread(self._file, old.used, 0) if old else b""
+        places, end = find_places(data, HEADER.size, len(data))
+        os.ftruncate(self._file, SIZE_BYTES)
+        self._map = mmap.mmap(self._file, SIZE_BYTES)
+        if old is not None and end == old.used:
+            self._header = old
+            self._exemplars = {bucket: number for number, bucket in enumerate(self._list_exemplars())}
+        else:
+            if old is not None:
+                log.warning("Counts in %s were damaged; this process goes on with what is whole in it", path)
+            self._header = Header(end, time.time_ns(), 0, 0)
+            self._write_header()
+        self._places = {place.key: place.offset for place in places}
+        for key in self._places:
+            if key.kind == "running":
+                values = self.find(key)
+                values[2] = values[0] - values[1]
+        self._change_header(pid=os.getpid())
+
+    def _list_exemplars(self) -> Iterator[tuple[int, int]]:
+        for start, bucket, *_ in EXEMPLAR.iter_unpack(self.read_exemplars()):
+            yield start, bucket
+
+    def _append(self, key: Key) -> int:
+        record = make_record(key)
+        end = self._header.used + len(record)
+        if end > EXEMPLARS_START:
+            raise OSError(f"all {EXEMPLARS_START} bytes of this process are in use")
+        self._write(self._header.used, record)
+        self._change_header(used=end)
+        self._places[key] = end - 8 * key.size
+        return self._places[key]
+
+    def _change_header(self, *, used: int | None = None, pid: int | None = None, exemplars: int | None = None) -> None:
+        old = self._header
+        self._header = Header(used or old.used, old.mark, pid or old.pid, exemplars or old.exemplars)
+        self._write_header()
+
+    def _write_header(self) -> None:
+        header = self._header
+        self._write(0, HEADER.pack(MAGIC, header.used, header.mark, header.pid, header.exemplars))
+
+    def _write(self, start: int, data: bytes) -> None:
+        """Write through the file, not the mapping: a full disk is an OSError there, and kills the process here."""
+        if self._file is None:
+            self._map[start : start + len(data)] = data
+        elif os.pwrite(self._file, data, start) != len(data):
+            raise OSError("the disk is full")
+
+
+def slot_path(stem: Path, number: int) -> Path:
+    """Return the file of a slot."""
+    return stem.with_name(f"{stem.name}-{number}.counts")
