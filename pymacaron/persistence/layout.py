@@ -47,6 +47,7 @@ class StoredField:
     """One property. name: in Python; column: in the document and the table.
 
     tells_null: the property is optional and nullable, so that null differs from absent. is_required: never absent.
+    is_set: a value is a set, as JSON a list.
     """
 
     name: str
@@ -54,6 +55,7 @@ class StoredField:
     kind: Kind
     tells_null: bool = False
     is_required: bool = False
+    is_set: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ def build_layout(model: type[BaseModel], declaration: Any) -> Layout:
             find_kind(info.annotation),
             tells_null=is_nullable(info),
             is_required=info.is_required(),
+            is_set=_is_set(info.annotation),
         )
         for name, info in model.model_fields.items()
     )
@@ -156,6 +159,11 @@ def _find_kinds(annotation: Any) -> Iterable[Kind]:
         yield "json"
     else:
         yield _SCALARS.get(annotation, "json")
+
+
+def _is_set(annotation: Any) -> bool:
+    parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    return any((get_origin(part) or part) in (set, frozenset) for part in parts)
 
 
 def _as_names(value: object) -> tuple[str, ...]:

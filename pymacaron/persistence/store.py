@@ -127,6 +127,7 @@ def open_configured(config: PymConfig) -> Store:
         folder=config.folder,
         timeout_s=config.database_timeout,
         pool_size=config.database_pool_size,
+        credentials=_credentials_of(config),
     )
 
 
@@ -136,16 +137,22 @@ def open_store(
     folder: Any = None,
     timeout_s: float = DEFAULT_TIMEOUT_S,
     pool_size: int = 10,
+    credentials: tuple[str, str] | None = None,
 ) -> Store:
     """Open a store.
 
-    url: ``sqlite:///pets.db`` (relative to *folder*), ``sqlite://`` (in memory), or
-    ``postgresql://user:password@host/name``. timeout_s: no call takes longer.
-    pool_size: connections of one process at most.
+    url: ``sqlite:///pets.db`` (relative to *folder*), ``sqlite://`` (in memory),
+    ``postgresql://user:password@host/name``, or
+    ``dynamodb://REGION?endpoint_url=URL&table_prefix=TEXT&create_tables=true``. timeout_s: no call takes longer.
+    pool_size: connections of one process at most. credentials: AWS access key and secret.
     Raises: ConfigError: no store has such a URL, or the extra that it needs is not installed.
     """
     scheme = url.partition(":")[0].partition("+")[0]
     try:
+        if scheme == "dynamodb":
+            from pymacaron.persistence.dynamodb import DynamoStore  # noqa: PLC0415 - needs the extra
+
+            return DynamoStore(url, timeout_s=timeout_s, pool_size=pool_size, credentials=credentials)
         if scheme in ("sqlite", "postgresql", "postgres"):
             from pymacaron.persistence.sql import SqlStore  # noqa: PLC0415 - needs the extra
 
@@ -162,6 +169,11 @@ def _url_of(config: PymConfig) -> str:
     if config.database_url:
         return config.database_url.get_secret_value()
     return f"sqlite:///{config.name or 'pymacaron'}.db"
+
+
+def _credentials_of(config: PymConfig) -> tuple[str, str] | None:
+    key, secret = config.aws_access_key_id, config.aws_secret_access_key
+    return (key.get_secret_value(), secret.get_secret_value()) if key and secret else None
 
 
 def check_store() -> None:

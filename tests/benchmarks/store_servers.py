@@ -1,4 +1,4 @@
-"""Starts the servers that persistent objects are tested against: PostgreSQL, and one that speaks DynamoDB's language."""
+"""Starts the servers that stores are tested against: PostgreSQL, and one that speaks DynamoDB's language."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -16,9 +17,9 @@ from pymacaron.persistence.sql_tables import METADATA, table_of
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
-from store_servers import Server, find_postgresql, run_postgresql
+from store_servers import Server, find_postgresql, run_dynamodb, run_postgresql
 
-KINDS = ("sqlite", "postgresql")
+KINDS = ("sqlite", "postgresql", "dynamodb")
 
 
 @pytest.fixture(scope="session")
@@ -32,11 +33,20 @@ def postgresql() -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def dynamodb() -> Iterator[Server]:
+    """Run a server that speaks DynamoDB's language."""
+    with run_dynamodb() as server:
+        yield server
+
+
 def open_empty(kind: str, request: pytest.FixtureRequest, folder: Path, timeout_s: float = 5) -> Store:
     """Open an empty store of *kind* with a table for each persistent class that there is."""
     if kind == "sqlite":
         return open_store("sqlite:///test.db", folder=folder, timeout_s=timeout_s)
-    store = open_store(request.getfixturevalue(kind).url, timeout_s=timeout_s)
+    url = request.getfixturevalue(kind).url
+    url += f"&table_prefix={uuid4().hex}-" if kind == "dynamodb" else ""
+    store = open_store(url, timeout_s=timeout_s)
     if isinstance(store, SqlStore):
         for layout in find_layouts():
             table_of(layout)
