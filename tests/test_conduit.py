@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 import yaml
 
+pytestmark = pytest.mark.unmeasured
+
 CONDUIT = Path(__file__).parent / "services" / "conduit"
 ORIGINAL = Path(__file__).parents[2] / "shared" / "specs" / "realworld" / "conduit.yaml"
 SERVING = re.compile(r"Serving conduit on (http://\S+)")

@@ -29,6 +29,8 @@ from pymacaron.judge import REF, Direction, judge_of
 from pymacaron.spec import Api, load_spec
 from pymacaron.validation import JsonReader, SchemaCheck
 
+pytestmark = pytest.mark.unmeasured
+
 SPECS = Path(__file__).parents[2] / "shared" / "specs"
 PARTS = {"NewPet", "Pet", "parameters", "Error"}
 # A document that stands there as YAML and as JSON is tested once.

@@ -17,6 +17,8 @@ from pymacaron.demo import FAULTS, NAME, Fault, plant, start_service
 from pymacaron.exceptions import TargetError
 from pymacaron.scaffold import write_service
 
+pytestmark = pytest.mark.unmeasured
+
 DEMO = [sys.executable, "-m", "pymacaron.cli", "demo"]
 TIMEOUT_S = 180
 

@@ -22,6 +22,8 @@ import yaml
 
 import pymacaron
 
+pytestmark = pytest.mark.unmeasured
+
 HERE = Path(__file__).parent / "flask_suite"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "pymacaron-tests"
 EXCEPTIONS = HERE / "exceptions.yaml"

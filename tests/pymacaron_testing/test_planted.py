@@ -14,6 +14,8 @@ from planted_service import Defect, Service, find_services, load_service, run_se
 from score import build_command, run_plugin, select_near
 from verify import load_observations, observe
 
+pytestmark = pytest.mark.unmeasured
+
 KINDS = {"access", "auth", "concurrency", "crash", "latency", "leak"}
 KINDS |= {"protocol", "schema", "semantics", "state", "validation"}
 SERVICES = [load_service(name) for name in find_services()]
