@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import traceback
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -13,7 +12,7 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.wrappers import Response as BaseResponse
 
-from pymacaron.events import ErrorReported
+from pymacaron.error_report import emit_error
 from pymacaron.exceptions import (
     BadGatewayError,
     CallError,
@@ -23,8 +22,6 @@ from pymacaron.exceptions import (
     PyMacaronException,
     UnhandledServerError,
 )
-from pymacaron.log import current_request_id, current_user_id
-from pymacaron.redaction import redact
 from pymacaron.request_events import current_record
 
 if TYPE_CHECKING:
@@ -150,17 +147,5 @@ def _report(service: Service, answer: PyMacaronException, error: Exception) -> N
     if record is not None:
         record.exception = error
     operation = record.operation if record else None
-    data: dict[str, object] = {
-        "request_id": current_request_id(),
-        "user_id": current_user_id(),
-        "operation_id": operation.operation_id if operation else None,
-        "method": record.method if record else None,
-        "route": operation.path if operation else None,
-        "status": answer.status,
-        "error": answer.code,
-        "trace": "".join(traceback.format_exception(error)),
-        "is_fatal_error": True,
-    }
     title = f"{answer.code}: {type(error).__name__} in {operation.operation_id if operation else 'no operation'}"
-    facts = redact(data, service.config.find_secrets())
-    service.bus.emit(ErrorReported(title, facts, error, answer.error_id, fatal=True))
+    emit_error(service, title, {"status": answer.status, "error": answer.code}, error, error_id=answer.error_id)

@@ -6,7 +6,10 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
+from pymacaron.redaction import redact
+
 if TYPE_CHECKING:
+    from pymacaron.json_types import Json
     from pymacaron.trace_context import TraceContext
 
 log = logging.getLogger(__name__)
@@ -62,7 +65,8 @@ class ErrorReported(NamedTuple):
     """An error that its owners should hear of.
 
     title: one line. data: JSON-like facts without secrets (request id, user id, operation, trace …).
-    fatal: True for unexpected failures (5xx), False for warnings.
+    fatal: True for unexpected failures (5xx), False for warnings. redact: takes the same secrets out of whatever JSON
+    or text else a listener tells of the error, such as the message of its exception.
     """
 
     title: str
@@ -70,6 +74,7 @@ class ErrorReported(NamedTuple):
     exception: BaseException | None
     error_id: str
     fatal: bool = True
+    redact: Callable[[Json], Json] = redact
 
 
 class StoreCalled(NamedTuple):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from urllib.parse import quote, quote_plus
 
 from pymacaron.json_types import Json
@@ -55,7 +56,11 @@ class Redactor:
     """Takes the same secrets out of several values. It never fails, whatever the value; what is too large is cut."""
 
     def __init__(
-        self, secrets: Iterable[str] = (), *, names: Set[str] = frozenset(), allowed: Set[str] = frozenset()
+        self,
+        secrets: Iterable[str] = (),
+        *,
+        names: AbstractSet[str] = frozenset(),
+        allowed: AbstractSet[str] = frozenset(),
     ) -> None:
         """Take secrets, more names of such, and names that only look like some, both in lower case."""
         written = {form for secret in secrets if len(secret) >= _LEAST_SECRET for form in _write_forms(secret)}

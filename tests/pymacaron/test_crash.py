@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from importlib.metadata import version
 
 import pytest
 from flask import Flask, jsonify
@@ -65,6 +66,10 @@ def test_an_error_in_a_request(service: Service) -> None:
         "pet": "7",
         "error_caught": "LookupError: no pet 7 under **********",
         "is_fatal_error": True,
+        "request": {
+            "path_parameters": {"pet_id": "**********"},
+            "headers": {"User-Agent": f"Werkzeug/{version('werkzeug')}", "Host": "localhost", "X-Request-Id": "r1"},
+        },
     }
     assert isinstance(trace, str)
     assert trace.endswith("LookupError: no pet 7 under **********\n")
@@ -87,7 +92,7 @@ def test_a_warning_in_a_request(service: Service) -> None:
 def test_nobody_listens(service: Service, caplog: pytest.LogCaptureFixture) -> None:
     """Where nobody listens, the error goes to the log."""
     error_id = service.app.test_client().get("/pets/7").json
-    (record,) = [record for record in caplog.records if record.name == "pymacaron.crash"]
+    (record,) = [record for record in caplog.records if record.name == "pymacaron.error_report"]
     assert record.getMessage() == f"No pet (error_id {error_id})"
     assert record.levelno == logging.ERROR
     assert "hunter2" not in str(vars(record))
