@@ -52,6 +52,8 @@ _read_clock = _Clock().read
 def write_line(record: RequestRecord, duration_s: float) -> None:
     """Log method, path, status and duration of a request at level INFO, as logger ``pymacaron.access``.
 
+    Where the document says that a value in the path is a secret, the path is the document's template.
+
     Unprintable characters are escaped, so that no caller writes lines of his own. If the service's own handler is all
     that the line would reach, it goes there directly: one write for one line, so that lines of several processes are
     never mixed and none is lost with a process that dies.
@@ -59,6 +61,8 @@ def write_line(record: RequestRecord, duration_s: float) -> None:
     if not _log.isEnabledFor(INFO):
         return
     method, path, status = record.method, record.path, record.status
+    if record.operation is not None and record.operation.has_secret_path:
+        path = record.operation.path
     if not (path.isprintable() and method.isprintable()):
         method, path = _escape(method), _escape(path)
     handler = _find_only_handler()

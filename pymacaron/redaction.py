@@ -26,10 +26,13 @@ _IN_URL = re.compile(r"(://)[^\s/@'\"<>]+@")
 # A value beside its name: password="x", 'token': 'x', api_key=x. Not a call or an item, such as token=read("x").
 _ASSIGNED = re.compile(
     r"(?<![\w-])([\w-]{2,64}+)([\"']?\]?\s*+[:=](?!=)\s*+[bru]{0,2})"
-    r"(?:\"(?:[^\"\\]|\\.)*+(?:\"|\Z)|'(?:[^'\\]|\\.)*+(?:'|\Z)|(?<==)[^\s&\"'(),;\[\]{}<>]++(?![(\[\"']))"
+    r"(\"(?:[^\"\\]|\\.)*+(?:\"|\Z)|'(?:[^'\\]|\\.)*+(?:'|\Z)|(?<==)[^\s&\"'(),;\[\]{}<>]++(?![(\[\"']))"
 )
 # How pydantic shows what it found wrong, on one line.
 _PYDANTIC_INPUT = re.compile(r"input_value=.*, input_type=")
+_ESCAPED = re.compile(r"[\"'\\\n\r\t]")
+_ESCAPES = {"\n": r"\\+n", "\r": r"\\+r", "\t": r"\\+t", "\\": r"\\+"}
+_NO_SECRETS = frozenset({"True", "False", "None", "true", "false", "null"})
 _LEAST_SECRET = 4
 _MOST_TEXT = 1 << 14
 _MARGIN = 1 << 12
@@ -63,8 +66,9 @@ class Redactor:
         allowed: AbstractSet[str] = frozenset(),
     ) -> None:
         """Take secrets, more names of such, and names that only look like some, both in lower case."""
-        written = {form for secret in secrets if len(secret) >= _LEAST_SECRET for form in _write_forms(secret)}
-        self._secrets = sorted(written, key=len, reverse=True)
+        known = {secret for secret in secrets if len(secret) >= _LEAST_SECRET}
+        self._secrets = sorted({form for secret in known for form in _write_forms(secret)}, key=len, reverse=True)
+        self._patterns = [_write_pattern(secret) for secret in known if _ESCAPED.search(secret)]
         self._names = names
         self._allowed = allowed
 
@@ -79,6 +83,8 @@ class Redactor:
         for secret in self._secrets:
             if secret in text:
                 text = text.replace(secret, MASK)
+        for pattern in self._patterns:
+            text = pattern.sub(MASK, text)
         text = _HEADER.sub(rf"\1\2{MASK}", _JWT.sub(MASK, text))
         text = _PYDANTIC_INPUT.sub(f"input_value={MASK}, input_type=", text)
         return _ASSIGNED.sub(self._hide_assigned, _IN_URL.sub(rf"\1{MASK}@", text))
@@ -111,7 +117,8 @@ class Redactor:
         return MASK if value and self.is_secret(name) and not is_count else self._redact(value, depth)
 
     def _hide_assigned(self, match: re.Match[str]) -> str:
-        return f"{match[1]}{match[2]}{MASK}" if self.is_secret(match[1]) else match[0]
+        is_hidden = match[3] not in _NO_SECRETS and self.is_secret(match[1])
+        return f"{match[1]}{match[2]}{MASK}" if is_hidden else match[0]
 
     def _redact_long(self, text: str) -> str:
         """Return both ends. A part of a secret that was cut would not be found, so more is looked at than returned."""
@@ -128,6 +135,14 @@ def _to_text(value: object) -> str:
 
 
 def _write_forms(secret: str) -> set[str]:
-    """Return *secret* as it may stand in texts: itself, in a URL, in JSON, in Python's repr."""
-    dumped = {json.dumps(secret, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False)}
-    return {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), repr(secret)[1:-1], *dumped}
+    """Return *secret* as it may stand in texts: itself, in a URL, in JSON."""
+    return {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), json.dumps(secret)[1:-1]}
+
+
+def _write_pattern(secret: str) -> re.Pattern[str]:
+    """Return what finds *secret* in a repr, in the repr of a text that holds one, and so on."""
+    parts = []
+    for char in secret:
+        own = re.escape(char)
+        parts.append(f"(?:{own}|{_ESCAPES[char]})" if char in _ESCAPES else rf"\\*{own}" if char in "\"'" else own)
+    return re.compile("".join(parts))

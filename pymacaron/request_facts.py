@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from flask import current_app, request
 from pydantic_core import from_json
@@ -96,7 +96,7 @@ class RequestDescriber:
         for name, value in values.items():
             is_known = name.lower() in declared or _PARTS.split(name.lower())[0] in declared
             if self._is_secret(name):
-                facts.secrets.add(str(value))
+                facts.secrets |= {str(value), unquote(str(value))}
                 told[name] = MASK
             else:
                 told[name] = value if is_known or name.lower() in self._shown or "*" in self._shown else MASK
@@ -123,9 +123,10 @@ class RequestDescriber:
         return self._tell(values, declared | _HARMLESS, facts)
 
     def _tell_cookies(self, declared: frozenset[str], facts: RequestFacts) -> JsonObject:
-        told = self._tell(request.cookies, declared, facts)
-        facts.secrets |= {value for name, value in request.cookies.items() if told[name] == MASK}
-        return told
+        """Do the same for cookies, of which those that nobody named are taken for a session."""
+        known = {name: value for name, value in request.cookies.items() if name.lower() in declared | self._shown}
+        facts.secrets |= {value for name, value in request.cookies.items() if name not in known}
+        return dict.fromkeys(request.cookies, MASK) | self._tell(known, declared, facts)
 
     def _tell_body(self, operation: Operation | None, api: Api | None, facts: RequestFacts) -> Json:
         made = vars(request._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001 - public in Werkzeug's docs

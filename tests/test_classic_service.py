@@ -71,6 +71,16 @@ class Running:
         """Return what error_reporter and ping_hook wrote, oldest first."""
         return [json.loads(line) for line in self.report_file.read_text().splitlines()]
 
+    def await_report(self, title: str) -> dict[str, Any]:
+        """Return the last one that is called so; it comes soon after the answer."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            found = [report for report in self.reports() if report["title"] == title]
+            if found:
+                return found[-1]
+            time.sleep(0.01)
+        pytest.fail(f"no report is called {title}: {self.reports()}")
+
 
 def start(name: str, folder: Path) -> Iterator[Running]:
     """Copy the service to *folder* and start it by the command called *name*; stop it in the end."""
@@ -248,7 +258,7 @@ def test_unexpected_errors(service: Running) -> None:
     body = failed.json()
     assert body["error"] == "SERVER_ERROR"
     assert "DIED" not in failed.text
-    report = service.reports()[-1]
+    report = service.await_report("SERVER_ERROR: Exception in get_die")
     assert report["data"]["error_id"] == body["error_id"]
     assert report["data"]["is_fatal_error"]
     assert "OH! NO! I JUST DIED!!" in report["data"]["trace"]
@@ -258,8 +268,7 @@ def test_unexpected_errors(service: Running) -> None:
 def test_reported_warnings(service: Running) -> None:
     """report_warning reaches error_reporter, with its data but without secrets."""
     service.post("/login", {"user": "eve", "password": "letmein"})
-    report = service.reports()[-1]
-    assert report["title"] == "Somebody guesses"
+    report = service.await_report("Somebody guesses")
     assert not report["data"]["is_fatal_error"]
     assert report["data"]["password"] == "**********"
     assert "letmein" not in json.dumps(report)

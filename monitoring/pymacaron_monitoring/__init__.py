@@ -1,5 +1,6 @@
 """Watches a pymacaron service, and judges it: metrics, error reports, objectives, the gate."""
 
+from pymacaron_monitoring.errors import flush_reports
 from pymacaron_monitoring.gate import judge
 from pymacaron_monitoring.observer import init_app
 from pymacaron_monitoring.report import ReportError
@@ -13,6 +14,7 @@ __all__ = [
     "ReportError",
     "Slo",
     "Verdict",
+    "flush_reports",
     "init_app",
     "judge",
     "read_objectives",

@@ -1,51 +1,185 @@
-"""Errors that a service reports: to its log, and to its own ``error_reporter``."""
+"""Errors that a service reports: to its log, to Sentry, and to its own ``error_reporter``."""
 
 from __future__ import annotations
 
+import atexit
 import logging
-from contextvars import ContextVar
+import os
+import sys
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
 from pymacaron.events import ErrorReported
+from pymacaron.log import capture_context
+from pymacaron.server import METRICS_FOLDER_VARIABLE
 from pymacaron.service import ErrorReporter, Service, service_of
-from pymacaron_monitoring.families import ReportOutcome
+from pymacaron_monitoring.families import REPORT_OUTCOMES, ReportOutcome
 from pymacaron_monitoring.metrics import get_report_counter
+from pymacaron_monitoring.outbox import Outbox, Report, Reporter, is_reporting
+from pymacaron_monitoring.release import find_release
+from pymacaron_monitoring.report_limit import ReportLimit, SharedLimit, find_fingerprint
+from pymacaron_monitoring.sentry import SentryReporter
+
+if TYPE_CHECKING:
+    from pymacaron.config import PymConfig
 
 log = logging.getLogger(__name__)
 
+FLUSH_AT_EXIT_S = 2.0
 _EXTENSION = "pymacaron_monitoring.errors"
-_OUTCOMES: tuple[ReportOutcome, ...] = ("sent", "failed")
-_is_reporting: ContextVar[bool] = ContextVar("pymacaron_is_reporting", default=False)
+_DEFAULT_ENVIRONMENT = "production"  # as Sentry calls it where nothing is said
 
 
 def init_app(app: Flask) -> None:
-    """Send the errors of the service in *app* to its reporters; a second call changes nothing."""
+    """Send the errors of the service in *app* to its reporters; a second call changes nothing.
+
+    Raises: ConfigError: ``sentry_dsn`` is no DSN, or sentry-sdk is missing.
+    """
     if _EXTENSION in app.extensions:
         return
     service = service_of(app)
-    app.extensions[_EXTENSION] = reporters = _Reporters(service)
-    service.bus.subscribe(ErrorReported, reporters.report)
+    app.extensions[_EXTENSION] = dispatcher = Dispatcher(service)
+    service.bus.subscribe(ErrorReported, dispatcher.report)
+    _at_exit(dispatcher)
 
 
-class _Reporters:
-    """Hands each error to the log, then to the service's own function."""
+def flush_reports(app: Flask, timeout_s: float = FLUSH_AT_EXIT_S) -> bool:
+    """Wait until the errors of the service in *app* were handed to its reporters; tell whether they were in time."""
+    dispatcher = app.extensions.get(_EXTENSION)
+    return not isinstance(dispatcher, Dispatcher) or dispatcher.flush(timeout_s)
+
+
+class Dispatcher:
+    """Writes each error to the log and, of each kind one in a while, to the outboxes of the other reporters."""
 
     def __init__(self, service: Service) -> None:
+        """Take the service whose configuration says what reporters there are."""
         self._service = service
-        for reporter in ("log", "error_reporter") if service.error_reporter else ("log",):
-            for outcome in _OUTCOMES:
-                get_report_counter(service.app, reporter, outcome)
+        self._release = find_release(service).version
+        self._reporters = _make_reporters(service, self._release)
+        self._state = _State(self)
+        for name in ("log", *(reporter.name for reporter in self._reporters)):
+            for outcome in REPORT_OUTCOMES if name != "log" else ("sent",):
+                get_report_counter(service.app, name, outcome)
 
     def report(self, event: ErrorReported) -> None:
+        """Tell of an error; takes microseconds besides the log's line."""
         _log_error(event)
-        self._count("log", "sent")
-        reporter = self._service.error_reporter
-        if reporter is not None and not _is_reporting.get():
-            self._count("error_reporter", "sent" if _call_reporter(reporter, event) else "failed")
+        self.count("log", "sent")
+        if not self._reporters or is_reporting():
+            return
+        state = self._of_this_process()
+        fingerprint = find_fingerprint(event)
+        held_back = state.limit.take(fingerprint)
+        if held_back is None:
+            for reporter in self._reporters:
+                self.count(reporter.name, "limited")
+            return
+        report = Report(event, self._complete(event, held_back), fingerprint, capture_context())
+        taken = [outbox.put(report) for outbox in state.outboxes]
+        if not any(taken):
+            state.limit.forget(fingerprint)
 
-    def _count(self, reporter: str, outcome: ReportOutcome) -> None:
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until nothing waits any more, at most so long; tell whether that is so."""
+        return all(outbox.flush(timeout_s) for outbox in self._of_this_process().outboxes)
+
+    def close(self) -> None:
+        """Send what waits, in the time that a process has at its end."""
+        if self._state.pid == os.getpid():
+            for outbox in self._state.outboxes:
+                outbox.close(FLUSH_AT_EXIT_S / len(self._state.outboxes))
+
+    def count(self, reporter: str, outcome: ReportOutcome) -> None:
+        """Count what became of an error at one reporter."""
         get_report_counter(self._service.app, reporter, outcome).add()
+
+    def make_outboxes(self) -> list[Outbox]:
+        """Return an outbox for each reporter."""
+        folder = os.environ.get(METRICS_FOLDER_VARIABLE)
+        interval_s = self._service.config.error_report_interval
+        shared = folder if interval_s > 0 else None
+        return [Outbox(_Limited(one, shared, interval_s) if shared else one, self.count) for one in self._reporters]
+
+    def make_limit(self) -> ReportLimit:
+        """Return a limit that has seen nothing yet."""
+        return ReportLimit(self._service.config.error_report_interval)
+
+    def _of_this_process(self) -> _State:
+        """Return queues and threads: those of the process that forked this one are not here."""
+        if self._state.pid != os.getpid():
+            self._state = _State(self)
+        return self._state
+
+    def _complete(self, event: ErrorReported, held_back: int) -> dict[str, object]:
+        config = self._service.config
+        data = {
+            **event.data,
+            "error_id": event.error_id,
+            "release": self._release,
+            "environment": find_environment(config),
+        }
+        return data | {"repeated": held_back} if held_back else data
+
+
+class _State:
+    """What belongs to one process."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self.pid = os.getpid()
+        self.limit = dispatcher.make_limit()
+        self.outboxes = dispatcher.make_outboxes()
+
+
+class _Limited:
+    """A reporter that takes one error of a kind from all processes of the service together."""
+
+    def __init__(self, reporter: Reporter, folder: str, interval_s: float) -> None:
+        self.name = reporter.name
+        self._reporter = reporter
+        self._limit = SharedLimit(Path(folder) / f"reports-{reporter.name}.limit", interval_s)
+        self._taken: bytes | None = None
+
+    def send(self, report: Report) -> ReportOutcome:
+        if self._taken != report.fingerprint:  # else it is tried again
+            if not self._limit.take(report.fingerprint):
+                return "limited"
+            self._taken = report.fingerprint
+        outcome = self._reporter.send(report)
+        self._taken = None
+        return outcome
+
+
+class _FunctionReporter:
+    """The service's own function, called in the app's context."""
+
+    name = "error_reporter"
+
+    def __init__(self, app: Flask, function: ErrorReporter) -> None:
+        self._app = app
+        self._function = function
+
+    def send(self, report: Report) -> ReportOutcome:
+        with self._app.app_context():
+            self._function(report.event.title, report.data, report.event.exception)
+        return "sent"
+
+
+def find_environment(config: PymConfig) -> str:
+    """Return what PYM_ENV says."""
+    return config.env or _DEFAULT_ENVIRONMENT
+
+
+def _make_reporters(service: Service, release: str) -> list[Reporter]:
+    reporters: list[Reporter] = []
+    if service.config.sentry_dsn is not None:
+        reporters.append(SentryReporter(service.config, release, find_environment(service.config)))
+    if service.error_reporter is not None:
+        reporters.append(_FunctionReporter(service.app, service.error_reporter))
+    return reporters
 
 
 def _log_error(event: ErrorReported) -> None:
@@ -67,17 +201,16 @@ def _log_error(event: ErrorReported) -> None:
         log.handle(record)
 
 
-def _call_reporter(reporter: ErrorReporter, event: ErrorReported) -> bool:
-    """Call the service's function and tell whether it took the error.
+def _at_exit(dispatcher: Dispatcher) -> None:
+    """Let the process end only when its reports are sent, within limits; those of Celery do not end as others do."""
+    reference = weakref.WeakMethod(dispatcher.close)
 
-    What it reports itself meanwhile goes to the log only, not round in circles.
-    """
-    token = _is_reporting.set(True)
-    try:
-        reporter(event.title, {**event.data, "error_id": event.error_id}, event.exception)
-    except Exception:
-        log.exception("error_reporter failed; error_id %s stands in the log only", event.error_id)
-        return False
-    finally:
-        _is_reporting.reset(token)
-    return True
+    def close(**_: Any) -> None:
+        method = reference()
+        if method is not None:
+            method()
+
+    atexit.register(close)
+    signals: Any = sys.modules.get("celery.signals")
+    if signals is not None:
+        signals.worker_process_shutdown.connect(close, weak=False)

@@ -7,10 +7,11 @@ from hashlib import sha256
 from urllib.parse import urlsplit
 
 from pymacaron.json_types import Json, JsonObject
+from pymacaron.redaction import is_secret_name
 from pymacaron.spec.bodies import BodyReader, ModelNames
 from pymacaron.spec.bundle import Bundle
 from pymacaron.spec.closing import close_schema, find_closed_schemas
-from pymacaron.spec.model import Api, Operation, SecurityScheme
+from pymacaron.spec.model import Api, Operation, Parameter, SecurityScheme
 from pymacaron.spec.naming import class_name
 from pymacaron.spec.operations import WrittenOperation, dereference, iterate_operations
 from pymacaron.spec.parameters import ParameterReader, parameters_schema
@@ -100,7 +101,12 @@ class _OperationBuilder:
             form=body if is_form else None,
             is_deprecated=node.get("deprecated") is True,
             extensions=_extensions(node),
+            has_secret_path=any(one.location == "path" and self._is_secret(one) for one in parameters),
         )
+
+    def _is_secret(self, parameter: Parameter) -> bool:
+        schema = dereference(self._document, parameter.schema, "").node
+        return is_secret_name(parameter.name) or schema.get("format") == "password" or schema.get("writeOnly") is True
 
     def _security(self, node: JsonObject) -> tuple[Mapping[str, tuple[str, ...]], ...]:
         requirements: list[JsonObject] = node["security"] if "security" in node else self._document.get("security", [])

@@ -136,7 +136,7 @@ class Operation:
     body: what handlers get as their first argument. form: a body whose fields became parameters instead; its media
     have no models. path: template as written, ``/pets/{id}``. security: alternatives, each a mapping scheme -> scopes;
     an empty mapping is anonymous access, an empty tuple means that nothing is asked. extensions: every ``x-…``
-    key, raw.
+    key, raw. has_secret_path: a value in the path is a secret, so logs must show the template in its place.
     """
 
     operation_id: str
@@ -155,6 +155,7 @@ class Operation:
     is_deprecated: bool = False
     form: Body | None = None
     extensions: Mapping[str, Json] = field(default_factory=dict)
+    has_secret_path: bool = False
 
     @property
     def statuses(self) -> tuple[str, ...]:

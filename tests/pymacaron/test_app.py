@@ -15,6 +15,7 @@ from flask import Flask, Request, g, request
 from pymacaron.app import API, create_app, letsgo
 from pymacaron.auth import generate_token
 from pymacaron.config import set_config
+from pymacaron.events import ErrorReported
 from pymacaron.exceptions import AuthInvalidTokenError, PyMacaronException, SpecError, StartupError
 from pymacaron.pool import apipool
 from pymacaron.service import service_of
@@ -169,7 +170,7 @@ def test_revoked_tokens(make_service: MakeService, pets_document: str, wrap: Any
     """The function of the service refuses tokens; where it fails the request fails and is reported, nothing runs."""
     scheme = "components:\n  securitySchemes: {JWT: {type: http, scheme: bearer}}\n"
     document = pets_document.replace("components:\n", scheme).replace("paths:\n", "security: [{JWT: []}]\npaths:\n", 1)
-    reports: list[tuple[str, BaseException | None]] = []
+    reports: list[BaseException | None] = []
 
     def is_token_revoked(claims: Mapping[str, Any]) -> bool:
         if claims["sub"] == "unknown":
@@ -179,14 +180,14 @@ def test_revoked_tokens(make_service: MakeService, pets_document: str, wrap: Any
     app = make_service(
         document=document,
         is_token_revoked=wrap(is_token_revoked) if wrap else is_token_revoked,
-        error_reporter=lambda title, _data, exception: reports.append((title, exception)),
     )
+    service_of(app).bus.subscribe(ErrorReported, lambda event: reports.append(event.exception))
     for user, status in (("bob", 200), ("eve", 401), ("unknown", 500), ("bob", 200)):
         with app.app_context():
             headers = {"Authorization": f"Bearer {generate_token(user)}"}
         for _ in range(2):
             assert app.test_client().get("/pets", headers=headers).status_code == status
-    assert [type(exception) for _, exception in reports] == [ConnectionError, ConnectionError]
+    assert [type(exception) for exception in reports] == [ConnectionError, ConnectionError]
 
 
 def test_a_scheme_without_a_resolver_stops_the_start(make_service: MakeService, pets_document: str) -> None:

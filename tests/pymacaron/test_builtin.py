@@ -15,6 +15,7 @@ from pymacaron.codegen import generate_models
 from pymacaron.config import PymConfig
 from pymacaron.json_types import JsonObject
 from pymacaron.spec import load_spec
+from pymacaron_monitoring import flush_reports
 
 MakeService = Callable[..., Flask]
 Report = tuple[str, JsonObject, BaseException | None]
@@ -131,6 +132,7 @@ def test_crash(
     assert answer.json is not None
     assert answer.json.get("error") == error
     assert "Raising an internal exception" not in answer.text
+    assert flush_reports(app)
     assert bool(reports) == is_reported
 
 
