@@ -109,6 +109,14 @@ class PymConfig(BaseModel):
     metrics_series_budget: PositiveInt = 10_000
     with_async: bool = False
     broker_url: SecretStr | None = None
+    result_backend: SecretStr | None = None
+    task_queue: str | None = None
+    task_status: bool = False
+    task_concurrency: PositiveInt | None = None
+    task_time_limit: PositiveInt = 600
+    task_stop_timeout: NonNegativeInt = 25
+    task_max_memory_bytes: PositiveInt | None = None
+    celery: dict[str, Any] = {}
     sentry_dsn: SecretStr | None = None
     sentry_integrations: bool = False
     error_report_interval: NonNegativeInt = 60

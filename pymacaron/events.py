@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 Place = Literal["status", "media type", "header", "body", "item"]
 StoreOutcome = Literal["ok", "not found", "already exists", "conflict", "unavailable", "refused", "error"]
-TaskState = Literal["succeeded", "failed", "retried"]
+TaskState = Literal["succeeded", "failed", "retried", "lost"]
 
 
 class RequestStarted(NamedTuple):
@@ -139,8 +139,9 @@ class TaskStarted(NamedTuple):
 class TaskFinished(NamedTuple):
     """A worker ran a task to its end.
 
-    state: ``retried`` where it failed and is queued again, ``failed`` where it failed for good. wait_s, retries: as in
-    TaskStarted. exception: why it failed, None after success.
+    state: ``retried`` where it failed and is queued again, ``failed`` where it failed for good, ``lost`` where the
+    process that ran it died and it is queued again. duration_s: 0 for lost ones. wait_s, retries: as in TaskStarted.
+    exception: why it failed, None after success.
     """
 
     task_id: str

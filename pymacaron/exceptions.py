@@ -13,6 +13,7 @@ Exception
 │   ├── CallConnectionError   it could not be reached, or hung up
 │   └── CallTimeoutError      it did not answer in time; a service that does not catch it answers 504
 ├── CallArgumentsError        a call does not fit its operation; nothing was sent. Also a TypeError
+├── TaskArgumentError         a task was given what cannot be carried to a worker; nothing was queued. Also a TypeError
 └── PyMacaronException        an answer: HTTP status, code, message
     ├── InvalidParameterError         400  INVALID_PARAMETER
     ├── AuthError
@@ -29,6 +30,7 @@ Exception
     │   └── UnhandledServerError
     ├── NotImplementedYetError        501  NOT_IMPLEMENTED
     ├── BadGatewayError               502  BAD_GATEWAY
+    ├── TaskBrokerError               503  TASK_BROKER_UNAVAILABLE
     └── GatewayTimeoutError           504  GATEWAY_TIMEOUT
 """
 
@@ -250,6 +252,13 @@ class BadGatewayError(PyMacaronException):
     status = 502
 
 
+class TaskBrokerError(PyMacaronException):
+    """A task could not be queued: the broker does not answer. Nothing was queued; the caller may try again."""
+
+    code = "TASK_BROKER_UNAVAILABLE"
+    status = 503
+
+
 class GatewayTimeoutError(PyMacaronException):
     """A service that this one called did not answer in time."""
 
@@ -352,6 +361,14 @@ class CallArgumentsError(TypeError):
         super().__init__(f"{operation_id}: {'; '.join(faults)}")
         self.operation_id = operation_id
         self.faults = tuple(faults)
+
+
+class TaskArgumentError(TypeError):
+    """An argument of a task cannot be carried to a worker: nothing was queued."""
+
+    def __init__(self, where: str, found: str, fix: str) -> None:
+        """Take *where* it is (``resize: argument photo``), what was *found*, and what to do: *fix*."""
+        super().__init__(f"{where} {found}. {fix}.")
 
 
 def add_error(name: str, code: str, status: int) -> type[PyMacaronException]:

@@ -67,7 +67,7 @@ def run(options: ServerOptions) -> int:
         os.environ["PORT"] = str(port)  # what the service's own code, imported by the workers, finds
         setup_logging(options.config.log_level, options.config.log_format)
         _announce(options, port, settings)
-        with _metrics_folder(), _watched(options.folder, is_watched=options.is_reloading):
+        with shared_metrics_folder(), _watched(options.folder, is_watched=options.is_reloading):
             Supervisor(options.target, listeners, settings).run()
     return 0
 
@@ -154,7 +154,7 @@ def _announce(options: ServerOptions, port: int, settings: Settings) -> None:
 
 
 @contextmanager
-def _metrics_folder() -> Iterator[None]:
+def shared_metrics_folder() -> Iterator[None]:
     """Give the workers a common folder for their counters, unless the environment names one."""
     if os.environ.get(METRICS_FOLDER_VARIABLE):
         yield

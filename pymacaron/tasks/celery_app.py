@@ -1,0 +1,85 @@
+"""Makes the Celery app of a service, with defaults under which no task is lost."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from pymacaron.exceptions import ConfigError, Finding
+from pymacaron.tasks.settings import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, TaskSettings
+
+try:
+    from celery import Celery
+except ModuleNotFoundError as error:
+    found = f"{error.name} is not installed"
+    raise ConfigError(Finding("asynctask", found, "Run: pip install 'pymacaron[async]'")) from error
+
+if TYPE_CHECKING:
+    from pymacaron.service import Service
+
+log = logging.getLogger(__name__)
+
+
+def build_celery(settings: TaskSettings, *, longest_s: float = 0.0, worker: str = "") -> Celery:
+    """Return the Celery app. longest_s: longest time limit of any task. worker: name of the process that runs tasks.
+
+    Without *worker* the app only queues, and gives up on a broker that does not answer within a second.
+    Source: https://docs.celeryq.dev/en/stable/userguide/configuration.html
+    """
+    celery = Celery(settings.name, broker=settings.broker, set_as_current=False)
+    celery.conf.update(
+        broker_transport=settings.transport,
+        broker_connection_timeout=CONNECT_TIMEOUT_S if not worker else 4,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options=_choose_transport_options(settings, longest_s, worker),
+        result_backend="disabled://",
+        task_ignore_result=True,
+        task_default_queue=settings.queue,
+        task_serializer="json",
+        accept_content=["json"],
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_acks_on_failure_or_timeout=True,
+        task_time_limit=settings.time_limit_s,
+        task_soft_time_limit=settings.soft_time_limit_s,
+        task_store_errors_even_if_ignored=False,
+        worker_prefetch_multiplier=1,
+        worker_concurrency=settings.concurrency,
+        worker_max_memory_per_child=settings.max_memory_bytes // 1024 if settings.max_memory_bytes else None,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+        worker_consumer="pymacaron.tasks.consumer:Consumer",
+        enable_utc=True,
+        timezone="UTC",
+    )
+    celery.conf.update(settings.extra)
+    return celery
+
+
+def _choose_transport_options(settings: TaskSettings, longest_s: float, worker: str) -> dict[str, Any]:
+    options: dict[str, Any] = {"visibility_timeout": settings.visibility_timeout_s(longest_s)}
+    if settings.is_redis:
+        options["worker"] = worker
+        options["socket_connect_timeout"] = CONNECT_TIMEOUT_S if not worker else 4
+        options["socket_keepalive"] = True
+        options["health_check_interval"] = 10
+        if not worker:
+            options["socket_timeout"] = ANSWER_TIMEOUT_S
+    elif settings.broker.startswith("amqp"):
+        options["confirm_publish"] = True
+        if not worker:
+            options.update(read_timeout=ANSWER_TIMEOUT_S, write_timeout=ANSWER_TIMEOUT_S)
+    return options
+
+
+def check_broker(service: Service) -> None:
+    """Raise ConfigError where the address of the broker cannot be one."""
+    settings = TaskSettings.of(service.config)
+    try:
+        build_celery(settings).connection_for_write()
+    except (KeyError, ValueError, ImportError) as error:
+        fix = "Write redis://host:6379/0, amqp://user:password@host// or what else Celery takes"
+        raise ConfigError(Finding("broker_url", f"it is no address of a broker: {error}", fix)) from error

@@ -1,0 +1,333 @@
+"""Brokers, a service with tasks, and its workers, each a process: for the tests of tasks and their benchmarks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+START_S = 60.0
+CONFIG = """\
+name: shop
+jwt_secret: 0123456789abcdef0123456789abcdef
+jwt_issuer: shop.test
+jwt_audience: shop
+"""
+DOCUMENT = """\
+openapi: 3.1.0
+info: {title: Shop, version: "1"}
+paths:
+  /orders:
+    post:
+      operationId: create_order
+      security: [{token: []}, {}]
+      requestBody: {required: true, content: {application/json: {schema: {$ref: "#/components/schemas/Order"}}}}
+      responses:
+        "202": {description: queued, content: {application/json: {schema: {$ref: "#/components/schemas/Queued"}}}}
+        default: {description: error}
+components:
+  securitySchemes:
+    token: {type: http, scheme: bearer}
+  schemas:
+    Order:
+      type: object
+      required: [name]
+      properties:
+        name: {type: string}
+        count: {type: integer, default: 1}
+    Queued: {type: object, required: [task_id], properties: {task_id: {type: string}}}
+"""
+SERVER = """\
+from pymacaron import create_app
+
+app = create_app(__name__, handlers="handlers")
+"""
+HANDLERS = '''\
+import os
+import time
+
+from flask import request
+
+from pymacaron.auth import get_user_token, get_userid
+from pymacaron.log import current_request_id
+from pymacaron.tasks import asynctask, current_task
+
+
+def note(*words):
+    """Write a line that is whole whatever happens to this process."""
+    file = os.open(os.environ["RECORD"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(file, (" ".join(map(str, words)) + "\\n").encode())
+    os.close(file)
+
+
+@asynctask()
+def record(number, pause=0.0):
+    time.sleep(pause)
+    note(number)
+
+
+@asynctask()
+def hold(number, seconds):
+    note(f"begin-{number}")
+    time.sleep(seconds)
+    note(f"end-{number}")
+
+
+@asynctask(autoretry_for=(ConnectionError,), max_retries=2, retry_jitter=False)
+def fail(number):
+    note(f"run-{number}-{current_task().retries}")
+    raise ConnectionError("nobody answers")
+
+
+@asynctask(time_limit=1, soft_time_limit=0.5)
+def take_for_ever(number):
+    note(f"begin-{number}")
+    while True:
+        try:
+            time.sleep(60)
+        except Exception as error:
+            note(f"{type(error).__name__}-{number}")
+
+
+@asynctask()
+def die(number):
+    note(f"begin-{number}")
+    if current_task().retries == 0 and not os.path.exists(os.environ["RECORD"] + ".died"):
+        open(os.environ["RECORD"] + ".died", "w").close()
+        os.kill(os.getpid(), 9)
+    note(f"end-{number}")
+
+
+@asynctask(idempotency_key=lambda number: f"charge-{number}")
+def charge(number):
+    time.sleep(0.2)
+    note(f"charged-{number}")
+
+
+@asynctask()
+def ship(order):
+    note("shipped", type(order).__name__, order.name, order.count, get_userid(), request.url, current_request_id(),
+         bool(get_user_token()))
+    return {"shipped": order.count}
+
+
+def create_order(body):
+    return {"task_id": ship.queue(body).id}, 202
+'''
+
+
+@dataclass
+class Broker:
+    """A server that keeps messages. url: for ``broker_url``. restart: kills it, and starts it on the same data."""
+
+    url: str
+    restart: Callable[[], None]
+    stop: Callable[[], None]
+    start: Callable[[], None]
+
+
+@dataclass
+class Lab:
+    """A service with tasks in *folder*. record: the file in which its tasks write lines."""
+
+    folder: Path
+    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def record(self) -> Path:
+        """Return the file that tasks write into."""
+        return self.folder / "record"
+
+    def read(self) -> Counter[str]:
+        """Return how often each line was written."""
+        return Counter(self.record.read_text().splitlines()) if self.record.exists() else Counter()
+
+    def variables(self) -> dict[str, str]:
+        """Return the environment of the service's processes."""
+        paths = os.pathsep.join([str(ROOT), str(ROOT / "monitoring")])
+        return {**os.environ, "PYTHONPATH": paths, "RECORD": str(self.record), **self.environment}
+
+    def start_worker(self, *options: str, concurrency: int = 1) -> subprocess.Popen[bytes]:
+        """Start a worker; return when it takes tasks."""
+        ready, signal_end = os.pipe()
+        log = (self.folder / f"worker-{len(self.workers)}.log").open("wb")
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "pymacaron.worker", "--concurrency", str(concurrency), *options],
+            cwd=self.folder,
+            env={**self.variables(), "PYMACARON_WORKER_READY_FD": str(signal_end)},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            pass_fds=[signal_end],
+            start_new_session=True,
+        )
+        os.close(signal_end)
+        log.close()
+        self.workers.append(worker)
+        told = os.read(ready, 1)
+        os.close(ready)
+        assert told == b"1", self.read_logs()
+        return worker
+
+    def run(self, code: str) -> str:
+        """Run *code* in the service's app context, in a process of its own; return what it prints."""
+        program = "from server import app\nimport handlers\nwith app.app_context():\n"
+        program += "".join(f"    {line}\n" for line in code.splitlines())
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=self.folder,
+            env=self.variables(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def read_logs(self) -> str:
+        """Return what the workers wrote."""
+        return "\n".join(file.read_text() for file in sorted(self.folder.glob("worker-*.log")))
+
+    def wait_for(self, is_done: Callable[[Counter[str]], bool], timeout_s: float = 30.0) -> Counter[str]:
+        """Wait until what was written satisfies *is_done*."""
+        deadline = time.monotonic() + timeout_s
+        while not is_done(self.read()):
+            assert time.monotonic() < deadline, f"{self.read().most_common(5)}\n{self.read_logs()[-5000:]}"
+            time.sleep(0.05)
+        return self.read()
+
+    def close(self) -> None:
+        """Stop every worker, at once."""
+        for worker in self.workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(worker.pid, signal.SIGKILL)
+            worker.wait()
+
+
+@contextlib.contextmanager
+def open_lab(folder: Path, broker_url: str | None = None, extra: str = "") -> Iterator[Lab]:
+    """Write the service into *folder*, and stop its workers at the end. No *broker_url*: the embedded broker."""
+    (folder / "apis").mkdir(parents=True)
+    (folder / "apis" / "shop.yaml").write_text(DOCUMENT)
+    (folder / "server.py").write_text(SERVER)
+    (folder / "handlers.py").write_text(HANDLERS)
+    broker = f"broker_url: {broker_url}\n" if broker_url else ""
+    (folder / "pym-config.yaml").write_text(CONFIG + broker + extra)
+    lab = Lab(folder)
+    try:
+        yield lab
+    finally:
+        lab.close()
+
+
+def find_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while True:
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def run_redis(folder: Path) -> Iterator[Broker]:
+    """Run a Redis that appends each change to its file."""
+    port, running = find_port(), []
+    folder.mkdir(parents=True, exist_ok=True)
+    program = shutil.which("redis-server")
+    assert program is not None
+
+    def start() -> None:
+        log = folder / "redis.log"
+        command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
+        with log.open("ab") as output:
+            process = subprocess.Popen([*command, "--appendonly", "yes"], stdout=output, stderr=output)
+        running.append(process)
+        wait_for_port(port, process, log)
+
+    def stop() -> None:
+        process = running.pop()
+        process.kill()
+        process.wait()
+
+    def restart() -> None:
+        stop()
+        start()
+
+    start()
+    try:
+        yield Broker(f"redis://127.0.0.1:{port}/0", restart, stop, start)
+    finally:
+        if running:
+            stop()
+
+
+@contextlib.contextmanager
+def run_rabbitmq(folder: Path) -> Iterator[Broker]:
+    """Run a RabbitMQ of its own, with its own name service."""
+    port, dist, epmd = find_port(), find_port(), find_port()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "rabbitmq.conf").write_text("loopback_users = none\nlog.console.level = warning\n")
+    (folder / "plugins").write_text("[].\n")
+    environment = {
+        **os.environ,
+        "HOME": str(folder),
+        "RABBITMQ_NODENAME": f"lab{port}@localhost",
+        "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+        "RABBITMQ_NODE_PORT": str(port),
+        "RABBITMQ_DIST_PORT": str(dist),
+        "ERL_EPMD_PORT": str(epmd),
+        "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+        "RABBITMQ_LOG_BASE": str(folder / "log"),
+        "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+        "RABBITMQ_CONF_ENV_FILE": str(folder / "none"),
+    }
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start() -> None:
+        log = folder / "rabbitmq.log"
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                ["/usr/lib/rabbitmq/bin/rabbitmq-server"],
+                env=environment,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        running.append(process)
+        wait_for_port(port, process, log)
+
+    def stop() -> None:
+        process = running.pop()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def restart() -> None:
+        stop()
+        start()
+
+    start()
+    try:
+        yield Broker(f"amqp://guest:guest@127.0.0.1:{port}//", restart, stop, start)
+    finally:
+        if running:
+            stop()
+        subprocess.run(["epmd", "-port", str(epmd), "-kill"], env=environment, capture_output=True, check=False)
