@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
+from pathlib import Path
 
 import pytest
 import yaml
@@ -36,20 +37,61 @@ def require_programs(service: Service) -> None:
         (pytest.fail if os.environ.get("PYMACARON_REQUIRE_SERVICES") == "1" else pytest.skip)(reason)
 
 
+class Switched:
+    """A running service whose defect can be changed."""
+
+    def __init__(self, service: Service, switch: Path) -> None:
+        """Start *service*, which reads its defect in *switch*."""
+        self._service, self._switch = service, switch
+        self.start()
+
+    def start(self) -> None:
+        """Start it."""
+        self._switch.write_text("")
+        self._running = ExitStack()
+        self._url = self._running.enter_context(run_service(self._service, switch=self._switch))
+
+    def stop(self) -> None:
+        """Stop it."""
+        self._running.close()
+
+    def observe(self, defect: str, *, is_planted: bool) -> object:
+        """Return what is seen with *defect*, or what is seen there without it."""
+        self._switch.write_text(defect if is_planted else "")
+        try:
+            return observe(self._service, self._url, defect)
+        finally:
+            self._switch.write_text("")
+
+
 @pytest.fixture(scope="module")
-def clean_url() -> Iterator[Callable[[str], str]]:
-    """Give a function that returns the URL of a clean service, which runs until the module's tests are done."""
+def switched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Switched]]:
+    """Give a function that returns the running service of a name, which stays until the module's tests are done."""
+    folder = tmp_path_factory.mktemp("switches")
     with ExitStack() as stack:
-        yield cache(lambda name: stack.enter_context(run_service(load_service(name))))
+
+        @cache
+        def start(name: str) -> Switched:
+            running = Switched(load_service(name), folder / name)
+            stack.callback(running.stop)
+            return running
+
+        yield start
 
 
 @pytest.mark.parametrize(("service", "defect"), DEFECTS)
-def test_visible(service: Service, defect: Defect, clean_url: Callable[[str], str]) -> None:
-    """With the defect something else is seen than without it."""
+def test_visible(service: Service, defect: Defect, switched: Callable[[str], Switched]) -> None:
+    """With the defect something else is seen than without it, before and after."""
     require_programs(service)
-    clean = observe(service, clean_url(service.name), defect.id)
-    with run_service(service, defect.id) as url:
-        assert observe(service, url, defect.id) != clean
+    running = switched(service.name)
+    clean = running.observe(defect.id, is_planted=False)
+    if running.observe(defect.id, is_planted=True) == clean:  # then it acts when the service starts
+        with run_service(service, defect.id) as url:
+            assert observe(service, url, defect.id) != clean
+    if running.observe(defect.id, is_planted=False) != clean:  # then it left things behind that are broken
+        running.stop()
+        running.start()
+        assert running.observe(defect.id, is_planted=False) == clean
 
 
 def test_enough_defects() -> None:

@@ -155,15 +155,17 @@ def load_service(name: str) -> Service:
 
 
 @contextmanager
-def run_service(service: Service, defect: str = "") -> Iterator[str]:
+def run_service(service: Service, defect: str = "", *, switch: Path | None = None) -> Iterator[str]:
     """Run a service on a free port, with a defect or without, and yield its URL.
 
-    Raises: RuntimeError: it did not start.
+    switch: a file that exists; the service reads there, again and again, which defect it has. Defects that act when
+    it starts do not notice. Raises: RuntimeError: it did not start.
     """
     port = _find_free_port()
     # A service under test is not measured, which would make it start slowly.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     environment = {**inherited, **service.environment, "PORT": str(port), "PLANTED": defect}
+    environment["PLANTED_FILE"] = str(switch or "")
     if service.has_packages:
         environment["NODE_PATH"] = str(install_packages(service) / "node_modules")
     url = f"http://127.0.0.1:{port}"

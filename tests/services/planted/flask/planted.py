@@ -1,4 +1,7 @@
-"""The one mistake that this process makes: the environment variable PLANTED names it, see defects.yaml."""
+"""The one mistake that this process makes: the environment variable PLANTED names it, see defects.yaml.
+
+Where PLANTED_FILE names a file, what stands in it is asked each time, so that mistakes come and go while it runs.
+"""
 
 import os
 import sys
@@ -11,6 +14,7 @@ _DEFECTS = yaml.load(
 )
 KNOWN = frozenset(defect["id"] for defect in _DEFECTS)
 ACTIVE = os.environ.get("PLANTED", "")
+_FILE = os.environ.get("PLANTED_FILE", "")
 
 if ACTIVE and ACTIVE not in KNOWN:
     sys.stderr.write(f"PLANTED={ACTIVE} is not in defects.yaml\n")
@@ -21,4 +25,4 @@ def planted(defect: str) -> bool:
     """Tell whether the mistake is made. Raises LookupError: defects.yaml does not have it."""
     if defect not in KNOWN:
         raise LookupError(defect)
-    return defect == ACTIVE
+    return defect == (Path(_FILE).read_text() if _FILE else ACTIVE)
