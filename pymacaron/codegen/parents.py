@@ -13,7 +13,13 @@ from pymacaron.exceptions import Finding, SpecError
 if TYPE_CHECKING:
     from pymacaron.spec import Api
 
-PARENT_KEYS = ("x-persist", "x-parent")
+PERSIST = "x-persist"
+PARENT_KEYS = (PERSIST, "x-parent")
+PERSISTENT_NAMES = frozenset({
+    "create_in_db", "delete_from_db", "exists", "get_many", "indexes", "load_from_db", "primary_key", "query",
+    "remove_expired", "save_to_db", "table_name", "ttl_field", "update_in_db", "version_field",
+})  # fmt: skip
+"""What `pymacaron.persistence.Persistent` calls its own; properties of these names get others in Python."""
 
 
 def add_parents(api: Api, text: str, names: Mapping[str, str]) -> str:

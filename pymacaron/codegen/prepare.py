@@ -6,6 +6,7 @@ import keyword
 import unicodedata
 from collections.abc import Iterator, Mapping
 
+from pymacaron.codegen.parents import PERSIST, PERSISTENT_NAMES
 from pymacaron.formats import FORMATS, INTEGER_FORMATS
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.judge import drop_required, find_foreign, judge_of
@@ -70,13 +71,14 @@ def prepare_schemas(
 def choose_attributes(schemas: Mapping[str, JsonObject]) -> dict[str, str]:
     """Return property name -> attribute name for those that Python reads as another name, or models use themselves."""
     names = {name for schema in schemas.values() for name in _property_names(schema)}
+    reserved = _RESERVED | (PERSISTENT_NAMES if any(PERSIST in schema for schema in schemas.values()) else frozenset())
     chosen: dict[str, str] = {}
     for name in sorted(names):
         attribute = unicodedata.normalize("NFKC", name)
-        if name not in _RESERVED and (attribute == name or not name.isidentifier()):
+        if name not in reserved and (attribute == name or not name.isidentifier()):
             continue
         attribute = f"{attribute.strip('_')}_"
-        while attribute in names or attribute in _RESERVED or attribute in chosen.values():
+        while attribute in names or attribute in reserved or attribute in chosen.values():
             attribute += "_"
         chosen[name] = attribute
     return chosen

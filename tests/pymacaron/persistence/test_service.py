@@ -1,0 +1,301 @@
+"""Persistent models of a service: declared in its document, stored where its configuration says."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from click.testing import CliRunner
+from flask import Flask
+from store_servers import Server
+
+from pymacaron.app import API
+from pymacaron.codegen.parents import PERSISTENT_NAMES
+from pymacaron.config import set_config
+from pymacaron.events import ErrorReported, StoreCalled
+from pymacaron.exceptions import SpecError
+from pymacaron.persistence import Persistent, check_store, current_store, open_store
+from pymacaron.persistence.command import db
+from pymacaron.service import service_of
+
+DOCUMENT = """\
+openapi: 3.1.0
+info: {title: Pets, version: "1"}
+paths:
+  /pets/{name}:
+    parameters: [{name: name, in: path, required: true, schema: {type: string}}]
+    get:
+      operationId: getPet
+      responses: {"200": {description: one, content: {application/json: {schema: {$ref: "#/components/schemas/Pet"}}}}}
+    put:
+      operationId: putPet
+      requestBody: {required: true, content: {application/json: {schema: {$ref: "#/components/schemas/Pet"}}}}
+      responses: {"200": {description: one, content: {application/json: {schema: {$ref: "#/components/schemas/Pet"}}}}}
+    post:
+      operationId: createPet
+      responses: {"204": {description: made}}
+components:
+  schemas:
+    Pet:
+      type: object
+      x-persist: MODULE.PersistentPet
+      required: [name]
+      additionalProperties: false
+      properties:
+        name: {type: string}
+        born: {type: string, format: date}
+        query: {type: string}
+        version: {type: integer, readOnly: true}
+    Puppy:
+      allOf: [{$ref: "#/components/schemas/Pet"}, {type: object, properties: {age: {type: integer}}}]
+"""
+STORAGE = """\
+from pymacaron.persistence import Persistent
+
+class PersistentPet(Persistent):
+    table_name = "service_pets"
+    primary_key = "name"
+    version_field = "version"
+    indexes = {"by_day": "born"}
+
+    def grow(self):
+        self.query_ = "grown"
+"""
+HANDLERS = """\
+from pymacaron.pool import apipool
+
+def get_pet(name):
+    return apipool.pets.Pet.load_from_db(name)
+
+def put_pet(body, name):
+    body.grow()
+    body.save_to_db()
+    return body
+
+def create_pet(name):
+    apipool.pets.Pet(name=name).create_in_db()
+"""
+Build = Callable[..., Flask]
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Iterator[Build]:
+    """Build the service: ``build(database_url=…, storage=…)``."""
+    paths, modules = list(sys.path), set(sys.modules)
+
+    def make(
+        database_url: str | None = None, storage: str = STORAGE, document: str = DOCUMENT, more: str = ""
+    ) -> Flask:
+        folder = tmp_path / uuid4().hex
+        (folder / "apis").mkdir(parents=True)
+        module = f"storage_{uuid4().hex}"
+        (folder / f"{module}.py").write_text(textwrap.dedent(storage))
+        (folder / f"handlers_{module}.py").write_text(HANDLERS)
+        (folder / "apis" / "pets.yaml").write_text(document.replace("MODULE", module))
+        url = f"database_url: {database_url}\n{more}" if database_url else ""
+        (folder / "pym-config.yaml").write_text(f"name: kennel\n{url}")
+        server = f'from pymacaron import create_app\napp = create_app(__name__, handlers="handlers_{module}")\n'
+        (folder / "server.py").write_text(server)
+        app = Flask("kennel", root_path=str(folder))
+        API(app, handlers=f"handlers_{module}", debug=True, ping_hook=check_store).load_apis().start()
+        return app
+
+    yield make
+    set_config(None)
+    sys.path[:] = paths
+    for name in set(sys.modules) - modules:
+        if name.startswith(("storage_", "handlers_storage_", "server", "apis")):
+            del sys.modules[name]
+
+
+def test_objects_of_a_document(build: Build) -> None:
+    """A model named by x-persist saves and loads itself, in a SQLite file beside the configuration by default."""
+    app = build()
+    client = app.test_client()
+    assert client.post("/pets/Rex").status_code == 204
+    assert client.get("/pets/Rex").json == {"name": "Rex", "version": 1}
+    put = client.put("/pets/Rex", json={"name": "Rex", "born": "2020-02-29", "version": 1})
+    assert put.json == {"name": "Rex", "born": "2020-02-29", "query": "grown", "version": 2}
+    assert (Path(app.root_path) / "kennel.db").is_file()
+    assert client.get("/ping").json == {}
+
+
+def test_answers_to_refused_calls(build: Build) -> None:
+    """What a store refuses is an answer with the status that HTTP has for it."""
+    client = build().test_client()
+    gone = client.get("/pets/Rex")
+    assert (gone.status_code, gone.json) == (
+        404,
+        {"status": 404, "error": "NOT_FOUND", "error_description": "There is no service_pets with name=Rex"},
+    )
+    client.post("/pets/Rex")
+    assert (client.post("/pets/Rex").status_code, client.post("/pets/Rex").get_json()["error"]) == (
+        409,
+        "ALREADY_EXISTS",
+    )
+    late = client.put("/pets/Rex", json={"name": "Rex", "version": 7})
+    assert (late.status_code, late.get_json()["error"]) == (409, "CONFLICT")
+    odd = client.put("/pets/Rex", json={"name": "a\x00"})
+    assert (odd.status_code, odd.get_json()["error"]) == (400, "VALUE_NOT_STORABLE")
+
+
+def test_store_that_is_down(build: Build) -> None:
+    """Without its store the service answers 503 with Retry-After, at /ping too, and tells no secret."""
+    app = build("postgresql://someone:hidden-word@127.0.0.1:1/pets", more="database_timeout: 0.5\n")
+    reports: list[ErrorReported] = []
+    service_of(app).bus.subscribe(ErrorReported, reports.append)
+    client = app.test_client()
+    for path in ("/pets/Rex", "/ping"):
+        answer = client.get(path)
+        assert (answer.status_code, answer.get_json()["error"]) == (503, "STORE_UNAVAILABLE"), path
+        assert answer.headers["Retry-After"] == "1"
+        assert answer.get_json()["error_description"] == "The store is not reachable"
+    assert len(reports) == 2
+    assert "hidden-word" not in repr(reports)
+
+
+def test_events(build: Build) -> None:
+    """Each call of the store is told with its table and outcome."""
+    app = build()
+    events: list[StoreCalled] = []
+    service_of(app).bus.subscribe(StoreCalled, events.append)
+    client = app.test_client()
+    for _ in range(2):
+        client.post("/pets/Rex")
+    client.get("/pets/Rex")
+    client.get("/pets/Max")
+    client.put("/pets/Rex", json={"name": "Rex", "version": 7})
+    assert [(event.store, event.table, event.call, event.outcome) for event in events] == [
+        ("sqlite", "service_pets", "create", "ok"),
+        ("sqlite", "service_pets", "create", "already exists"),
+        ("sqlite", "service_pets", "load", "ok"),
+        ("sqlite", "service_pets", "load", "not found"),
+        ("sqlite", "service_pets", "save", "conflict"),
+    ]
+    assert all(0 < event.duration_s < 5 for event in events)
+
+
+def test_each_app_has_its_own_store(build: Build) -> None:
+    """Two services in one process do not share objects."""
+    first, second = build(), build()
+    assert first.test_client().post("/pets/Rex").status_code == 204
+    assert second.test_client().get("/pets/Rex").status_code == 404
+    with first.app_context():
+        store = current_store()
+    with second.app_context():
+        assert current_store() is not store
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        pytest.param(
+            'primary_key = "name"',
+            'primary_key = "nam"',
+            "primary_key: 'nam' is no property. Use one of name, born, query, version, query_.",
+            id="key",
+        ),
+        pytest.param(
+            '"by_day": "born"',
+            '"by_day": ("version", "name", "born")',
+            "it is ('version', 'name', 'born'). Write (partition, sort), (partition,) or (None, sort).",
+            id="index",
+        ),
+        pytest.param(
+            'version_field = "version"',
+            'version_field = "born"',
+            "version_field: 'born' is of kind date. Use one of kind integer.",
+            id="version",
+        ),
+    ],
+)
+def test_wrong_declarations(build: Build, old: str, new: str, reason: str) -> None:
+    """What a class says wrongly about its storage stops the start."""
+    with pytest.raises(SpecError) as caught:
+        build(storage=STORAGE.replace(old, new))
+    assert reason in str(caught.value)
+
+
+def test_models_that_extend_a_persistent_one(build: Build) -> None:
+    """They are not stored by accident in the table of their parent."""
+    build()
+    from pymacaron.pool import apipool  # noqa: PLC0415 - filled by now
+
+    with pytest.raises(Exception, match="Give it an x-persist with a table_name of its own"):
+        apipool.pets.Puppy(name="Rex", age=1).save_to_db()
+
+
+def test_names_that_properties_may_not_hide() -> None:
+    """Generated classes keep free every public name of Persistent."""
+    assert {name for name in vars(Persistent) if not name.startswith("_")} == PERSISTENT_NAMES
+
+
+def run_db(app: Flask, *arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(db, [*arguments, "--folder", app.root_path])
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    for name in ("server", "apis.pets_models"):
+        sys.modules.pop(name, None)
+    return done.exit_code, done.output
+
+
+def test_upgrades_of_a_database(build: Build, postgresql: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pymacaron db` tells what is missing, creates it, keeps data, and removes only what it is told to."""
+    monkeypatch.chdir(Path(__file__).parent)
+    app = build(postgresql.url)
+    assert app.test_client().post("/pets/Rex").get_json()["error"] == "STORED_DATA"
+    code, told = run_db(app, "diff")
+    assert code == 1
+    assert "CREATE TABLE service_pets (" in told
+    assert run_db(app, "upgrade")[0] == 0
+    assert run_db(app, "diff") == (0, "")
+    assert app.test_client().post("/pets/Rex").status_code == 204
+
+    wider = DOCUMENT.replace("        born:", "        price: {type: string, format: decimal}\n        born:")
+    app = build(postgresql.url, document=wider)
+    assert run_db(app, "diff") == (1, "ALTER TABLE service_pets ADD COLUMN price NUMERIC;\n")
+    assert app.test_client().get("/pets/Rex").get_json()["error"] == "STORED_DATA"
+    assert run_db(app, "upgrade") == (0, "ALTER TABLE service_pets ADD COLUMN price NUMERIC;\n1 changes\n")
+    assert app.test_client().get("/pets/Rex").json == {"name": "Rex", "version": 1}
+
+    app = build(postgresql.url)
+    drop = "ALTER TABLE service_pets DROP COLUMN price;\n"
+    assert run_db(app, "diff") == (0, f"-- kept without --drop: {drop[:-2]}\n")
+    assert run_db(app, "upgrade") == (0, "Nothing to do\n")
+    assert run_db(app, "diff", "--drop") == (1, drop)
+    assert run_db(app, "upgrade", "--drop") == (0, f"{drop}1 changes\n")
+    assert app.test_client().get("/pets/Rex").json == {"name": "Rex", "version": 1}
+
+
+def test_upgrades_of_dynamodb(build: Build, dynamodb: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pymacaron db` creates tables and indexes there too."""
+    monkeypatch.chdir(Path(__file__).parent)
+    url = dynamodb.url.replace("create_tables=true", f"table_prefix={uuid4().hex}-")
+    app = build(url, storage=STORAGE.replace('indexes = {"by_day": "born"}', ""))
+    assert app.test_client().post("/pets/Rex").get_json()["error"] == "STORED_DATA"
+    prefix = url.partition("table_prefix=")[2]
+    assert run_db(app, "diff") == (1, f"create table {prefix}service_pets;\n")
+    assert run_db(app, "upgrade") == (0, f"create table {prefix}service_pets;\n1 changes\n")
+    assert app.test_client().post("/pets/Rex").status_code == 204
+    app = build(url)
+    assert run_db(app, "upgrade") == (0, f"add index by_day to {prefix}service_pets;\n1 changes\n")
+    assert run_db(app, "diff") == (0, "")
+
+
+def test_urls_of_no_store() -> None:
+    """A URL that names no store is told with what to write."""
+    for url, reason in (
+        ("mysql://x", "there is no store for 'mysql'. Begin it with sqlite, postgresql or dynamodb."),
+        ("", "there is no store for 'an empty URL'. Begin it with sqlite, postgresql or dynamodb."),
+        (
+            "dynamodb://eu-west-1?prefix=a",
+            "it has the unknown setting prefix. Use endpoint_url, table_prefix, create_tables.",
+        ),
+    ):
+        with pytest.raises(Exception, match="database_url") as caught:
+            open_store(url)
+        assert str(caught.value) == f"database_url: {reason}"
