@@ -2,10 +2,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint install clean
+.PHONY: demo monitor dashboards test lint install clean
 
 demo: .venv/installed
 	$(BIN)/pymacaron demo
+
+# Debian's Prometheus and Alertmanager watch the demo: apt-get install prometheus prometheus-alertmanager
+monitor: .venv/installed
+	$(BIN)/python monitoring/stack/local_stack.py
+
+# Writes dashboards/ again, from the service that `pymacaron new shop` writes.
+dashboards: .venv/installed
+	$(BIN)/pytest -q tests/pymacaron_monitoring/test_dashboards.py -k up_to_date --rewrite-golden
 
 test: lint
 	$(BIN)/coverage erase
@@ -17,7 +25,7 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy tests
+	$(BIN)/mypy tests monitoring/stack
 	$(BIN)/lint-imports
 
 install: .venv/installed

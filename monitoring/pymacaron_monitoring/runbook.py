@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pymacaron.spec import Operation
 from pymacaron_monitoring.burn_rate import Severity
 from pymacaron_monitoring.indicators import Indicator, format_bound
@@ -40,8 +42,8 @@ def describe_loss(job: str, duration: str) -> dict[str, str]:
 
 
 def dashboard_uid(job: str) -> str:
-    """Return the id of the service's dashboard in Grafana, at most 40 characters."""
-    return f"pymacaron-{job}"[:40]
+    """Return the id of the service's dashboard in Grafana: at most 40 letters, digits, ``-`` and ``_``."""
+    return re.sub(r"[^A-Za-z0-9_-]", "-", f"pymacaron-{job}")[:40]
 
 
 def describe_operation(operation: Operation) -> str:

@@ -13,7 +13,8 @@ from pymacaron.exceptions import ConfigError, Finding, SpecError
 from pymacaron.spec import Api, load_spec
 from pymacaron_monitoring.budget import Balance, balance_page
 from pymacaron_monitoring.command import fetch_page
-from pymacaron_monitoring.files import dump_yaml, find_stale, write_files, write_header
+from pymacaron_monitoring.files import dump_json, dump_yaml, find_stale, write_files, write_header
+from pymacaron_monitoring.grafana import DashboardOptions, make_fleet_dashboard, make_service_dashboard
 from pymacaron_monitoring.indicators import Indicator, find_indicators
 from pymacaron_monitoring.prometheus import read_page
 from pymacaron_monitoring.rule_tests import make_rule_tests
@@ -52,6 +53,19 @@ def rules(ctx: click.Context, documents: tuple[Path, ...], job: str | None, fold
 
 @slo.command()
 @_documents
+@_job
+@_out
+@_check
+@click.pass_context
+def dashboards(ctx: click.Context, documents: tuple[Path, ...], job: str | None, folder: Path, is_check: bool) -> None:  # noqa: FBT001 - click
+    """Write dashboards for Grafana of DOCUMENTS (default: those in apis/): one of the service, one of all services."""
+    apis = load_documents(documents)
+    options = DashboardOptions(job) if job else find_dashboard_options()
+    ctx.exit(_settle(folder, plan_dashboards(apis, options), is_check=is_check))
+
+
+@slo.command()
+@_documents
 @click.option("--target", default="http://127.0.0.1:8000", show_default=True, help="URL of a running copy.")
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 @click.pass_context
@@ -82,8 +96,14 @@ def find_job() -> str:
     return load_config(Path()).name
 
 
-def read_indicators(apis: Sequence[Api]) -> list[Indicator]:
-    """Return what *apis* promise. Raises SpecError if they promise nothing, or nonsense."""
+def find_dashboard_options() -> DashboardOptions:
+    """Return what the configuration in this folder says. Raises ConfigError if it cannot be read."""
+    config = load_config(Path())
+    return DashboardOptions(config.name, config.live_url)
+
+
+def read_indicators(apis: Sequence[Api], *, may_be_empty: bool = False) -> list[Indicator]:
+    """Return what *apis* promise. Raises SpecError for nonsense, and for nothing unless that *may_be_empty*."""
     findings: list[Finding] = []
     indicators: list[Indicator] = []
     for api in apis:
@@ -91,7 +111,7 @@ def read_indicators(apis: Sequence[Api]) -> list[Indicator]:
             indicators += find_indicators(api, read_objectives(api))
         except SpecError as error:
             findings += error.findings
-    if not indicators and not findings:
+    if not (indicators or findings or may_be_empty):
         names = ", ".join(api.source for api in apis)
         findings.append(Finding(names, "there is no x-slo", "Write x-slo: {availability: 99.9, latency: {p95: 200ms}}"))
     if findings:
@@ -108,6 +128,18 @@ def plan_rules(apis: Sequence[Api], options: RuleOptions) -> Mapping[str, str]:
     return {
         rule_file: dump_yaml(make_rules(indicators, options), header),
         f"{options.job}.rules.test.yaml": dump_yaml(tests, header),
+    }
+
+
+def plan_dashboards(apis: Sequence[Api], options: DashboardOptions) -> Mapping[str, str]:
+    """Return the service's dashboard and that of all services, name -> text. Raises SpecError if x-slo is nonsense."""
+    header = write_header("pymacaron slo dashboards", [api.source for api in apis])
+    title = apis[0].title if len(apis) == 1 else options.job
+    service = make_service_dashboard(title, read_indicators(apis, may_be_empty=True), options)
+    fleet_header = write_header("pymacaron slo dashboards", ["nothing but the version of pymacaron"])
+    return {
+        f"{options.job}.json": dump_json(service, header),
+        "fleet.json": dump_json(make_fleet_dashboard(), fleet_header),
     }
 
 
