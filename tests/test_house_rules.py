@@ -22,7 +22,17 @@ MOST_FUNCTION_LINES = 50
 # Exceptions, each with its reason: file or file:function -> reason.
 LONGER: dict[str, str] = {}
 NAMELESS = {"utils", "helpers", "common", "base", "manager", "misc"}
-OPTIONAL = ["schemathesis", "hypothesis", "pytest", "sqlalchemy", "celery", "boto3", "sentry_sdk", "prometheus_client"]
+OPTIONAL = [
+    "schemathesis",
+    "hypothesis",
+    "pytest",
+    "sqlalchemy",
+    "celery",
+    "boto3",
+    "sentry_sdk",
+    "prometheus_client",
+    "opentelemetry",
+]
 OPTIONAL += ["datamodel_code_generator", "granian", "flask_openapi3", "flask_openapi3_swagger"]
 
 

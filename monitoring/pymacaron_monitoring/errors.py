@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
-import sys
-import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
@@ -16,21 +12,17 @@ from pymacaron.events import ErrorReported
 from pymacaron.log import capture_context
 from pymacaron.server import METRICS_FOLDER_VARIABLE
 from pymacaron.service import ErrorReporter, Service, service_of
+from pymacaron_monitoring.ending import FLUSH_AT_EXIT_S, call_at_exit
 from pymacaron_monitoring.families import REPORT_OUTCOMES, ReportOutcome
 from pymacaron_monitoring.metrics import get_report_counter
 from pymacaron_monitoring.outbox import Outbox, Report, Reporter, is_reporting
-from pymacaron_monitoring.release import find_release
+from pymacaron_monitoring.release import find_environment, find_release
 from pymacaron_monitoring.report_limit import ReportLimit, SharedLimit, find_fingerprint
 from pymacaron_monitoring.sentry import SentryReporter
 
-if TYPE_CHECKING:
-    from pymacaron.config import PymConfig
-
 log = logging.getLogger(__name__)
 
-FLUSH_AT_EXIT_S = 2.0
 _EXTENSION = "pymacaron_monitoring.errors"
-_DEFAULT_ENVIRONMENT = "production"  # as Sentry calls it where nothing is said
 
 
 def init_app(app: Flask) -> None:
@@ -43,7 +35,7 @@ def init_app(app: Flask) -> None:
     service = service_of(app)
     app.extensions[_EXTENSION] = dispatcher = Dispatcher(service)
     service.bus.subscribe(ErrorReported, dispatcher.report)
-    _at_exit(dispatcher)
+    call_at_exit(dispatcher.close)
 
 
 def flush_reports(app: Flask, timeout_s: float = FLUSH_AT_EXIT_S) -> bool:
@@ -168,11 +160,6 @@ class _FunctionReporter:
         return "sent"
 
 
-def find_environment(config: PymConfig) -> str:
-    """Return what PYM_ENV says."""
-    return config.env or _DEFAULT_ENVIRONMENT
-
-
 def _make_reporters(service: Service, release: str) -> list[Reporter]:
     reporters: list[Reporter] = []
     if service.config.sentry_dsn is not None:
@@ -199,18 +186,3 @@ def _log_error(event: ErrorReported) -> None:
         record = log.makeRecord(log.name, level, __file__, 0, "%s (error_id %s)", words, None, extra=facts)
         record.exc_text = str(event.data["trace"]) if event.data.get("trace") else None
         log.handle(record)
-
-
-def _at_exit(dispatcher: Dispatcher) -> None:
-    """Let the process end only when its reports are sent, within limits; those of Celery do not end as others do."""
-    reference = weakref.WeakMethod(dispatcher.close)
-
-    def close(**_: Any) -> None:
-        method = reference()
-        if method is not None:
-            method()
-
-    atexit.register(close)
-    signals: Any = sys.modules.get("celery.signals")
-    if signals is not None:
-        signals.worker_process_shutdown.connect(close, weak=False)

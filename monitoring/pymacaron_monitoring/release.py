@@ -10,10 +10,12 @@ from pathlib import Path
 
 from pymacaron.builtin import BUILTIN_FOLDER
 from pymacaron.builtin.ping import find_version
+from pymacaron.config import PymConfig
 from pymacaron.service import Service
 from pymacaron.spec import Api
 
 REVISION_VARIABLE = "PYM_REVISION"
+_DEFAULT_ENVIRONMENT = "production"  # as Sentry calls it where nothing is said
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,11 @@ def find_release(service: Service) -> Release:
         revision=find_revision(service.config.folder),
         spec_sha256=hash_documents(service),
     )
+
+
+def find_environment(config: PymConfig) -> str:
+    """Return what PYM_ENV says."""
+    return config.env or _DEFAULT_ENVIRONMENT
 
 
 def find_revision(folder: Path, environment: Mapping[str, str] = os.environ) -> str:
