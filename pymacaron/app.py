@@ -34,6 +34,7 @@ from pymacaron.routing import Handlers, bind_api, body_models, keep_encoded_slas
 from pymacaron.server import ServerOptions, find_port, run
 from pymacaron.service import ErrorCallback, ErrorReporter, RevocationCheck, SecurityResolver, Service
 from pymacaron.spec import load_spec
+from pymacaron.tasks import prepare_tasks
 from pymacaron.trace_context import Sampler
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ class API:
 
         Raises: StartupError: with all findings.
         """
-        self.load_builtin_apis()
+        self.load_builtin_apis(("ping", "tasks") if self.service.config.task_status else ("ping",))
         self.app.url_map.merge_slashes = False
         self.app.secret_key = self.app.secret_key or secrets.token_bytes(24)
         if self.app.config["MAX_CONTENT_LENGTH"] is None:
@@ -205,6 +206,7 @@ class API:
         if findings:
             raise HandlerError(findings)
         self._waiting.clear()
+        prepare_tasks(self.service)
         self.publish_apis()
         compress = self._add_extensions()
         for observer in sorted(entry_points(group="pymacaron.observers"), key=lambda entry: entry.name):

@@ -18,7 +18,7 @@ from pathlib import Path
 from pymacaron.config import PymConfig
 from pymacaron.exceptions import ConfigError, Finding
 from pymacaron.log import setup_logging
-from pymacaron.serving import Settings, Supervisor, choose_settings
+from pymacaron.serving import Companion, Settings, Supervisor, choose_settings
 
 METRICS_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _DEFAULT_PORT = 80
@@ -68,8 +68,16 @@ def run(options: ServerOptions) -> int:
         setup_logging(options.config.log_level, options.config.log_format)
         _announce(options, port, settings)
         with shared_metrics_folder(), _watched(options.folder, is_watched=options.is_reloading):
-            Supervisor(options.target, listeners, settings).run()
+            Supervisor(options.target, listeners, settings, _make_companion(options)).run()
     return 0
+
+
+def _make_companion(options: ServerOptions) -> Companion | None:
+    """Return what runs the service's tasks beside it, None without ``with_async``."""
+    if not options.config.with_async:
+        return None
+    command = [sys.executable, "-m", "pymacaron.worker", "--app", options.target]
+    return Companion(command, options.folder, {}, stop_timeout_s=options.config.task_stop_timeout)
 
 
 def find_settings(options: ServerOptions) -> Settings:

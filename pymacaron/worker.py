@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import sys
+import threading
 from pathlib import Path
 
 import click
@@ -14,9 +17,8 @@ from pymacaron.exceptions import Finding, StartupError
 from pymacaron.log import setup_logging
 from pymacaron.server import shared_metrics_folder
 from pymacaron.service import service_of
+from pymacaron.serving.companion import PARENT_VARIABLE
 from pymacaron.serving.loading import load_or_explain
-
-READY_VARIABLE = "PYMACARON_WORKER_READY_FD"
 
 
 @click.command()
@@ -64,11 +66,18 @@ def worker(
 
 
 def _tell_ready() -> None:
-    """Tell whoever started this process, if it asked to be told."""
-    descriptor = os.environ.pop(READY_VARIABLE, None)
-    if descriptor is not None:
-        os.write(int(descriptor), b"1")
-        os.close(int(descriptor))
+    """Tell the process that started this one, if it asked to be told; from now on end when that ends."""
+    descriptor = os.environ.pop(PARENT_VARIABLE, None)
+    if descriptor is None:
+        return
+    line = socket.socket(fileno=int(descriptor))
+    line.sendall(b"1")
+
+    def wait_for_end() -> None:
+        line.recv(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait_for_end, name="pymacaron-parent", daemon=True).start()
 
 
 if __name__ == "__main__":

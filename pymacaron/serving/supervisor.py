@@ -18,6 +18,7 @@ from multiprocessing.context import ForkProcess
 
 from pymacaron.exceptions import Finding, StartupError
 from pymacaron.log_spool import LogSpool, LogWriter
+from pymacaron.serving.companion import Companion
 from pymacaron.serving.messages import Order, Ready, Refused, Worn
 from pymacaron.serving.settings import Settings
 from pymacaron.serving.worker import serve_app
@@ -67,14 +68,23 @@ class Supervisor:
     A new worker that cannot is told in the log and the old ones stay.
     """
 
-    def __init__(self, target: str, listeners: Sequence[socket.socket], settings: Settings) -> None:
+    def __init__(
+        self,
+        target: str,
+        listeners: Sequence[socket.socket],
+        settings: Settings,
+        companion: Companion | None = None,
+    ) -> None:
         """Prepare; nothing is started yet. listeners: bound; a worker that is ready listens.
+
+        companion: started when all workers serve, and stopped and replaced with them.
 
         They stay open here as long as the service runs, so that a connection that waits is lost with no worker.
         """
         self._target = target
         self._listeners = listeners
         self._settings = settings
+        self._companion = companion
         self._members: list[_Member] = []
         self._worn: list[_Member] = []
         self._generation = 0
@@ -101,6 +111,8 @@ class Supervisor:
                 self._write_lines()
         finally:
             self._kill(self._members)
+            if self._companion is not None:
+                self._companion.close()
             self._write_last_lines()
             for number, handler in old.items():
                 signal.signal(number, handler)
@@ -115,7 +127,8 @@ class Supervisor:
     def _wait(self) -> None:
         """Wait for the next signal, report or death, and heed it."""
         pipes = {member.pipe: member for member in self._members}
-        ready = wait([self._wake, *pipes], self._find_pause())
+        lines = self._companion.lines if self._companion is not None else []
+        ready = wait([self._wake, *lines, *pipes], self._find_pause())
         for source in ready:
             if isinstance(source, Connection):
                 self._hear(pipes[source])
@@ -130,6 +143,8 @@ class Supervisor:
             times.append(self._lines_at)
         if self._paused_until > now:
             times.append(self._paused_until)
+        if self._companion is not None and self._companion.wake_at is not None:
+            times.append(self._companion.wake_at)
         return max(0.0, min(times) - now) if times else None
 
     def _heed(self, number: int) -> None:
@@ -143,10 +158,14 @@ class Supervisor:
             log.info("Reloading: each worker is replaced by one that loads %s again", self._target)
             self._generation += 1
             self._paused_until = 0.0
+            if self._companion is not None:
+                self._companion.reload()
         elif self._is_stopping:
             self._kill(self._members)
         else:
             self._is_stopping = True
+            if self._companion is not None:
+                self._companion.stop()
             for member in self._members:
                 if member.is_serving:
                     member.order(Order.STOP, self._settings.stop_timeout_s)
@@ -173,7 +192,10 @@ class Supervisor:
         old = member.replaces
         if self._is_started:
             log.info("Worker %d serves%s", member.process.pid, f" in place of {old.process.pid}" if old else "")
-        self._is_started |= sum(other.is_serving for other in self._members) >= len(self._listeners)
+        if not self._is_started and sum(other.is_serving for other in self._members) >= len(self._listeners):
+            self._is_started = True
+            if self._companion is not None:
+                self._companion.start()
         if old in self._members and old is not None and not old.is_leaving:
             self._pause_s = 0.0
             old.order(Order.LEAVE, self._settings.linger_s + self._settings.replaced_timeout_s)
@@ -227,6 +249,8 @@ class Supervisor:
     def _tend(self) -> None:
         """Start what is missing, replace what is worn or old, one at a time; kill what does not end."""
         now = time.monotonic()
+        if self._companion is not None:
+            self._companion.tend()
         self._kill([member for member in self._members if member.kill_at and member.kill_at <= now])
         if self._is_stopping or now < self._paused_until:
             return

@@ -162,3 +162,19 @@ def _find_class(name: str, parent: type) -> Any:
     if not (isinstance(found, type) and issubclass(found, parent)):
         raise LookupError(f"{name} is no {parent.__name__}")  # noqa: TRY004 - what the name leads to has changed
     return found
+
+
+def to_plain_json(value: Json) -> Json:
+    """Return what `encode` made of a value without the names of types: models and dicts as objects, dates as texts."""
+    if isinstance(value, list):
+        return [to_plain_json(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if _TAG not in value:
+        return {key: to_plain_json(item) for key, item in value.items()}
+    kind, content = value[_TAG], value[_VALUE]
+    if kind in {"model", "enum"}:
+        return content[1]
+    if kind == "dict":
+        return {str(to_plain_json(key)): to_plain_json(item) for key, item in content}
+    return to_plain_json(content)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pymacaron.exceptions import ConfigError, Finding
 from pymacaron.tasks.settings import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, TaskSettings
@@ -13,9 +13,6 @@ try:
 except ModuleNotFoundError as error:
     found = f"{error.name} is not installed"
     raise ConfigError(Finding("asynctask", found, "Run: pip install 'pymacaron[async]'")) from error
-
-if TYPE_CHECKING:
-    from pymacaron.service import Service
 
 log = logging.getLogger(__name__)
 
@@ -75,11 +72,12 @@ def _choose_transport_options(settings: TaskSettings, longest_s: float, worker: 
     return options
 
 
-def check_broker(service: Service) -> None:
-    """Raise ConfigError where the address of the broker cannot be one."""
-    settings = TaskSettings.of(service.config)
+def check_broker(settings: TaskSettings) -> None:
+    """Raise ConfigError where the address of the broker cannot be one; it is not asked."""
+    fix = "Write redis://host:6379/0, amqp://user:password@host// or what else Celery takes"
+    if "://" not in settings.broker:
+        raise ConfigError(Finding("broker_url", "it is no address of a broker", fix))
     try:
-        build_celery(settings).connection_for_write()
+        assert build_celery(settings).connection_for_write().transport_cls
     except (KeyError, ValueError, ImportError) as error:
-        fix = "Write redis://host:6379/0, amqp://user:password@host// or what else Celery takes"
         raise ConfigError(Finding("broker_url", f"it is no address of a broker: {error}", fix)) from error

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from flask import has_request_context
@@ -17,6 +19,7 @@ from pymacaron.tasks.intervals import read_interval
 
 if TYPE_CHECKING:
     from pymacaron.json_types import JsonObject
+    from pymacaron.service import Service
     from pymacaron.tasks.queued import QueuedTask
 
 P = ParamSpec("P")
@@ -166,6 +169,22 @@ def asynctask(
         return task
 
     return declare
+
+
+def prepare_tasks(service: Service) -> None:
+    """Load what queues tasks, if modules in the service's folder declare any; the first request need not do it.
+
+    Raises: ConfigError: the extra is not installed, or the configuration of tasks is wrong.
+    """
+    if any(_is_of(task, Path(service.app.root_path)) for task in TASKS.values()):
+        from pymacaron.tasks.queue import queue_of  # noqa: PLC0415 - it loads Celery
+
+        queue_of(service)
+
+
+def _is_of(task: AsyncTask[..., Any], folder: Path) -> bool:
+    file = getattr(sys.modules.get(task.function.__module__), "__file__", None)
+    return file is not None and Path(file).is_relative_to(folder)
 
 
 def _check_names(task: str, options: Mapping[str, Any], known: frozenset[str]) -> None:

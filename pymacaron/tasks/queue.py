@@ -13,7 +13,7 @@ from pymacaron.events import TaskQueued
 from pymacaron.exceptions import TaskBrokerError
 from pymacaron.tasks.arguments import describe_shape
 from pymacaron.tasks.caller import Caller
-from pymacaron.tasks.celery_app import build_celery
+from pymacaron.tasks.celery_app import build_celery, check_broker
 from pymacaron.tasks.queued import QueuedTask
 from pymacaron.tasks.settings import TaskSettings, warn_of_embedded
 from pymacaron.tasks.status import open_status
@@ -112,6 +112,7 @@ def queue_of(service: Service) -> TaskQueue:
         with _lock:
             if _EXTENSION not in extensions:
                 settings = TaskSettings.of(service.config)
+                check_broker(settings)
                 warn_of_embedded(service.config)
                 extensions[_EXTENSION] = TaskQueue(service, CeleryOutlet(build_celery(settings), settings), settings)
     queue: TaskQueue = extensions[_EXTENSION]

@@ -25,7 +25,7 @@ SOFT_SHARE = 0.9
 _MEMORY_SHARE = 0.9
 _LONGEST_HELD_S = 600.0
 CONNECT_TIMEOUT_S = 0.4
-ANSWER_TIMEOUT_S = 0.9
+ANSWER_TIMEOUT_S = 0.7
 
 
 @dataclass(frozen=True, slots=True)

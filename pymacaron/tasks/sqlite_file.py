@@ -44,9 +44,14 @@ class SqliteFile:
     def __init__(self, path: Path) -> None:
         """Take the *path*; nothing is opened yet."""
         self._path = path
-        self._lock = threading.RLock()
         self._pid = 0
         self._connection: sqlite3.Connection | None = None
+        self._renew_lock()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._renew_lock)  # another thread may have held it
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.RLock()
 
     def run(self, statement: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and return its rows."""

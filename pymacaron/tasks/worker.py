@@ -18,6 +18,7 @@ from celery.platforms import SecurityWarning
 from pymacaron.tasks.celery_app import build_celery
 from pymacaron.tasks.consumer import ServiceTask
 from pymacaron.tasks.declaration import TASKS, AsyncTask
+from pymacaron.tasks.housekeeping import Housekeeping
 from pymacaron.tasks.queue import CeleryOutlet, TaskQueue, replace_queue
 from pymacaron.tasks.running import run_packed
 from pymacaron.tasks.settings import SOFT_SHARE, TaskSettings, warn_of_embedded
@@ -74,11 +75,12 @@ def work(service: Service, options: WorkerOptions) -> int:
     logging.getLogger("celery.app.trace").setLevel(logging.CRITICAL)  # `running` tells it, without values
     logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", category=SecurityWarning)  # of being root, as in most containers
+    queues = list(options.queues) or find_queues(settings)
     worker = Worker(
         app=celery,
         hostname=f"{settings.name}@{os.uname().nodename}:{os.getpid()}",
         concurrency=options.concurrency or settings.concurrency,
-        queues=list(options.queues) or find_queues(settings),
+        queues=queues,
         pool=options.pool,
         loglevel=logging.getLogger().level,
         quiet=True,
@@ -87,7 +89,8 @@ def work(service: Service, options: WorkerOptions) -> int:
         without_heartbeat=True,
         optimization="fair",
     )
-    with _Signals(settings, options.on_ready):
+    housekeeping = Housekeeping(service, celery, settings, queues)
+    with _Signals(settings, housekeeping, options.on_ready):
         worker.start()
     return int(worker.exitcode or 0)
 
@@ -116,8 +119,11 @@ def _keep_logging(**_: object) -> None:
 class _Signals:
     """Heeds what Celery's worker tells: that it is ready, and that it is to end."""
 
-    def __init__(self, settings: TaskSettings, on_ready: Callable[[], object] | None) -> None:
+    def __init__(
+        self, settings: TaskSettings, housekeeping: Housekeeping, on_ready: Callable[[], object] | None
+    ) -> None:
         self._settings = settings
+        self._housekeeping = housekeeping
         self._on_ready = on_ready
         self._timer: threading.Timer | None = None
 
@@ -129,16 +135,19 @@ class _Signals:
     def __exit__(self, *_: object) -> None:
         signals.worker_ready.disconnect(self._ready)
         signals.worker_shutting_down.disconnect(self._stopping)
+        self._housekeeping.stop()
         if self._timer is not None:
             self._timer.cancel()
 
     def _ready(self, **_: object) -> None:
         log.info("Running tasks of %s from %s", self._settings.name, self._settings.shown_broker)
+        self._housekeeping.start()
         if self._on_ready is not None:
             self._on_ready()
 
     def _stopping(self, **_: object) -> None:
         """Give back what still runs when the time is over: Celery does so on QUIT."""
+        self._housekeeping.stop()
         if self._timer is None:
             log.info("Stopping: running tasks have %s s to end", self._settings.stop_timeout_s)
             self._timer = threading.Timer(self._settings.stop_timeout_s, os.kill, (os.getpid(), signal.SIGQUIT))

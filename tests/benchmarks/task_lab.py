@@ -142,6 +142,7 @@ class Lab:
 
     folder: Path
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    lines: list[socket.socket] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -160,22 +161,22 @@ class Lab:
 
     def start_worker(self, *options: str, concurrency: int = 1) -> subprocess.Popen[bytes]:
         """Start a worker; return when it takes tasks."""
-        ready, signal_end = os.pipe()
+        line, worker_end = socket.socketpair()
         log = (self.folder / f"worker-{len(self.workers)}.log").open("wb")
         worker = subprocess.Popen(
             [sys.executable, "-m", "pymacaron.worker", "--concurrency", str(concurrency), *options],
             cwd=self.folder,
-            env={**self.variables(), "PYMACARON_WORKER_READY_FD": str(signal_end)},
+            env={**self.variables(), "PYMACARON_PARENT_FD": str(worker_end.fileno())},
             stdout=log,
             stderr=subprocess.STDOUT,
-            pass_fds=[signal_end],
+            pass_fds=[worker_end.fileno()],
             start_new_session=True,
         )
-        os.close(signal_end)
+        worker_end.close()
         log.close()
         self.workers.append(worker)
-        told = os.read(ready, 1)
-        os.close(ready)
+        self.lines.append(line)
+        told = line.recv(1)
         assert told == b"1", self.read_logs()
         return worker
 
@@ -212,6 +213,8 @@ class Lab:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(worker.pid, signal.SIGKILL)
             worker.wait()
+        for line in self.lines:
+            line.close()
 
 
 @contextlib.contextmanager
