@@ -17,11 +17,17 @@ from pymacaron_testing import hooks
 from pymacaron_testing.options import add_options, is_given
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flask import Flask
+
     from pymacaron_testing.callers import Caller, Callers, CheckedSession, Operations
     from pymacaron_testing.run import Run
     from pymacaron_testing.target import Target
+    from pymacaron_testing.tasks import QueuedTasks, TaskWorker
 
 _EXTRA = {"schemathesis", "hypothesis"}
+_OK = 200
 _UNCHECKED = "pymacaron_unchecked"
 _RUN: pytest.StashKey[Run] = pytest.StashKey()
 
@@ -129,6 +135,44 @@ def api(user: Callable[..., Caller]) -> Operations:
 def eventually() -> Callable[..., Any]:
     """Return a function that waits: ``eventually(lambda: http.get("/jobs/1").json()["done"], timeout_s=5)``."""
     from pymacaron_testing.eventually import eventually as wait  # noqa: PLC0415 - see the module's docstring
+
+    return wait
+
+
+@pytest.fixture
+def queued_tasks() -> Iterator[Callable[[Flask], QueuedTasks]]:
+    """Return a function that records what an app queues, and runs nothing: ``queued_tasks(app).assert_queued(…)``."""
+    from pymacaron_testing.tasks import recorded_tasks  # noqa: PLC0415 - see the module's docstring
+
+    with ExitStack() as stack:
+        yield lambda app: stack.enter_context(recorded_tasks(app))
+
+
+@pytest.fixture
+def task_worker(tmp_path: Path) -> Iterator[Callable[[Flask], TaskWorker]]:
+    """Return a function that runs an app's tasks in a thread until the test ends: ``task_worker(app).wait_for(id)``."""
+    from pymacaron_testing.tasks import running_worker  # noqa: PLC0415 - see the module's docstring
+
+    with ExitStack() as stack:
+        yield lambda app: stack.enter_context(running_worker(app, tmp_path))
+
+
+@pytest.fixture
+def wait_for_task(user: Callable[..., Caller], eventually: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that waits for a task of the target: ``wait_for_task(id, user_name="alice")``.
+
+    It returns what ``/tasks/<id>`` says when the task has succeeded or failed, as a dict.
+    """
+
+    def wait(task_id: str, *, user_name: str = "", timeout_s: float = 10.0) -> Any:
+        http = user(user_name).http.unchecked
+
+        def find() -> Any:
+            answer = http.get(f"/tasks/{task_id}")
+            assert answer.status_code == _OK, f"/tasks/{task_id} answers {answer.status_code}"
+            return answer.json() if answer.json()["state"] in {"succeeded", "failed"} else None
+
+        return eventually(find, timeout_s)
 
     return wait
 

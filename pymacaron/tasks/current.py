@@ -41,7 +41,7 @@ class RunningTask:
         retries = self.retries + is_counted
         signature = task.signature_from_request(task.request, countdown=delay_s, retries=retries)
         try:
-            signature.apply_async()
+            task.apply_async(signature.args, signature.kwargs, **signature.options)
         except Exception as lost:  # noqa: BLE001 - Celery's own retry would drop the task
             return Reject(lost, requeue=True)
         return Retry(exc=error, when=delay_s)

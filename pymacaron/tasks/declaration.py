@@ -126,6 +126,13 @@ class AsyncTask(Generic[P, R]):
         args = [decode(value) for value in packed["args"]]
         return args, {name: decode(value) for name, value in packed["kwargs"].items()}
 
+    def name_arguments(self, packed: JsonObject) -> dict[str, Any]:
+        """Return the arguments that `pack` packed, by name, defaults included."""
+        args, kwargs = self.unpack(packed)
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return dict(bound.arguments)
+
     def __repr__(self) -> str:
         return f"<task {self.name}>"
 

@@ -16,7 +16,7 @@ from pymacaron.tasks.caller import Caller
 from pymacaron.tasks.celery_app import build_celery, check_broker
 from pymacaron.tasks.queued import QueuedTask
 from pymacaron.tasks.settings import TaskSettings, warn_of_embedded
-from pymacaron.tasks.status import open_status
+from pymacaron.tasks.status import StatusStore, open_status
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -81,12 +81,12 @@ class CeleryOutlet:
 class TaskQueue:
     """The tasks that one service queues, in this process."""
 
-    def __init__(self, service: Service, outlet: Outlet, settings: TaskSettings) -> None:
-        """Take where tasks go."""
+    def __init__(self, service: Service, outlet: Outlet, settings: TaskSettings, status: StatusStore | None) -> None:
+        """Take where tasks go, and where their states are kept, if they are."""
         self.outlet = outlet
         self.settings = settings
         self._service = service
-        self.status = open_status(service.config, settings)
+        self.status = status
 
     def put(self, task: AsyncTask[..., Any], packed: JsonObject) -> QueuedTask:
         """Queue *task* with what `AsyncTask.pack` packed, for whoever calls now. Raises TaskBrokerError."""
@@ -114,7 +114,9 @@ def queue_of(service: Service) -> TaskQueue:
                 settings = TaskSettings.of(service.config)
                 check_broker(settings)
                 warn_of_embedded(service.config)
-                extensions[_EXTENSION] = TaskQueue(service, CeleryOutlet(build_celery(settings), settings), settings)
+                outlet = CeleryOutlet(build_celery(settings), settings)
+                status = open_status(service.config, settings)
+                extensions[_EXTENSION] = TaskQueue(service, outlet, settings, status)
     queue: TaskQueue = extensions[_EXTENSION]
     return queue
 

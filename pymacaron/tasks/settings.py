@@ -102,6 +102,11 @@ class TaskSettings:
         return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}"
 
 
+def make_embedded(file: Path) -> str:
+    """Return the address of the embedded broker whose messages lie in *file*."""
+    return f"{_EMBEDDED}://{quote(str(file))}"
+
+
 def is_embedded(broker: str) -> bool:
     """Tell whether *broker* is the address of an embedded one."""
     return broker.startswith(f"{_EMBEDDED}:")
@@ -117,7 +122,7 @@ def _find_broker(config: PymConfig) -> str:
     except OSError as error:
         found = f"the embedded broker cannot write there: {error.strerror}"
         raise ConfigError(Finding(str(file), found, "Set broker_url, or make the folder writable")) from error
-    return f"{_EMBEDDED}://{quote(str(file))}"
+    return make_embedded(file)
 
 
 def warn_of_embedded(config: PymConfig) -> None:

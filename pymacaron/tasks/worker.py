@@ -23,6 +23,7 @@ from pymacaron.tasks.queue import CeleryOutlet, TaskQueue, replace_queue
 from pymacaron.tasks.running import run_packed
 from pymacaron.tasks.settings import SOFT_SHARE, TaskSettings, warn_of_embedded
 from pymacaron.tasks.sqlite_file import name_owner
+from pymacaron.tasks.status import open_status
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -45,9 +46,8 @@ class WorkerOptions:
     on_ready: Callable[[], object] | None = None
 
 
-def build_worker_app(service: Service) -> Celery:
-    """Return the Celery app that knows every declared task of *service*."""
-    settings = TaskSettings.of(service.config)
+def build_worker_app(service: Service, settings: TaskSettings) -> Celery:
+    """Return the Celery app that knows every declared task, and runs it in *service*."""
     longest_s = max((task.options.celery.get("time_limit") or 0.0 for task in TASKS.values()), default=0.0)
     celery = build_celery(settings, longest_s=longest_s, worker=name_owner())
     celery.pymacaron_app = service.app
@@ -69,9 +69,10 @@ def work(service: Service, options: WorkerOptions) -> int:
     """
     settings = TaskSettings.of(service.config)
     warn_of_embedded(service.config)
-    celery = build_worker_app(service)
+    celery = build_worker_app(service, settings)
     # Tasks queue others over connections of their own, which give up within a second.
-    replace_queue(service, TaskQueue(service, CeleryOutlet(build_celery(settings), settings), settings))
+    outlet = CeleryOutlet(build_celery(settings), settings)
+    replace_queue(service, TaskQueue(service, outlet, settings, open_status(service.config, settings)))
     logging.getLogger("celery.app.trace").setLevel(logging.CRITICAL)  # `running` tells it, without values
     logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", category=SecurityWarning)  # of being root, as in most containers
@@ -109,7 +110,7 @@ def _register(celery: Celery, service: Service, task: AsyncTask[..., Any], setti
     def run(self: Any, message: Any) -> None:
         run_packed(service, task, self, message)
 
-    celery.task(name=task.name, base=ServiceTask, bind=True, **options)(run)
+    celery.task(name=task.name, base=ServiceTask, bind=True, shared=False, **options)(run)
 
 
 def _keep_logging(**_: object) -> None:
