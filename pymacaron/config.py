@@ -107,6 +107,7 @@ class PymConfig(BaseModel):
     metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None
     metrics_token: SecretStr | None = None
     metrics_series_budget: PositiveInt = 10_000
+    status_page: bool = False
     with_async: bool = False
     broker_url: SecretStr | None = None
     result_backend: SecretStr | None = None

@@ -31,7 +31,7 @@ def current_record() -> RequestRecord | None:
 class RequestWatch:
     """Follows the requests of one app, from `begin` to `finish`, or to the close of what `watch_body` returns.
 
-    Requests to *uncounted_path*, the page of metrics, are not counted, so that watching changes nothing.
+    Requests to *uncounted_paths*, the pages of metrics, are not counted, so that watching changes nothing.
     """
 
     def __init__(
@@ -40,11 +40,11 @@ class RequestWatch:
         *,
         has_access_log: bool = True,
         sampler: Sampler | None = None,
-        uncounted_path: str = "/metrics",
+        uncounted_paths: Iterable[str] = ("/metrics",),
     ) -> None:
         """Send events to *bus*, and a line for each request to the log. sampler: if each request is to be a span."""
         self._bus = bus
-        self._uncounted_path = uncounted_path
+        self._uncounted_paths = frozenset(uncounted_paths)
         self._on_started = bus.listeners_of(RequestStarted)
         self._on_finished = bus.listeners_of(RequestFinished)
         self._has_access_log = has_access_log
@@ -64,7 +64,7 @@ class RequestWatch:
 
     def started(self, record: RequestRecord) -> None:
         """Tell, once, that the operation of *record*, or that it has none, is known."""
-        if not self._on_started or record.is_started or record.path == self._uncounted_path:
+        if not self._on_started or record.is_started or record.path in self._uncounted_paths:
             return
         record.is_started = True
         route = operation_id = None
@@ -82,7 +82,7 @@ class RequestWatch:
         """
         duration_s = perf_counter() - record.started_s
         try:
-            if record.path != self._uncounted_path:
+            if record.path not in self._uncounted_paths:
                 if not record.is_started:
                     self.started(record)  # it ended before its operation was known
                 if self._has_access_log:
@@ -198,6 +198,14 @@ class RequestEvents:
         return body
 
 
+def _find_uncounted(service: Service) -> list[str]:
+    """Return the paths at which others ask again and again how the service is."""
+    paths = [service.config.metrics_path]
+    if service.config.status_page:
+        paths.append(f"/{str(service.app.extensions.get('pymacaron-doc', 'doc')).strip('/')}/status.json")
+    return paths
+
+
 def watch_requests(service: Service) -> RequestWatch:
     """Put the layer around *service*'s app, and return what follows its requests.
 
@@ -208,7 +216,7 @@ def watch_requests(service: Service) -> RequestWatch:
         service.bus,
         has_access_log=service.config.access_log,
         sampler=service.sampler,
-        uncounted_path=service.config.metrics_path,
+        uncounted_paths=_find_uncounted(service),
     )
     preprocess, process = app.preprocess_request, app.process_response
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from flask import Flask
 
-from pymacaron_monitoring import errors, metrics, tracing
+from pymacaron_monitoring import errors, metrics, status, tracing
 
 
 def init_app(app: Flask) -> None:
-    """Count what happens in the service of *app*, serve ``/metrics``, report errors, and export spans if so configured.
+    """Count what happens in the service of *app*, serve ``/metrics``, report errors, and what else is configured.
+
+    That is exporting spans, and the page ``/doc/status``.
 
     Apps made by `pymacaron.create_app` have it already; a second call changes nothing.
     Raises: SpecError: an ``x-slo`` makes no sense. ConfigError: the folder that the workers share cannot be written, or
@@ -17,3 +19,4 @@ def init_app(app: Flask) -> None:
     tracing.init_app(app)
     errors.init_app(app)
     metrics.init_app(app)
+    status.init_app(app)

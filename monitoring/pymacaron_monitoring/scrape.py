@@ -38,7 +38,7 @@ class Gatekeeper:
 
     def answer(self, asked: Request, response_class: type[ResponseT]) -> ResponseT:
         """Return the page in the format that the scraper prefers, or 401. Source: RFC 6750."""
-        if self.token is not None and not _has_token(asked, self.token):
+        if self.token is not None and not has_token(asked, self.token):
             refusal = response_class("This page needs the bearer token that metrics_token says.\n", 401)
             refusal.headers["WWW-Authenticate"] = 'Bearer realm="metrics"'
             refusal.mimetype = "text/plain"
@@ -127,7 +127,8 @@ class _QuietHandler(WSGIRequestHandler):
         """Write nothing: what is watched often should not fill the log."""
 
 
-def _has_token(asked: Request, token: str) -> bool:
+def has_token(asked: Request, token: str) -> bool:
+    """Tell whether *asked* comes with the bearer *token*; compared in constant time."""
     scheme, _, given = asked.headers.get("Authorization", "").partition(" ")
     return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode())
 
