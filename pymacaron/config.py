@@ -119,7 +119,6 @@ class PymConfig(BaseModel):
     task_max_memory_bytes: PositiveInt | None = None
     celery: dict[str, Any] = {}
     sentry_dsn: SecretStr | None = None
-    sentry_integrations: bool = False
     error_report_interval: NonNegativeInt = 60
     error_report_allow: list[str] = []
     otlp_endpoint: str | None = None

@@ -99,14 +99,20 @@ def _gather(
     if trace is not None:
         data["trace_id"] = trace.trace_id
     if service is None:
-        return data | dict(facts), Redactor(get_config().find_secrets())
+        return data | dict(facts), _learn(Redactor(get_config().find_secrets()), facts)
     teller = service.app.extensions.get(_EXTENSION)
     if not isinstance(teller, ErrorTeller):
         teller = service.app.extensions[_EXTENSION] = ErrorTeller(service)
     request = teller.describe(operation)
     if request.data:
         data["request"] = request.data
-    return data | dict(facts), teller.make_redactor(request.secrets)
+    return data | dict(facts), _learn(teller.make_redactor(request.secrets), facts)
+
+
+def _learn(redactor: Redactor, facts: Mapping[str, object]) -> Redactor:
+    """Return *redactor*, which knows now what *facts* call a secret: it may stand in a text, too."""
+    redactor.add_secrets(redactor.find_secrets(facts))
+    return redactor
 
 
 def _format(exception: BaseException) -> str:

@@ -38,6 +38,7 @@ _MOST_TEXT = 1 << 14
 _MARGIN = 1 << 12
 _MOST_ITEMS = 200
 _MOST_DEPTH = 12
+_MOST_VALUES = 2_000  # dictionaries and lists
 
 
 def redact(value: Json, secrets: Iterable[str] = ()) -> Json:
@@ -66,14 +67,45 @@ class Redactor:
         allowed: AbstractSet[str] = frozenset(),
     ) -> None:
         """Take secrets, more names of such, and names that only look like some, both in lower case."""
-        known = {secret for secret in secrets if len(secret) >= _LEAST_SECRET}
-        self._secrets = sorted({form for secret in known for form in _write_forms(secret)}, key=len, reverse=True)
-        self._patterns = [_write_pattern(secret) for secret in known if _ESCAPED.search(secret)]
         self._names = names
         self._allowed = allowed
+        self._known: set[str] = set()
+        self._secrets: list[str] = []
+        self._patterns: list[re.Pattern[str]] = []
+        self._left = 0
+        self.add_secrets(secrets)
+
+    def add_secrets(self, secrets: Iterable[str]) -> None:
+        """Take more secrets out from now on."""
+        new = {secret for secret in secrets if len(secret) >= _LEAST_SECRET} - self._known
+        if new:
+            self._known |= new
+            forms = {form for secret in new for form in _write_forms(secret)}
+            self._secrets = sorted({*self._secrets, *forms}, key=len, reverse=True)
+            self._patterns += [_write_pattern(secret) for secret in new if _ESCAPED.search(secret)]
+
+    def find_secrets(self, value: Json) -> set[str]:
+        """Return the texts in JSON-like *value* that stand under names of secrets."""
+        found: set[str] = set()
+        seen: set[tuple[int, bool]] = set()
+        waiting: list[tuple[Json, bool]] = [(value, False)]
+        while waiting and len(seen) < _MOST_VALUES:
+            one, is_hidden = waiting.pop()
+            if isinstance(one, (Mapping, list, tuple, set, frozenset)):
+                if (id(one), is_hidden) in seen:
+                    continue
+                seen.add((id(one), is_hidden))
+            if isinstance(one, Mapping):
+                waiting += [(inner, is_hidden or self.is_secret(_to_text(name))) for name, inner in list(one.items())]
+            elif isinstance(one, (list, tuple, set, frozenset)):
+                waiting += [(inner, is_hidden) for inner in list(one)]
+            elif is_hidden and one is not None and not isinstance(one, bool):
+                found.add(_to_text(one))
+        return found
 
     def redact(self, value: Json) -> Json:
         """Return a copy without secrets, see `redact`."""
+        self._left = _MOST_VALUES
         return self._redact(value, _MOST_DEPTH)
 
     def redact_text(self, text: str) -> str:
@@ -99,7 +131,8 @@ class Redactor:
             return value
         if isinstance(value, str):
             return self.redact_text(value)
-        if depth == 0:
+        self._left -= 1
+        if depth == 0 or self._left < 0:
             return "…"
         if isinstance(value, Mapping):
             items = list(value.items())
