@@ -66,9 +66,9 @@ def test_fault(build_suite: BuildSuite, fault: str, operation_id: str, group: st
     ("fault", "seed"),
     [
         pytest.param("", 0, id="clean"),
-        pytest.param("", 1, id="clean, another seed"),
-        pytest.param("", 2, id="clean, a third seed"),
-        pytest.param("conflicts are 400", 0, id="taken names are answered with 400"),
+        pytest.param("", 1, id="clean, another seed", marks=pytest.mark.unmeasured),
+        pytest.param("", 2, id="clean, a third seed", marks=pytest.mark.unmeasured),
+        pytest.param("conflicts are 400", 0, id="taken names are answered with 400", marks=pytest.mark.unmeasured),
     ],
 )
 def test_no_false_alarm(build_suite: BuildSuite, fault: str, seed: int) -> None:
