@@ -6,6 +6,7 @@ import os
 import random
 import threading
 import time
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -35,6 +36,15 @@ _FIRST_SERVER_ERROR = 500
 _FIRST_PAUSE_S = 0.025
 _LONGEST_PAUSE_S = 1.0
 _MOST_ANSWER_SHARE = 0.45
+
+
+_lock = threading.Lock()
+
+
+@cache
+def _session() -> boto3.Session:
+    """Return the session of the process: each one reads boto3's descriptions of services again."""
+    return boto3.Session()
 
 
 class ConditionFailedError(Exception):
@@ -77,15 +87,14 @@ class DynamoCalls:
         )
         self._client: DynamoDBClient | None = None
         self._process = 0
-        self._lock = threading.Lock()
 
     @property
     def client(self) -> DynamoDBClient:
         """boto3's client of this process."""
         if self._client is None or self._process != os.getpid():
-            with self._lock:
+            with _lock:
                 if self._client is None or self._process != os.getpid():
-                    self._client = boto3.Session().client("dynamodb", **self._options)
+                    self._client = _session().client("dynamodb", **self._options)
                     self._process = os.getpid()
         return self._client
 

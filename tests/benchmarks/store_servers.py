@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
+
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 10
 _DEBIAN = Path("/usr/lib/postgresql")
@@ -33,7 +35,7 @@ class Server:
 def find_postgresql() -> Path | None:
     """Return the folder of PostgreSQL's programs, None where it is not installed."""
     places = sorted(_DEBIAN.glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
-    found = shutil.which("initdb") or (places and str(places[-1]))
+    found = str(places[-1]) if places else shutil.which("initdb")
     return Path(found).parent if found else None
 
 
@@ -71,6 +73,7 @@ def run_postgresql(programs: Path, *, is_durable: bool = False) -> Iterator[Serv
             )
             try:
                 _wait_for(port, process, folder / "log")
+                _wait_until_open(port, process)
                 pid = int((data / "postmaster.pid").read_text().split()[0])
                 yield Server(f"postgresql://pymacaron@127.0.0.1:{port}/postgres", pid, port)
             finally:
@@ -82,7 +85,7 @@ def run_dynamodb() -> Iterator[Server]:
     """Run moto's DynamoDB as a process of its own, over HTTP; its data are gone when it ends."""
     port = find_free_port()
     with tempfile.TemporaryFile() as log:
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        command = [sys.executable, str(Path(__file__).with_name("dynamodb_server.py")), str(port)]
         process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             _wait_for(port, process, None)
@@ -101,6 +104,15 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path | None) -> 
         time.sleep(0.05)
     said = log.read_text(errors="replace")[-2000:] if log else ""
     raise RuntimeError(f"{process.args!r} does not listen on port {port}: {said}")
+
+
+def _wait_until_open(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Wait on: PostgreSQL listens before it lets anybody in."""
+    while process.poll() is None:
+        with contextlib.suppress(psycopg.OperationalError):
+            psycopg.connect(host="127.0.0.1", port=port, user="pymacaron", dbname="postgres").close()
+            return
+        time.sleep(0.05)
 
 
 def _stop_postgresql(data: Path, process: subprocess.Popen[bytes]) -> None:
