@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, CursorResult, Executable, Table, exc, inspect
 from sqlalchemy.orm import Session
 
+from pymacaron.exceptions import ConfigError, Finding
 from pymacaron.persistence.errors import AlreadyExistsError, ConflictError, NotFoundError, StoredDataError
 from pymacaron.persistence.layout import Layout
 from pymacaron.persistence.query import Query
@@ -29,7 +30,7 @@ from pymacaron.persistence.sql_statements import (
     select_query,
 )
 from pymacaron.persistence.sql_tables import METADATA
-from pymacaron.persistence.store import DEFAULT_TIMEOUT_S, Write
+from pymacaron.persistence.store import DEFAULT_TIMEOUT_S, Write, current_store
 
 _MOST_KEYS = 500
 T = TypeVar("T")
@@ -246,3 +247,14 @@ def _only(layout: Layout, change: Write, parameters: dict[str, Any]) -> dict[str
     if layout.ttl and change.kind == "insert":
         inserted.add(NOW)
     return {name: value for name, value in parameters.items() if name in inserted}
+
+
+def current_sql_store() -> SqlStore:
+    """Return the store in force, if it is SQLite or PostgreSQL: for tables and queries of your own.
+
+    Raises: ConfigError: it is another one.
+    """
+    store = current_store()
+    if not isinstance(store, SqlStore):
+        raise ConfigError(Finding("database_url", f"{store.kind} has no SQL", "Name a SQLite or PostgreSQL database"))
+    return store

@@ -105,7 +105,8 @@ def start_worker(task: str, url: str, *arguments: object) -> subprocess.Popen[by
 def wait_until_ready(worker: subprocess.Popen[bytes]) -> None:
     """Return when the worker begins."""
     assert worker.stdout is not None
-    assert worker.stdout.readline().strip() == b"ready"
+    with worker.stdout:
+        assert worker.stdout.readline().strip() == b"ready"
 
 
 def count(url: str, *, writers: int = WRITERS, increments: int = INCREMENTS) -> dict[str, float]:

@@ -120,7 +120,8 @@ def _stop_postgresql(data: Path, process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(OSError, ValueError, IndexError):
         pid = int((data / "postmaster.pid").read_text().split()[0])
         os.kill(pid, signal.SIGCONT)
-        os.kill(pid, signal.SIGINT)  # a fast shutdown. Source: PostgreSQL, "Shutting Down the Server"
+        os.kill(pid, signal.SIGQUIT)  # at once. Source: PostgreSQL, "Shutting Down the Server"
+    process.send_signal(signal.SIGCONT)  # runuser stops itself when a test stops the server
     try:
         process.wait(STOP_TIMEOUT_S)
     except subprocess.TimeoutExpired:
