@@ -51,6 +51,12 @@ VIOLATIONS = Family(
 SECTIONS = Family(
     "section_duration_seconds", "histogram", ("kind", "method"), "Duration of blocks timed with monitor()."
 )
+STORE_CALLS = Family(
+    "db_client_operation_duration_seconds",
+    "histogram",
+    ("db_system_name", "db_collection_name", "db_operation_name", "outcome"),
+    "Duration of calls of the store of persistent objects; its count is the number of calls by outcome.",
+)
 ERRORS = Family(
     "errors_reported_total", "counter", ("reporter", "outcome"), "Errors and warnings handed to a reporter."
 )
@@ -90,6 +96,7 @@ FAMILIES = (
     RESPONSE_BYTES,
     VIOLATIONS,
     SECTIONS,
+    STORE_CALLS,
     ERRORS,
     TASKS,
     TASK_WAITS,

@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
-from pymacaron.events import ContractViolated, Event, RequestFinished, RequestStarted, SectionTimed
+from pymacaron.events import ContractViolated, Event, RequestFinished, RequestStarted, SectionTimed, StoreCalled
 from pymacaron.exceptions import SpecError
 from pymacaron.request_events import RequestWatch
 from pymacaron.service import service_of
@@ -142,6 +142,16 @@ def test_timed_sections_are_counted(make_app: MakeApp) -> None:
     assert lines_of(app, "section_duration_seconds_sum") == [
         'section_duration_seconds_sum{kind="db",method="load"} 0.75'
     ]
+
+
+def test_calls_of_the_store_are_counted(make_app: MakeApp) -> None:
+    """By store, table, call and outcome."""
+    app = watched(make_app())
+    emit(app, *[StoreCalled("sqlite", "pets", "save", duration_s, "conflict") for duration_s in (0.25, 0.5)])
+    labels = 'db_collection_name="pets",db_operation_name="save",db_system_name="sqlite",outcome="conflict"'
+    found = lines_of(app, "db_client_operation_duration_seconds_sum")
+    assert [sorted(line.partition("{")[2].partition("}")[0].split(",")) for line in found] == [labels.split(",")]
+    assert found[0].endswith(" 0.75")
 
 
 def test_new_label_values_are_bounded(make_app: MakeApp, finish: Finish, caplog: pytest.LogCaptureFixture) -> None:
