@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +15,7 @@ import click
 from pymacaron.config import find_ref_hosts
 from pymacaron.exceptions import Finding, SpecError, UnreadableSpecError
 from pymacaron.json_types import JsonObject
-from pymacaron.spec import load_spec
+from pymacaron.spec import Api, load_spec
 
 FORMAT_VERSION = 1
 Verdict = Literal["clean", "broken", "unusable", "empty"]
@@ -27,7 +28,7 @@ _NO_VERSION = "neither openapi nor swagger says which version this is"
 class Checked:
     """What came out for one document. operations, schemas: how many it has, None if it is not clean.
 
-    parts: paths of the files that it refers to.
+    parts: paths of the files that it refers to. api: what was read, if it is clean.
     """
 
     file: str
@@ -36,6 +37,7 @@ class Checked:
     operations: int | None = None
     schemas: int | None = None
     parts: frozenset[Path] = frozenset()
+    api: Api | None = None
 
 
 def check_document(source: str, *, remote_ref_hosts: Collection[str] = ()) -> Checked:
@@ -45,6 +47,8 @@ def check_document(source: str, *, remote_ref_hosts: Collection[str] = ()) -> Ch
     """
     try:
         api = load_spec(source, remote_ref_hosts=remote_ref_hosts)
+        for entry in entry_points(group="pymacaron.checks"):
+            entry.load()(api)
     except UnreadableSpecError as error:
         return Checked(
             source, "empty" if _is_blank(source) else "unusable", () if _is_blank(source) else error.findings
@@ -52,7 +56,7 @@ def check_document(source: str, *, remote_ref_hosts: Collection[str] = ()) -> Ch
     except SpecError as error:
         return Checked(source, "broken", error.findings)
     parts = frozenset((Path(source).parent / key).resolve() for key in api.files if "://" not in key)
-    return Checked(source, "clean", operations=len(api.operations), schemas=len(api.model_names), parts=parts)
+    return Checked(source, "clean", (), len(api.operations), len(api.model_names), parts, api)
 
 
 def find_documents(folder: Path) -> list[str]:
@@ -72,6 +76,12 @@ def drop_parts(results: Sequence[Checked]) -> list[Checked]:
         for result in results
         if not (Path(result.file).resolve() in parts and any(_NO_VERSION in str(found) for found in result.findings))
     ]
+
+
+def find_notes(results: Sequence[Checked]) -> list[str]:
+    """Return what other packages have to say of clean documents, such as how many metrics come of them."""
+    apis = [one.api for one in results if one.api is not None]
+    return [entry.load()(apis) for entry in entry_points(group="pymacaron.notes")] if apis else []
 
 
 def render_json(results: Sequence[Checked]) -> str:
@@ -129,7 +139,7 @@ def check(files: tuple[str, ...], style: str, hosts: tuple[str, ...]) -> None:
     allowed = find_ref_hosts() | set(hosts)
     results = [check_document(file, remote_ref_hosts=allowed) for file in files or find_documents(Path("apis"))]
     results = results if files else drop_parts(results)
-    click.echo(render_json(results) if style == "json" else render_text(results))
+    click.echo(render_json(results) if style == "json" else "\n".join([render_text(results), *find_notes(results)]))
     sys.exit(max(_EXIT_CODES[one.verdict] for one in results))
 
 

@@ -218,7 +218,11 @@ class Bus:
 
     def emit(self, event: Event) -> None:
         """Pass *event* to its listeners; one that raises is logged and changes nothing."""
-        for listener in self._listeners.get(type(event), ()):
+        self.tell(self._listeners.get(type(event), ()), event)
+
+    def tell(self, listeners: Sequence[Callable[[Any], object]], event: Event) -> None:
+        """Pass *event* to *listeners*, what `listeners_of` its type returned: for whoever emits at each request."""
+        for listener in listeners:
             try:
                 listener(event)
             except Exception:

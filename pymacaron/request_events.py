@@ -73,7 +73,7 @@ class RequestWatch:
             route, operation_id = operation.path, operation.operation_id
         # See `_describe`.
         event = tuple.__new__(RequestStarted, (record.request_id, record.method, route, operation_id))
-        self._bus.emit(event)
+        self._bus.tell(self._on_started, event)
 
     def finish(self, record: RequestRecord) -> None:
         """Tell that the request was answered, in the thread in which it began.
@@ -88,7 +88,7 @@ class RequestWatch:
                 if self._has_access_log:
                     write_line(record, duration_s)
                 if self._on_finished:
-                    self._bus.emit(_describe(record, duration_s))
+                    self._bus.tell(self._on_finished, _describe(record, duration_s))
         finally:
             record.leave()
             if record.outer is not None:

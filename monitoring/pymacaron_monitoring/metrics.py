@@ -22,20 +22,15 @@ from pymacaron_monitoring import families
 from pymacaron_monitoring.cardinality import Budget
 from pymacaron_monitoring.declared import (
     BOUNDS_S,
-    METHODS,
     OTHER,
-    UNMATCHED,
-    active_key,
-    bytes_key,
-    declare_series,
     find_bounds,
-    request_key,
 )
-from pymacaron_monitoring.families import ERRORS, REQUEST_BYTES, RESPONSE_BYTES, SECTIONS, STORE_CALLS, VIOLATIONS
+from pymacaron_monitoring.families import ERRORS, SECTIONS, STORE_CALLS, VIOLATIONS
 from pymacaron_monitoring.page import Page, Sample
 from pymacaron_monitoring.processes import measure_process
 from pymacaron_monitoring.records import Key
 from pymacaron_monitoring.release import find_release
+from pymacaron_monitoring.request_metrics import RequestCounter
 from pymacaron_monitoring.scrape import serve_page
 from pymacaron_monitoring.store import Series, Store, store_of
 from pymacaron_monitoring.task_metrics import TaskCounter
@@ -55,13 +50,19 @@ def init_app(app: Flask) -> None:
     store = store_of(app)
     bounds_s = find_bounds(api for api in service.apis.values() if _is_served(service, api.operations))
     budget = Budget(store, service.config.metrics_series_budget)
-    requests = _RequestCounter(store, budget, bounds_s)
-    requests.start_at_zero(service)
+    requests = RequestCounter(store, budget, bounds_s)
+    requests.start_at_zero(service.operations.values())
     others = _OtherCounter(store, budget)
     tasks = TaskCounter(store, budget)
     app.extensions[_EXTENSION] = page = Page(store, _Facts(service, store).find_samples)
-    store.counter(families.WORKER_STARTS.name).add()
-    store.on_reopen = lambda: store.counter(families.WORKER_STARTS.name).add()
+    starts = store.counter(families.WORKER_STARTS.name)
+    starts.add()
+
+    def count_fork() -> None:
+        requests.forget()
+        starts.add()
+
+    store.on_reopen = count_fork
     service.bus.subscribe(RequestStarted, requests.begin)
     service.bus.subscribe(RequestFinished, requests.finish)
     service.bus.subscribe(ContractViolated, others.count_violation)
@@ -83,55 +84,6 @@ def _is_served(service: Service, operations: Iterable[object]) -> bool:
     """Tell whether a document's operations are served, not only its models used."""
     own = service.operations.values()
     return any(operation in own for operation in operations)
-
-
-class _RequestCounter:
-    """Counts requests; the series of an operation and status are bound once, then found in a dictionary."""
-
-    def __init__(self, store: Store, budget: Budget, bounds_s: tuple[float, ...]) -> None:
-        self._store = store
-        self._budget = budget
-        self._bounds_s = bounds_s
-        self._bound: dict[tuple[str | None, str, int], tuple[Series, Series, Series | None, Series | None]] = {}
-        self._active: dict[str, Series] = {}
-
-    def begin(self, event: RequestStarted) -> None:
-        active = self._active.get(event.method)
-        (active or self._bind_active(event.method)).begin()
-
-    def finish(self, event: RequestFinished) -> None:
-        key = (event.operation_id, event.method, event.status)
-        active, durations, request_bytes, response_bytes = self._bound.get(key) or self._bind(event)
-        durations.observe_example(event.duration_s, event.request_id)
-        if response_bytes is not None:
-            response_bytes.observe(event.response_bytes)
-        if request_bytes is not None:
-            request_bytes.observe(event.request_bytes)
-        active.end()
-
-    def start_at_zero(self, service: Service) -> None:
-        """Let every series that the documents declare exist: a counter born at 20 is never seen by ``rate()``."""
-        for key in declare_series(service.operations.values(), self._bounds_s):
-            self._store.get(key)
-
-    def _bind_active(self, method: str) -> Series:
-        series = self._store.get(active_key(method if method in METHODS else OTHER))
-        if method in METHODS:
-            self._active[method] = series
-        return series
-
-    def _bind(self, event: RequestFinished) -> tuple[Series, Series, Series | None, Series | None]:
-        method = event.method if event.method in METHODS else OTHER
-        place = (method, event.route or UNMATCHED, event.operation_id or "")
-        # A status that one does not know is treated as x00 of its class. Source: RFC 9110, section 15.
-        wanted = request_key((*place, str(event.status)), self._bounds_s)
-        durations = self._budget.get(wanted, request_key((*place, f"{event.status // 100}00"), self._bounds_s))
-        sizes = [bytes_key(name, place) for name in (REQUEST_BYTES.name, RESPONSE_BYTES.name)]
-        found = [self._store.get(key) if key in self._store else None for key in sizes]
-        bound = self._bind_active(event.method), durations, found[0], found[1]
-        if method != OTHER:
-            self._bound[event.operation_id, event.method, event.status] = bound
-        return bound
 
 
 class _OtherCounter:

@@ -35,31 +35,33 @@ _EXTENSION = "pymacaron_monitoring.store"
 
 
 class Series:
-    """One line of counts, bound to its place once, so that adding costs less than a microsecond."""
+    """One line of counts, bound to its place once, so that adding costs less than a microsecond.
 
-    __slots__ = ("_bounds", "_due_s", "_lock", "_memory", "_values", "key")
+    values: what is counted, see `Key`; another object after a fork.
+    """
+
+    __slots__ = ("_bounds", "_lock", "_memory", "key", "values")
 
     def __init__(self, key: Key) -> None:
         """Count in private memory until the store gives it a place."""
         self.key = key
         self._bounds = key.bounds or ()
-        self._due_s = [0.0] * (len(self._bounds) + 1)
         self.place(None, memoryview(bytearray(8 * key.size)).cast("d"))
 
     def place(self, memory: Memory | None, values: memoryview[float]) -> None:
         """Count in *values* of *memory* from now on."""
         self._lock = threading.Lock()
         self._memory = memory
-        self._values = values
+        self.values = values
 
     def add(self, amount: float = 1.0) -> None:
         """Count *amount* more; for counters."""
         with self._lock:
-            self._values[0] += amount
+            self.values[0] += amount
 
     def observe(self, value: float) -> None:
         """Count one *value*; for histograms."""
-        bucket, lock, values = bisect_left(self._bounds, value), self._lock, self._values
+        bucket, lock, values = bisect_left(self._bounds, value), self._lock, self.values
         lock.acquire()  # faster than a with block
         try:
             values[bucket] += 1.0
@@ -67,23 +69,9 @@ class Series:
         finally:
             lock.release()
 
-    def observe_example(self, value: float, text: str) -> None:
-        """Count one *value*, and keep *text* as the example of its bucket if that has none of this second."""
-        bucket, lock, values = bisect_left(self._bounds, value), self._lock, self._values
-        lock.acquire()
-        try:
-            values[bucket] += 1.0
-            values[-1] += value
-        finally:
-            lock.release()
-        now_s = time.monotonic()
-        if now_s >= self._due_s[bucket]:
-            self._due_s[bucket] = now_s + EXEMPLAR_EVERY_S
-            self._note(bucket, value, text)
-
     def begin(self) -> None:
         """Count one that begins; for what runs."""
-        lock, values = self._lock, self._values
+        lock, values = self._lock, self.values
         lock.acquire()
         try:
             values[0] += 1.0
@@ -92,7 +80,7 @@ class Series:
 
     def end(self) -> None:
         """Count one that ends; for what runs."""
-        lock, values = self._lock, self._values
+        lock, values = self._lock, self.values
         lock.acquire()
         try:
             values[1] += 1.0
@@ -102,10 +90,11 @@ class Series:
     def measure(self, value: float) -> None:
         """Take the newest *value*; for measurements of what all processes share."""
         with self._lock:
-            self._values[0] = value
-            self._values[1] = time.time()
+            self.values[0] = value
+            self.values[1] = time.time()
 
-    def _note(self, bucket: int, value: float, text: str) -> None:
+    def note_example(self, bucket: int, value: float, text: str) -> None:
+        """Keep *text* as the example of a bucket: what one of the values in it was about."""
         if self._memory is None:
             return
         try:
@@ -193,12 +182,12 @@ class Store:
             self._memory.unlock()
             self._reader = Reader(None, None)
             for series in self._series.values():
-                series.place(self._memory, series._values)  # noqa: SLF001 - a series is its store's own
-            return
-        self._memory.abandon()
-        self._open()
-        for series in self._series.values():
-            self._place(series)
+                series.place(self._memory, series.values)
+        else:
+            self._memory.abandon()
+            self._open()
+            for series in self._series.values():
+                self._place(series)
         self.on_reopen()
 
     def _open(self) -> None:

@@ -220,13 +220,13 @@ def test_living_processes_are_known(tmp_path: Path) -> None:
 
 
 def test_examples_are_kept_by_bucket(tmp_path: Path) -> None:
-    """The newest example of each bucket is known to all processes, at most one a second is taken."""
+    """The newest example of each bucket is known to all processes; one that is too long is not kept."""
     store = Store("app", tmp_path)
     seconds = store.histogram("seconds", (), (0.1,))
-    seconds.observe_example(0.05, "first")
-    seconds.observe_example(0.06, "too soon")
-    seconds.observe_example(7.0, "slow")
-    seconds.observe_example(8.0, "x" * 97)
+    seconds.note_example(0, 0.06, "older")
+    seconds.note_example(0, 0.05, "first")
+    seconds.note_example(1, 7.0, "slow")
+    seconds.note_example(1, 8.0, "x" * 97)
     other = Store("app", tmp_path)
     found = other.read_exemplars()[seconds.key]
     assert [(one.bucket, one.value, one.text) for one in found] == [(0, 0.05, "first"), (1, 7.0, "slow")]

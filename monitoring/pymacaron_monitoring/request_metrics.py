@@ -1,0 +1,135 @@
+"""Counts requests: at the begin and at the end of each, in as few steps as can be."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections.abc import Iterable
+from time import monotonic
+from typing import NamedTuple
+
+from pymacaron.events import RequestFinished, RequestStarted
+from pymacaron.spec import Operation
+from pymacaron_monitoring.cardinality import Budget
+from pymacaron_monitoring.declared import (
+    BOUNDS_BYTES,
+    METHODS,
+    OTHER,
+    UNMATCHED,
+    active_key,
+    bytes_key,
+    declare_series,
+    request_key,
+)
+from pymacaron_monitoring.families import REQUEST_BYTES, RESPONSE_BYTES
+from pymacaron_monitoring.records import Key
+from pymacaron_monitoring.store import EXEMPLAR_EVERY_S, Series, Store
+
+
+class _Bound(NamedTuple):
+    """Where the requests of one operation, method and status are counted.
+
+    due_s: of each bucket of durations, when it takes a new example. requests, responses: sizes of bodies, None where
+    they are not counted.
+    """
+
+    series: Series
+    durations: memoryview[float]
+    due_s: list[float]
+    active: memoryview[float]
+    responses: memoryview[float] | None
+    requests: memoryview[float] | None
+
+
+class RequestCounter:
+    """Counts requests; where those of an operation and status are counted is found out once.
+
+    One lock serves all: a request has it for less than a microsecond, once at its begin and once at its end.
+    """
+
+    def __init__(self, store: Store, budget: Budget, bounds_s: tuple[float, ...]) -> None:
+        """Count in *store*, durations in buckets of *bounds_s*."""
+        self._store = store
+        self._budget = budget
+        self._bounds_s = bounds_s
+        self.forget()
+
+    def forget(self) -> None:
+        """Find out anew where things are counted, after a fork."""
+        self._lock = threading.Lock()
+        self._bound: dict[tuple[str | None, str, int], _Bound] = {}
+        self._active: dict[str, memoryview[float]] = {}
+
+    def start_at_zero(self, operations: Iterable[Operation]) -> None:
+        """Let every series that documents declare exist: a counter born at 20 is never seen by ``rate()``."""
+        for key in declare_series(operations, self._bounds_s):
+            self._store.get(key)
+
+    def begin(self, event: RequestStarted) -> None:
+        """Count a request that begins."""
+        active = self._active.get(event.method)
+        if active is None:
+            active = self._bind_active(event.method)
+        lock = self._lock
+        lock.acquire()  # faster than a with block
+        try:
+            active[0] += 1.0
+        finally:
+            lock.release()
+
+    def finish(self, event: RequestFinished) -> None:
+        """Count a request that was answered."""
+        bound = self._bound.get((event.operation_id, event.method, event.status))
+        if bound is None:
+            bound = self._bind(event)
+        series, durations, due_s, active, responses, requests = bound
+        duration_s = event.duration_s
+        bucket = bisect_left(self._bounds_s, duration_s)
+        lock = self._lock
+        lock.acquire()
+        try:
+            durations[bucket] += 1.0
+            durations[-1] += duration_s
+            active[1] += 1.0
+            if responses is not None:
+                size = event.response_bytes
+                responses[bisect_left(BOUNDS_BYTES, size)] += 1.0
+                responses[-1] += size
+            if requests is not None:
+                size = event.request_bytes
+                requests[bisect_left(BOUNDS_BYTES, size)] += 1.0
+                requests[-1] += size
+        finally:
+            lock.release()
+        now_s = monotonic()
+        if now_s >= due_s[bucket]:
+            due_s[bucket] = now_s + EXEMPLAR_EVERY_S
+            series.note_example(bucket, duration_s, event.request_id)
+
+    def _bind_active(self, method: str) -> memoryview[float]:
+        values = self._store.get(active_key(method if method in METHODS else OTHER)).values
+        if method in METHODS:
+            self._active[method] = values
+        return values
+
+    def _bind(self, event: RequestFinished) -> _Bound:
+        method = event.method if event.method in METHODS else OTHER
+        place = (method, event.route or UNMATCHED, event.operation_id or "")
+        # A status that one does not know is treated as x00 of its class. Source: RFC 9110, section 15.
+        wanted = request_key((*place, str(event.status)), self._bounds_s)
+        series = self._budget.get(wanted, request_key((*place, f"{event.status // 100}00"), self._bounds_s))
+        bound = _Bound(
+            series=series,
+            durations=series.values,
+            due_s=[0.0] * (len(self._bounds_s) + 1),
+            active=self._bind_active(event.method),
+            responses=self._find(bytes_key(RESPONSE_BYTES.name, place)),
+            requests=self._find(bytes_key(REQUEST_BYTES.name, place)),
+        )
+        if method != OTHER:
+            self._bound[event.operation_id, event.method, event.status] = bound
+        return bound
+
+    def _find(self, key: Key) -> memoryview[float] | None:
+        """Return where *key* is counted if it is declared."""
+        return self._store.get(key).values if key in self._store else None
