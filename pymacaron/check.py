@@ -79,9 +79,11 @@ def drop_parts(results: Sequence[Checked]) -> list[Checked]:
 
 
 def find_notes(results: Sequence[Checked]) -> list[str]:
-    """Return what other packages have to say of clean documents, such as how many metrics come of them."""
+    """Return what other packages have to say of documents, such as how many metrics come of them, if all are clean."""
     apis = [one.api for one in results if one.api is not None]
-    return [entry.load()(apis) for entry in entry_points(group="pymacaron.notes")] if apis else []
+    if not apis or any(one.findings for one in results):
+        return []
+    return [entry.load()(apis) for entry in entry_points(group="pymacaron.notes")]
 
 
 def render_json(results: Sequence[Checked]) -> str:

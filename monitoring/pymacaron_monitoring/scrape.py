@@ -110,7 +110,7 @@ class OwnPort:
             except OSError as error:
                 if not is_told:
                     words = "Metrics cannot be shown on %s:%d yet, it is tried again: %s"
-                    log.warning(words, *self._address, error.strerror or error)
+                    log.warning(words, *self._address, os.strerror(error.errno or 0))
                 is_told = True
                 time.sleep(_RETRY_S)
 

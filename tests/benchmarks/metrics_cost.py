@@ -3,8 +3,8 @@
 Run it from the repository: ``python tests/benchmarks/metrics_cost.py [ROUNDS]``. Each kind of service is built twice,
 with and without what counts, in processes that take turns within each round; all answer the same request, called as a
 WSGI server calls them. It prints the CPU time that counting adds to a request, in microseconds: the median over the
-rounds of the difference. With several workers, the processes of a kind share the folder of their counts. Then it prints how
-long the page of 1,000 lines takes, 1 and 8 processes having counted, in milliseconds.
+rounds of the difference. With several workers, the processes of a kind share the folder of their counts. Then it prints
+how long the page of 1,000 lines takes, 1 and 8 processes having counted, in milliseconds.
 
 Goals: at most 4 us a request alone and 5 us with several workers; less than 10 ms a page of 1,000 lines of 8 workers.
 """

@@ -42,7 +42,13 @@ def check(*arguments: str) -> Result:
 def test_every_document_under_apis(folder: Path) -> None:
     """Without arguments all documents are checked, parts of them with them."""
     done = check()
-    assert (done.exit_code, done.output) == (0, "1 document: 1 operation, 1 schema, no findings\n")
+    assert (done.exit_code, done.output) == (
+        0,
+        (
+            "1 document: 1 operation, 1 schema, no findings\n"
+            "Metrics: 74 of 10,000 lines are declared; 9,926 are left for sections, tasks and undeclared statuses\n"
+        ),
+    )
     (folder / "apis" / "lost.yaml").write_text("type: object\n")
     done = check()
     assert (done.exit_code, done.output) == (
@@ -53,6 +59,23 @@ def test_every_document_under_apis(folder: Path) -> None:
             "2 documents: 1 operation, 1 schema, 1 finding\n"
         ),
     )
+
+
+def test_metrics_over_their_budget(folder: Path) -> None:
+    """What to do about too many lines of metrics is said before they are there."""
+    (folder / "pym-config.yaml").write_text("metrics_series_budget: 50\n")
+    assert check().output.splitlines()[1] == (
+        "Metrics: 74 of 50 lines are declared; raise metrics_series_budget, or new label values become _OTHER"
+    )
+
+
+def test_a_senseless_objective_is_a_finding(folder: Path) -> None:
+    """What other packages read of a document is checked with it."""
+    file = folder / "apis" / "pets.yaml"
+    file.write_text(file.read_text() + "x-slo: {availability: 101}\n")
+    done = check()
+    assert done.exit_code == 1
+    assert "#/x-slo/availability: 101 is no availability" in done.output
 
 
 def test_findings_as_text(folder: Path) -> None:
