@@ -40,7 +40,7 @@ def test_the_page_is_what_prometheus_client_writes(is_openmetrics: bool) -> None
     ).labels(*AWKWARD)
     for size in (12, 17_000_000):
         peer.observe(size)
-    expected = generate_openmetrics(registry) if is_openmetrics else generate_latest(registry)
+    expected = generate_openmetrics(registry) if is_openmetrics else generate_latest(registry)  # type: ignore[no-untyped-call]
     ours = Page(make_store(), lambda _: ()).write(is_openmetrics=is_openmetrics)
     theirs = [line for line in cut(expected.decode()) if "_created" not in line]
     assert [line.rpartition(" ")[0] for line in cut(ours)] == [line.rpartition(" ")[0] for line in theirs]
@@ -52,7 +52,7 @@ def test_all_families_are_told_of() -> None:
     """Name, kind and text of each metric stand on the page, series or not, in both formats."""
     for is_openmetrics, parse in ((False, parse_text), (True, parse_openmetrics)):
         page = Page(Store("app"), lambda _: ()).write(is_openmetrics=is_openmetrics)
-        found = [(family.name, family.type, family.documentation) for family in parse(page)]  # type: ignore[no-untyped-call]
+        found = [(family.name, family.type, family.documentation) for family in parse(page)]
         assert found == [(family.name.removesuffix("_total"), family.kind, family.text) for family in FAMILIES]
 
 
