@@ -53,8 +53,8 @@ class Balance:
         if self.bad is None:
             latency = self.indicator.latency
             return f"{text}; there is no bucket at {format_bound(latency.bound_s) if latency else ''}"
-        left = f"{self.budget_left:.0%} of the budget is left" if self.budget_left is not None else ""
-        return f"{text}; {self.bad:,.0f} of {self.requests:,.0f} were bad, {left}"
+        left = f"{100 * (self.budget_left or 0):.0f} % of the budget left"
+        return f"{text}; {self.bad:,.0f} of {self.requests:,.0f} bad, {left}"
 
 
 def balance_page(indicators: Iterable[Indicator], page: Page) -> list[Balance]:

@@ -12,7 +12,7 @@ from pymacaron_monitoring.burn_rate import Severity, find_delay_s, scale_windows
 from pymacaron_monitoring.indicators import Indicator
 from pymacaron_monitoring.prometheus import METRIC
 from pymacaron_monitoring.promql import match, quote, select, write_bound
-from pymacaron_monitoring.rules import ABSENT_AFTER_S, RuleOptions
+from pymacaron_monitoring.rules import ABSENT_AFTER_S, INCOMPLETE_AFTER_S, RuleOptions
 
 _BUSY, _IDLE = 6000, 1
 _GOOD_MINUTES = 60
@@ -62,7 +62,8 @@ def make_rule_tests(indicators: Sequence[Indicator], options: RuleOptions, rule_
         chosen = [one for one in indicators if (one.latency is None) == (kind == "availability")]
         scenarios = _find_scenarios(chosen) if chosen else ()
         tests += [_make_test(f"{kind}: {one.name}", one, chosen, options) for one in scenarios]
-    return {"rule_files": [rule_file], "evaluation_interval": "1m", "tests": [*tests, _make_absence_test(options)]}
+    tests += [_make_absence_test(options), _make_incomplete_test(indicators, options)]
+    return {"rule_files": [rule_file], "evaluation_interval": "1m", "tests": tests}
 
 
 def _find_scenarios(indicators: Sequence[Indicator]) -> Iterator[_Scenario]:
@@ -167,16 +168,35 @@ def _make_input(suffix: str, labels: Mapping[str, str], phases: _Phases, scenari
 
 def _make_absence_test(options: RuleOptions) -> JsonObject:
     """Return the test that a service which is no longer scraped pages."""
-    good_minutes, minutes = 10, ABSENT_AFTER_S // 60
+    last, minutes = 10, ABSENT_AFTER_S // 60
+    times = {last + minutes - 1: 0, last + minutes + _GRACE_MINUTES: 1}
+    values = f"0x{last} stale"
+    return _make_presence_test("metrics that stop page", "SloDataAbsent", values, times, options)
+
+
+def _make_incomplete_test(indicators: Sequence[Indicator], options: RuleOptions) -> JsonObject:
+    """Return the test that objectives make a ticket each where nothing is counted that they read."""
+    minutes = INCOMPLETE_AFTER_S // 60
+    times = {minutes - 1: 0, minutes + _GRACE_MINUTES: len(indicators)}
+    values = f"0x{minutes + _GRACE_MINUTES}"
+    return _make_presence_test(
+        "operations that are not counted make tickets", "SloDataIncomplete", values, times, options
+    )
+
+
+def _make_presence_test(
+    name: str, alert: str, values: str, times: Mapping[int, int], options: RuleOptions
+) -> JsonObject:
+    """Return a test in which another operation has *values*. times: minute -> how many of *alert* fire then."""
     series = select(f"{METRIC}_count", f"job={quote(options.job)}", 'operation_id="any"')
-    firing = f"count({select('ALERTS', match('alertstate', 'firing'), match('alertname', 'SloDataAbsent'))})"
-    end = good_minutes + minutes + _GRACE_MINUTES
+    firing = f"count({select('ALERTS', match('alertstate', 'firing'), match('alertname', alert))})"
+    checks = []
+    for minute, count in times.items():
+        samples = [{"labels": "{}", "value": count}] if count else []
+        checks.append({"expr": firing, "eval_time": f"{minute}m", "exp_samples": samples})
     return {
-        "name": "presence: metrics that stop page",
+        "name": f"presence: {name}",
         "interval": "1m",
-        "input_series": [{"series": series, "values": f"0x{good_minutes} stale"}],
-        "promql_expr_test": [
-            {"expr": firing, "eval_time": f"{good_minutes + minutes - 1}m", "exp_samples": []},
-            {"expr": firing, "eval_time": f"{end}m", "exp_samples": [{"labels": "{}", "value": 1}]},
-        ],
+        "input_series": [{"series": series, "values": values}],
+        "promql_expr_test": checks,
     }

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from pymacaron.json_types import JsonObject
 from pymacaron.spec import Operation
+from pymacaron_monitoring.asked_counts import count_requests
 from pymacaron_monitoring.burn_rate import LEAST_BAD, BurnWindow, Severity, scale_windows
 from pymacaron_monitoring.indicators import Indicator
 from pymacaron_monitoring.prometheus import METRIC
-from pymacaron_monitoring.promql import format_duration, match, match_bound, select
+from pymacaron_monitoring.promql import format_duration, match, select
 from pymacaron_monitoring.runbook import describe_burn, describe_loss
 from pymacaron_monitoring.wilson import Z_95
 
@@ -82,7 +83,6 @@ class _Writer:
         self._indicator = indicator
         self._options = options
         self._labels = {"slo": indicator.name, "api": indicator.api, "job": options.job}
-        self._grouping = "job" if indicator.is_pooled else "job, operation_id"
         windows = scale_windows(indicator.period_s, options.scale)
         self._pages = [window for window in windows if window.severity == "page"]
         self._tickets = [window for window in windows if window.severity == "ticket"]
@@ -119,13 +119,8 @@ class _Writer:
         return rules
 
     def _record_counts(self, length: str) -> list[JsonObject]:
-        count = self._sum_increase("count", length)
-        if self._indicator.latency is None:
-            bad = self._sum_increase("count", length, 'http_response_status_code=~"5.."')
-        else:
-            fast = self._sum_increase("bucket", length, match_bound(self._indicator.latency.bound_s))
-            bad = f"clamp_min({count} - {fast}, 0)"
-        return [self._record(REQUESTS, count, length), self._record(BAD, bad, length)]
+        counts = count_requests(self._indicator, self._options.job, length)
+        return [self._record(REQUESTS, counts.requests, length), self._record(BAD, counts.bad, length)]
 
     def _record_lower_bound(self, length: str) -> JsonObject:
         """Return the lower limit of the share that is certain of *length*.
@@ -194,8 +189,3 @@ class _Writer:
         if subject is not None:
             matchers.append(match("operation_id", subject.operation_id))
         return select(name, *matchers)
-
-    def _sum_increase(self, suffix: str, length: str, *matchers: str) -> str:
-        ids = match("operation_id", *(operation.operation_id for operation in self._indicator.operations))
-        series = select(f"{METRIC}_{suffix}", match("job", self._options.job), ids, *matchers)
-        return f"sum by ({self._grouping}) (increase({series}[{length}]))"

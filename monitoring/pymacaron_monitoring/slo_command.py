@@ -9,14 +9,15 @@ from pathlib import Path
 import click
 
 from pymacaron.config import find_ref_hosts, load_config
-from pymacaron.exceptions import ConfigError, Finding, SpecError
+from pymacaron.exceptions import Finding, SpecError, TargetError
 from pymacaron.spec import Api, load_spec
+from pymacaron_monitoring.asked_counts import ask_balances
 from pymacaron_monitoring.budget import Balance, balance_page
 from pymacaron_monitoring.command import fetch_page
 from pymacaron_monitoring.files import dump_json, dump_yaml, find_stale, write_files, write_header
 from pymacaron_monitoring.grafana import DashboardOptions, make_fleet_dashboard, make_service_dashboard
 from pymacaron_monitoring.indicators import Indicator, find_indicators
-from pymacaron_monitoring.prometheus import read_page
+from pymacaron_monitoring.prometheus import Page, read_page
 from pymacaron_monitoring.rule_tests import make_rule_tests
 from pymacaron_monitoring.rules import RuleOptions, make_rules
 from pymacaron_monitoring.slo import read_objectives
@@ -66,20 +67,43 @@ def dashboards(ctx: click.Context, documents: tuple[Path, ...], job: str | None,
 
 @slo.command()
 @_documents
+@_job
 @click.option("--target", default="http://127.0.0.1:8000", show_default=True, help="URL of a running copy.")
+@click.option(
+    "--prometheus", default=None, metavar="URL", help="Ask a Prometheus about the objectives' windows instead."
+)
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def report(ctx: click.Context, documents: tuple[Path, ...], target: str, is_json: bool) -> None:  # noqa: FBT001 - click
-    """Tell how much of each budget is left. Exit code: 1 if an objective is certainly missed."""
+def report(
+    ctx: click.Context,
+    documents: tuple[Path, ...],
+    job: str | None,
+    target: str,
+    prometheus: str | None,
+    is_json: bool,  # noqa: FBT001 - click passes it by keyword
+) -> None:
+    """Tell how much of each budget is left: since the target was started, or over the windows by Prometheus.
+
+    Exit code: 0, 1 if an objective is certainly missed, 2 for bad input.
+    """
     indicators = read_indicators(load_documents(documents))
-    page = fetch_page(target)
-    try:
-        counts = read_page(page or "")
-    except ValueError as error:
-        raise ConfigError(Finding(f"{target}/metrics", f"it cannot be read: {error}", "Correct the URL")) from error
-    balances = balance_page(indicators, counts)
+    if prometheus:
+        balances = ask_balances(prometheus, indicators, job or find_job())
+    else:
+        balances = balance_page(indicators, _read_target(target))
     click.echo(json.dumps(to_json(balances), indent=2) if is_json else render(balances))
     ctx.exit(_MISSED if any(balance.state == "missed" for balance in balances) else 0)
+
+
+def _read_target(target: str) -> Page:
+    page = fetch_page(target)
+    if page is None:
+        found = "it shows no metrics"
+        raise TargetError(Finding(f"{target}/metrics", found, "Correct the URL, or ask with --prometheus"))
+    try:
+        return read_page(page)
+    except ValueError as error:
+        raise TargetError(Finding(f"{target}/metrics", f"it cannot be read: {error}", "Correct the URL")) from error
 
 
 def load_documents(documents: Sequence[Path]) -> list[Api]:

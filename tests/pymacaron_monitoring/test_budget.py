@@ -32,11 +32,10 @@ def test_what_is_left(read_api: MakeApi, pets_text: str, make_page: MakePage) ->
         "pets/p99-1.5s getPet": (100, 40, "missed"),
     }
     assert str(found["pets/p95-200ms listPets"]) == (
-        "GET /pets: 95 % of requests take at most 200 ms; 100 of 1,000 were bad, -100% of the budget is left"
+        "GET /pets: 95 % of requests take at most 200 ms; 100 of 1,000 bad, -100 % of the budget left"
     )
     assert str(found["pets/availability all"]) == (
-        "pets, all operations together: 99 % of requests are not answered 5xx; 3 of 1,100 were bad, "
-        "73% of the budget is left"
+        "pets, all operations together: 99 % of requests are not answered 5xx; 3 of 1,100 bad, 73 % of the budget left"
     )
 
 

@@ -127,7 +127,7 @@ def _read_places(process: subprocess.Popen[str]) -> dict[str, str]:
 
     threading.Thread(target=read, args=(process.stdout,), daemon=True).start()
     words: dict[str, str] = {}
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 150
     while "Repair it" not in words:
         line = lines.get(timeout=max(0.1, deadline - time.monotonic()))
         words[line[:13].strip()] = line[13:].strip()
@@ -179,6 +179,22 @@ def test_budgets_are_those_of_the_service(watched: Watched) -> None:
     (sample,) = watched.ask('slo:budget_left:ratio{slo="shop/availability"}')
     assert float(sample["value"][1]) == 1.0
     assert watched.read_messages() == []
+
+
+def test_the_report_asks_prometheus(watched: Watched) -> None:
+    """What Prometheus saw over the window is what the service counted."""
+    document = watched.fault.parent / "apis" / "shop.yaml"
+    command = [sys.executable, "-m", "pymacaron.cli", "slo", "report", str(document), "--job", "shop", "--json"]
+    done = subprocess.run(
+        [*command, "--prometheus", watched.prometheus], capture_output=True, text=True, check=True, timeout=60
+    )
+    found = {(one["slo"], one["operation_id"]): one for one in json.loads(done.stdout)}
+    availability = found["shop/availability", None]
+    assert (availability["state"], availability["bad"], availability["budget_left"]) == ("kept", 0, 1)
+    (counted,) = watched.ask('sum(http_server_request_duration_seconds_count{operation_id=~".*_items?"})')
+    # Prometheus guesses what happened between the ends of its window and the nearest scrapes.
+    assert availability["requests"] == pytest.approx(float(counted["value"][1]), rel=0.25)
+    assert found["shop/p95-300ms", "list_items"]["state"] == "kept"
 
 
 def test_a_fault_pages_as_soon_as_is_promised(watched: Watched) -> None:

@@ -83,7 +83,8 @@ def test_the_rules_keep_what_they_promise(run_tests: RunTests, slo: str) -> None
         pytest.param("99.9", (r"> 0\.006", "> 0.003"), "a slow burn", id="a page in place of a ticket"),
         pytest.param("99.9", (r">= 3", ">= 1"), "one bad request", id="one failure is enough"),
         pytest.param("99", (r"lower_bound\{", "ratio{"), "little traffic", id="no bound of what is certain"),
-        pytest.param("99", (r"for: 5m", "for: 20m"), "presence", id="absence told too late"),
+        pytest.param("99", (r"for: 5m", "for: 20m"), "metrics that stop", id="absence told too late"),
+        pytest.param("99", (r"< 1 unless", "< 0 unless"), "not counted", id="missing operations are not told"),
     ],
 )
 def test_spoilt_rules_are_found_out(run_tests: RunTests, availability: str, spoil: tuple[str, str], only: str) -> None:

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -81,3 +85,114 @@ def test_no_documents(folder: Path) -> None:
     (folder / "apis" / "pets.yaml").rename(folder / "elsewhere.yaml")
     assert run("rules").stderr == ("apis: there is no document in it. Run this in the service's folder, or name it.\n")
     assert run("rules", "elsewhere.yaml", "--job", "zoo").exit_code == 0
+
+
+class Answer(BaseHTTPRequestHandler):
+    """Answers every request with the server's text."""
+
+    server: Target
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.send_response(self.server.status)
+        self.end_headers()
+        self.wfile.write(self.server.text.encode())
+
+    def do_POST(self) -> None:
+        """Answer, the question read."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class Target(ThreadingHTTPServer):
+    """Some server."""
+
+    daemon_threads = True
+    text = ""
+    status = 200
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+@pytest.fixture
+def target() -> Iterator[Target]:
+    """Serve on a free port."""
+    with Target(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_is_left_is_reported(target: Target, make_page: Callable[..., str]) -> None:
+    """One line an objective; exit code 1 if one is certainly missed."""
+    target.text = make_page(listPets_200=(900, 0), getPet_200=(100, 0), getPet_500=(30, 0), deletePet_204=(100, 0))
+    result = run("report", "--target", target.url)
+    pooled = "missed  pets, all operations together: 99 % of requests are not answered 5xx; "
+    assert result.stdout.splitlines() == [
+        f"{pooled}30 of 1,030 bad, -191 % of the budget left",
+        "kept    DELETE /pets/{petId}: 90 % of requests are not answered 5xx; 0 of 100 bad, 100 % of the budget left",
+        "kept    GET /pets: 95 % of requests take at most 200 ms; 0 of 900 bad, 100 % of the budget left",
+        "kept    DELETE /pets/{petId}: 95 % of requests take at most 200 ms; 0 of 100 bad, 100 % of the budget left",
+        "kept    GET /pets/{petId}: 95 % of requests take at most 300 ms; 0 of 130 bad, 100 % of the budget left",
+        "unsure  GET /pets/{petId}: 99 % of requests take at most 1.5 s; 0 of 130 bad, 100 % of the budget left",
+    ]
+    assert result.exit_code == 1
+    target.text = make_page(listPets_200=(900, 0))
+    found = run("report", "--target", target.url, "--json")
+    assert found.exit_code == 0
+    assert json.loads(found.stdout)[0] == {
+        "slo": "pets/availability",
+        "operation_id": None,
+        "state": "kept",
+        "requests": 900,
+        "bad": 0,
+        "allowed_share": 0.01,
+        "budget_left": 1.0,
+        "period_s": 2592000,
+    }
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("option", "status", "text", "message"),
+    [
+        pytest.param(
+            "--target",
+            404,
+            "",
+            "/metrics: it shows no metrics. Correct the URL, or ask with --prometheus.",
+            id="no metrics",
+        ),
+        pytest.param("--target", 200, "<html>", "/metrics: it cannot be read: ", id="no page of metrics"),
+        pytest.param("--prometheus", 200, "<html>", ": it is no Prometheus. Correct the URL.", id="no JSON"),
+        pytest.param(
+            "--prometheus",
+            200,
+            "{}",
+            ": it does not answer as a Prometheus does (KeyError). Start it, or correct the URL.",
+            id="other JSON",
+        ),
+        pytest.param(
+            "--prometheus",
+            400,
+            '{"status": "error", "error": "too many samples"}',
+            ": it cannot answer: too many samples. Correct what it says.",
+            id="refused",
+        ),
+    ],
+)
+def test_who_cannot_answer_is_told(target: Target, option: str, status: int, text: str, message: str) -> None:
+    """Where, what and what to do; exit code 2."""
+    target.status, target.text = status, text
+    result = run("report", option, target.url)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(target.url + message)
