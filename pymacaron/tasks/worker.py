@@ -8,7 +8,7 @@ import signal
 import threading
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from celery import signals
@@ -35,13 +35,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """How to run tasks. queues: names, those of all declared tasks by default. concurrency: processes.
+    """How to run tasks.
 
-    on_ready: called once the worker takes tasks.
+    queues: names, those of all declared tasks by default. concurrency: processes. max_memory_bytes: that a process may
+    hold before it is replaced. on_ready: called once the worker takes tasks.
     """
 
     queues: Sequence[str] = ()
     concurrency: int | None = None
+    max_memory_bytes: int | None = None
     pool: str = "prefork"
     on_ready: Callable[[], object] | None = None
 
@@ -68,6 +70,8 @@ def work(service: Service, options: WorkerOptions) -> int:
     TERM and INT: take no more tasks, finish those that run, give back those that do not end within task_stop_timeout.
     """
     settings = TaskSettings.of(service.config)
+    if options.max_memory_bytes:
+        settings = replace(settings, max_memory_bytes=options.max_memory_bytes)
     warn_of_embedded(service.config)
     celery = build_worker_app(service, settings)
     # Tasks queue others over connections of their own, which give up within a second.
