@@ -37,7 +37,7 @@ class Traces:
 def make_private(suite: Suite, kind: Kind, parents: dict[str, str] | None = None) -> Thing | str:
     """Make a thing of the owner that is not published by a property of its own; return why none could be made."""
     if kind.creator is not None:
-        suite.exercise(kind.creator)  # shows what requests succeed
+        suite.sample(kind.creator)  # shows what requests succeed
     thing = make_thing(suite, kind, user=OWNER, parents=parents)
     if isinstance(thing, str):
         return thing
@@ -76,7 +76,7 @@ def find_traces(suite: Suite, kind: Kind, *things: Thing) -> Traces:
     """Return what the things are recognised by that the owner made so far, *things* first."""
     found = [trace_of(thing) for thing in things]
     properties = _body_properties(suite, kind)
-    exchanges = suite.exercise(kind.creator) if kind.creator else []
+    exchanges = suite.sample(kind.creator) if kind.creator else []
     for exchange in [one for one in exchanges if one.is_success][-_MOST_TRACES:]:
         answered = kind.read_thing(exchange.read_json()) or {}
         body = suite.generator.values_of(exchange.case).get("body")

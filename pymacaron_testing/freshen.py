@@ -48,7 +48,8 @@ def vary(text: str, number: int) -> str:
     characters = list(text)
     places = [place for place, character in enumerate(characters) if character.isascii() and character.isalnum()]
     for place, letter in zip(places, _letters(number), strict=False):
-        characters[place] = str(ord(letter) % 10) if characters[place].isdigit() else letter
+        character = characters[place]
+        characters[place] = str(ord(letter) % 10) if character.isdigit() else _like(character, letter)
     if not places:
         for place, letter in zip(range(len(characters)), _letters(number), strict=False):
             characters[place] = _neighbour(characters[place], ord(letter) - ord("a") + 1)
@@ -64,6 +65,10 @@ def renew_key(key: str, number: int, fits: Callable[[str], bool]) -> str | None:
     """Return a key unlike all others, by *number*, that *fits* allows; None where there is none."""
     candidates = (str(uuid.UUID(int=number, version=4)), key + _letters(number), vary(key, number))
     return next((candidate for candidate in candidates if fits(candidate)), None)
+
+
+def _like(character: str, letter: str) -> str:
+    return letter.upper() if character.isupper() else letter
 
 
 def _neighbour(character: str, distance: int) -> str:

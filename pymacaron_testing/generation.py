@@ -1,13 +1,12 @@
 """The one place that knows schemathesis: it generates the cases of an operation and judges answers to them.
 
-Everything here uses undocumented parts of schemathesis 4.32; pyproject.toml pins it below 4.33.
+With what it is built from, `engine_cases` and `drawing`, it uses undocumented parts of schemathesis 4.32;
+pyproject.toml pins it below 4.33.
 """
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,6 @@ from urllib.parse import quote, unquote
 
 import requests
 import schemathesis
-from hypothesis.errors import HypothesisException
 from jsonschema_rs import ValidationError
 from schemathesis.checks import CheckContext, load_all_checks, run_checks
 from schemathesis.checks import not_a_server_error as server_error_check
@@ -29,16 +27,13 @@ from schemathesis.core.parameters import ParameterLocation
 from schemathesis.core.result import Ok
 from schemathesis.core.transport import Response
 from schemathesis.generation import GenerationMode
-from schemathesis.generation.drivers import CoverageGenerator, ExamplesGenerator
-from schemathesis.generation.feedback import NO_FEEDBACK
 from schemathesis.generation.meta import CoveragePhaseData, coverage_scenario
-from schemathesis.generation.overrides import Override
 from schemathesis.openapi.checks import JsonSchemaError
 from schemathesis.specs.openapi import checks as engine_checks
 
 from pymacaron_testing.annotations import drop_annotations
 from pymacaron_testing.declared import copy_json, keep_declared
-from pymacaron_testing.drawing import draw_values, quiet_hypothesis
+from pymacaron_testing.engine_cases import draw_cases, generate_cases
 from pymacaron_testing.exchange import Case, Exchange, find_subject
 from pymacaron_testing.freshen import freshen, make_distinct
 from pymacaron_testing.sendable import drop_unsendable, write_header
@@ -53,7 +48,6 @@ if TYPE_CHECKING:
     Engine = APIOperation[Any, Any, Any, Any]
     GeneratedCase = EngineCase[Engine]
 
-_GENERATION_ERRORS = (HypothesisException, SchemathesisError, ValidationError)
 _CONFIG = {
     "generation": {"with-security-parameters": False, "allow-x00": False},
     "phases": {"coverage": {"unexpected-methods": []}},
@@ -105,48 +99,34 @@ class Generator:
                 operation = result.ok()
                 self._engine[operation.method.upper(), operation.path] = operation
 
-    def generate(self, operation: Operation) -> list[Case]:
-        """Return the examples of the document, one case for each of its rules, and random ones; valid ones first.
+    def generate(self, operation: Operation) -> Iterator[Case]:
+        """Yield the examples of the document, one case for each of its rules, and random ones; valid ones first.
 
-        An operation for which nothing can be generated gets an empty list.
+        An operation for which nothing can be generated gets none. Random ones are drawn when they are asked for.
         """
         engine = self._engine.get((operation.method.upper(), operation.path))
+        seen: set[str] = set()
         if engine is None:
-            return []
-        with quiet_hypothesis():
-            found = [*_collect(_examples(engine)), *_collect(_coverage(engine))]
-            half = self._max_examples // 2
-            found += self._draw(engine, GenerationMode.POSITIVE, half, salt=0)
-            found += self._draw(engine, GenerationMode.NEGATIVE, self._max_examples - half, salt=1)
-        cases = [self._describe(operation, generated) for generated in found]
-        unique: dict[str, Case] = {}
-        for case in cases:
-            unique.setdefault(_fingerprint(case), case)
-        return sorted(unique.values(), key=lambda case: not case.is_valid)
+            return
+        for generated in generate_cases(engine, seed=self.seed, max_examples=self._max_examples):
+            case = self._describe(operation, generated)
+            fingerprint = _fingerprint(case)
+            if fingerprint not in seen:
+                seen.add(fingerprint)
+                yield case
 
     def draw(self, operation: Operation, count: int, *, salt: int) -> list[Case]:
         """Return up to *count* random valid cases; another *salt*, other cases."""
         engine = self._engine.get((operation.method.upper(), operation.path))
         if engine is None:
             return []
-        with quiet_hypothesis():
-            found = self._draw(engine, GenerationMode.POSITIVE, count, salt=salt)
+        found = draw_cases(engine, GenerationMode.POSITIVE, count, seed=self.seed, salt=salt)
         return [self._describe(operation, generated) for generated in found]
 
     def blank(self, operation: Operation) -> Case | None:
         """Return a case without any values, for answers to requests that others built; None for unknown operations."""
         engine = self._engine.get((operation.method.upper(), operation.path))
         return None if engine is None else Case(operation, engine.Case(), is_valid=False)
-
-    def _draw(self, engine: Engine, mode: GenerationMode, count: int, *, salt: int) -> list[GeneratedCase]:
-        seed = zlib.crc32(f"{self.seed} {salt} {engine.label}".encode())
-        if count < 1:
-            return []
-        try:
-            strategy = engine.as_strategy(generation_mode=mode, feedback=NO_FEEDBACK)
-            return draw_values(strategy, count, seed)
-        except _GENERATION_ERRORS:
-            return []
 
     def _describe(self, operation: Operation, generated: GeneratedCase) -> Case:
         """Wrap a generated case; its metadata is read once, before anybody changes values."""
@@ -325,32 +305,6 @@ def _copy(generated: GeneratedCase) -> GeneratedCase:
     copied = generated.derive()
     copied.freeze_metadata()
     return copied
-
-
-def _examples(engine: Engine) -> Iterator[GeneratedCase]:
-    return iter(ExamplesGenerator(operation=engine, override=Override(), feedback=NO_FEEDBACK, fill_missing=False))
-
-
-def _coverage(engine: Engine) -> Iterator[GeneratedCase]:
-    config = engine.schema.config.generation_for(operation=engine, phase="coverage")
-    return iter(
-        CoverageGenerator(
-            operation=engine,
-            generation_modes=[GenerationMode.POSITIVE, GenerationMode.NEGATIVE],
-            generation_config=config,
-            auth_storage=None,
-            override=Override(),
-            feedback=NO_FEEDBACK,
-        )
-    )
-
-
-def _collect(cases: Iterator[GeneratedCase]) -> list[GeneratedCase]:
-    """Take cases until the generator ends or gives up."""
-    taken: list[GeneratedCase] = []
-    with contextlib.suppress(*_GENERATION_ERRORS):
-        taken.extend(cases)
-    return taken
 
 
 def _run(generated: GeneratedCase, response: Response, checks: list[Any]) -> list[EngineFailure]:

@@ -14,7 +14,7 @@ from pymacaron.exceptions import StartupError
 from pymacaron.spec import find_line
 from pymacaron_testing.checks import GROUPS, Group
 from pymacaron_testing.checks.baseline import Baseline, check_baseline
-from pymacaron_testing.confirm import Outcome, merge_outcomes
+from pymacaron_testing.confirm import Outcome
 from pymacaron_testing.detour import check_detour
 from pymacaron_testing.leftovers import clean_up
 from pymacaron_testing.order import order_operations
@@ -190,7 +190,7 @@ class ContractItem(pytest.Item):
         is_cut = run.clock.was_up or self.operation.operation_id in suite.cut_short
         if not is_cut or any(TIME_RAN_OUT in gap for gap in outcome.gaps):
             return outcome
-        return merge_outcomes(outcome, Outcome(gaps=(f"not all requests were sent: {TIME_RAN_OUT}",)))
+        return replace(outcome, gaps=(*outcome.gaps, f"not all requests were sent: {TIME_RAN_OUT}"))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Return the broken promises as people read them."""

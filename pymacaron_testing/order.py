@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pymacaron.spec import Api, Operation
+
+_PARAMETER = re.compile(r"\{[^{}]+\}")
 
 
 def order_operations(api: Api) -> list[Operation]:
@@ -35,3 +38,17 @@ def _rank(operation: Operation, *, is_action: bool) -> tuple[int, int, int]:
     if method in {"GET", "HEAD", "OPTIONS"}:
         return (2 if not operation.path.endswith("}") else 3), depth, length
     return 4, depth, length
+
+
+def find_sources(api: Api, operation: Operation) -> list[Operation]:
+    """Return the operations whose answers may name what the path of *operation* needs, likeliest first."""
+    if "{" not in operation.path:
+        return []
+    prefixes = [operation.path[: match.start()].rstrip("/") for match in _PARAMETER.finditer(operation.path)]
+    others = [other for other in api.operations if other.operation_id != operation.operation_id]
+    near = [other for other in others if other.path.rstrip("/") in prefixes]
+    creators = [other for other in near if other.method.upper() == "POST"]
+    lists = [other for other in near if other.method.upper() == "GET"]
+    puts = [other for other in others if other.method.upper() == "PUT" and other.path == operation.path]
+    far = [other for other in others if other.method.upper() == "POST" and "{" not in other.path]
+    return [*creators, *lists, *puts, *(other for other in far if other not in near)]

@@ -8,6 +8,8 @@ from pymacaron_testing.resources import Resources, Scalar, normalise
 
 if TYPE_CHECKING:
     from pymacaron.json_types import Json
+    from pymacaron_testing.exchange import Case
+    from pymacaron_testing.generation import Generator
 
 _MAX_DEPTH = 4
 # What people write into fields of these names; the document may only say that they are texts.
@@ -32,6 +34,16 @@ _USUAL = {
     "title": "Title {}",
     "slug": "slug-{}",
 }
+
+
+def humanise(case: Case, generator: Generator, resources: Resources, number: int) -> Case:
+    """Return *case* with usual values, values of existing things, or both, by turns: another *number*, another turn."""
+    for location, values in generator.values_of(case).items():
+        usual = use_usual_values(values, number) if number % 3 != 1 else values
+        chosen = fill_in(usual, resources) if number % 3 != 0 else usual
+        if chosen != values:
+            case = generator.with_part(case, location, chosen)
+    return case
 
 
 def fill_in(value: Json, resources: Resources, depth: int = 0) -> Json:

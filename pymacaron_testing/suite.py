@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pymacaron.spec import describe_place
 from pymacaron_testing.documents import choose_prefix
 from pymacaron_testing.exchange import Case, Exchange, describe_answer, describe_request
+from pymacaron_testing.exercise import Exercise, may_clash
 from pymacaron_testing.failure import Failure
 from pymacaron_testing.freshen import is_idempotency_key, renew_key
 from pymacaron_testing.generation import Generator
 from pymacaron_testing.hints import HintBook, load_hints
 from pymacaron_testing.kinds import Kind, find_kinds
-from pymacaron_testing.rescue import fill_in, use_usual_values
+from pymacaron_testing.order import find_sources
+from pymacaron_testing.rescue import humanise
 from pymacaron_testing.resources import Resources
 from pymacaron_testing.sendable import PathValues
 from pymacaron_testing.wire import SAFE_METHODS, Wire
@@ -35,10 +37,10 @@ _MAX_DELETES = 4
 _MAX_RESCUES = 6
 _MAX_SILENCES = 2
 _GONE = {404, 410}
-_CLASHES = {400, 409, 422}
 _MAX_CLASHES = 5
 _MOCK = "pymacaron-mock"
 _STOCK = 8
+_SAMPLE = 3
 _PARAMETER = re.compile(r"\{([^{}]+)\}")
 
 
@@ -79,7 +81,7 @@ class Suite:
     path_values: PathValues = field(init=False)
     kinds: tuple[Kind, ...] = field(init=False)
     facts: dict[str, bool] = field(default_factory=dict)
-    _exchanges: dict[str, list[Exchange]] = field(default_factory=dict)
+    _exercises: dict[str, Exercise] = field(default_factory=dict)
     _running: set[str] = field(default_factory=set)
     _stock: dict[str, list[Case]] = field(default_factory=dict)
     _memory: dict[str, Any] = field(default_factory=dict)
@@ -99,7 +101,7 @@ class Suite:
     def is_mock(self, operation: Operation) -> bool:
         """Tell whether the target keeps nothing, as the answers of `pymacaron mock` say."""
         if not self.wire.session.server:
-            self.exercise(operation)
+            self.sample(operation)
         return _MOCK in self.wire.session.server
 
     def may_send(self, operation: Operation) -> bool:
@@ -121,34 +123,51 @@ class Suite:
 
         Raises: TargetLostError.
         """
+        exercise = self._begin(operation)
+        while not exercise.is_over and (not exercise.exchanges or self.may_go_on(operation)):
+            self._go_on(operation, exercise)
+        return exercise.exchanges
+
+    def sample(self, operation: Operation) -> list[Exchange]:
+        """Send cases of *operation* until a few have succeeded, if it takes all; return the exchanges so far.
+
+        Raises: TargetLostError.
+        """
+        exercise = self._begin(operation)
+        while not exercise.is_over and not self.clock.is_up():
+            count = len(exercise.successes)
+            if count >= _SAMPLE or (count and not exercise.exchanges[-1].case.is_valid):
+                break
+            self._go_on(operation, exercise)
+        return exercise.exchanges
+
+    def _begin(self, operation: Operation) -> Exercise:
         key = operation.operation_id
         if not self.may_send(operation):
-            return []
-        if key not in self._exchanges:
+            return Exercise(iter(()), is_over=True)
+        if key not in self._exercises:
             self._running.add(key)
             self._ensure_resources(operation)
-            self._exchanges[key] = self._send_all(operation)
             self._running.discard(key)
-        return self._exchanges[key]
+            self._exercises[key] = Exercise(self._cases(operation))
+        return self._exercises[key]
 
-    def _send_all(self, operation: Operation) -> list[Exchange]:
-        exchanges: list[Exchange] = []
-        is_clashing, tries = False, 0
-        for case in self._cases(operation):
-            if exchanges and not self.may_go_on(operation):
-                break
-            exchanges += self.send_valid(self.freshen(case) if is_clashing else case)
-            while not is_clashing and tries < _MAX_CLASHES and _may_clash(exchanges[-1]):
-                tries += 1
-                # The first time the same values in each run; if the target knows those too, other ones.
-                self._freshness += self.run_salt if tries > 1 else 0
-                exchanges += self.send_valid(self.freshen(case))
-                is_clashing = exchanges[-1].is_success
-            if sum(exchange.response is None for exchange in exchanges) >= _MAX_SILENCES:
-                return exchanges
-        if not any(exchange.is_success for exchange in exchanges):
-            exchanges += self._rescue(operation)
-        return exchanges
+    def _go_on(self, operation: Operation, exercise: Exercise) -> None:
+        """Send the next case; after the last one, where none succeeded, try for a first success."""
+        sent = exercise.exchanges
+        case = next(exercise.cases, None)
+        if case is None:
+            exercise.is_over = True
+            sent += [] if any(exchange.is_success for exchange in sent) else self._rescue(operation)
+            return
+        sent += self.send_valid(self.freshen(case) if exercise.is_clashing else case)
+        while not exercise.is_clashing and exercise.tries < _MAX_CLASHES and may_clash(sent[-1]):
+            exercise.tries += 1
+            # The first time the same values in each run; if the target knows those too, other ones.
+            self._freshness += self.run_salt if exercise.tries > 1 else 0
+            sent += self.send_valid(self.freshen(case))
+            exercise.is_clashing = sent[-1].is_success
+        exercise.is_over = sum(exchange.response is None for exchange in sent) >= _MAX_SILENCES
 
     def remember(self, key: str, find: Callable[[], Value]) -> Value:
         """Return what *find* returned when this was first asked for *key*."""
@@ -215,8 +234,8 @@ class Suite:
 
     def find_successes(self, operation: Operation) -> list[Case]:
         """Return the cases of *operation* that have succeeded so far."""
-        exchanges = self._exchanges.get(operation.operation_id, [])
-        return [exchange.case for exchange in exchanges if exchange.is_success and exchange.case.is_valid]
+        exercise = self._exercises.get(operation.operation_id)
+        return exercise.successes if exercise is not None else []
 
     def find_path_values(self, operation: Operation) -> dict[str, str] | None:
         """Return values for the path of *operation* that belong to an existing thing; None if none is known."""
@@ -261,7 +280,7 @@ class Suite:
 
     def create_for(self, operation: Operation) -> None:
         """Create a new thing of the kind that the path of *operation* names, if the document tells how."""
-        for creator in self._sources_of(operation):
+        for creator in find_sources(self.api, operation):
             is_usable = creator.method.upper() != "GET" and self.may_send(creator)
             if not is_usable or creator.operation_id in self._running:
                 continue
@@ -281,28 +300,15 @@ class Suite:
             yield case
 
     def _ensure_resources(self, operation: Operation) -> None:
-        for source in self._sources_of(operation):
+        for source in find_sources(self.api, operation):
             if self.resources.find(operation.path) is not None:
                 return
             if source.operation_id not in self._running:
-                self.exercise(source)
+                self.sample(source)
 
     def _ensure_fresh(self, operation: Operation) -> None:
         if "{" in operation.path and self.resources.find(operation.path) is None:
             self.create_for(operation)
-
-    def _sources_of(self, operation: Operation) -> list[Operation]:
-        """Return the operations whose answers may name what the path of *operation* needs, likeliest first."""
-        if "{" not in operation.path:
-            return []
-        prefixes = [operation.path[: match.start()].rstrip("/") for match in _PARAMETER.finditer(operation.path)]
-        others = [other for other in self.api.operations if other.operation_id != operation.operation_id]
-        near = [other for other in others if other.path.rstrip("/") in prefixes]
-        creators = [other for other in near if other.method.upper() == "POST"]
-        lists = [other for other in near if other.method.upper() == "GET"]
-        puts = [other for other in others if other.method.upper() == "PUT" and other.path == operation.path]
-        far = [other for other in others if other.method.upper() == "POST" and "{" not in other.path]
-        return [*creators, *lists, *puts, *(other for other in far if other not in near)]
 
     def _rescue(self, operation: Operation) -> list[Exchange]:
         """Try for a first success with values that no earlier run can have used."""
@@ -314,13 +320,8 @@ class Suite:
         return exchanges
 
     def humanise(self, case: Case, number: int) -> Case:
-        """Return *case* with usual values, values of existing things, or both, by turns."""
-        for location, values in self.generator.values_of(case).items():
-            usual = use_usual_values(values, self.run_salt + number) if number % 3 != 1 else values
-            chosen = fill_in(usual, self.resources) if number % 3 != 0 else usual
-            if chosen != values:
-                case = self.generator.with_part(case, location, chosen)
-        return case
+        """Return *case* with values that a person might send; another *number*, other ones."""
+        return humanise(case, self.generator, self.resources, 3 * self.run_salt + number)
 
     def _learn(self, exchange: Exchange) -> None:
         if exchange.response is None or not exchange.is_success:
@@ -358,12 +359,6 @@ class Suite:
             cause=(check, *cause),
             request_id=exchange.response.headers.get("X-Request-Id", "") if exchange.response is not None else "",
         )
-
-
-def _may_clash(exchange: Exchange) -> bool:
-    """Tell whether a valid request may have been refused because something of its name exists already."""
-    is_body = isinstance(exchange.case.generated.body, dict)
-    return exchange.case.is_valid and is_body and exchange.status in _CLASHES
 
 
 def build_suite(run: Run, document: Document, url: str | None = None) -> Suite:

@@ -58,7 +58,7 @@ def _join(*checks: Check, is_led: bool = False) -> Check:
             try:
                 outcomes.append(other(suite, operation))
             except NotSentError as error:
-                outcomes.append(Outcome(gaps=(f"not all requests were sent: {error}",)))
+                outcomes.append(Outcome(not_run=f"not all requests were sent: {error}"))
                 break
         merged = merge_outcomes(*outcomes)
         if is_led and outcomes[0].not_run and not merged.failures:
@@ -96,16 +96,17 @@ _PROTOCOL = _join(
     check_content_types,
     check_representations,
     check_conditional,
+    is_led=True,
 )
 
 GROUPS = (
-    Group("responses", _RESPONSES, weight=4.0, phase=0),
-    Group("requests", _REQUESTS, weight=2.0, phase=0),
-    Group("auth", check_auth, applies_auth),
-    Group("access", check_access, applies_access, needs_memory=True),
-    Group("protocol", _PROTOCOL),
-    Group("state", check_state, applies_state, weight=2.0, needs_memory=True),
-    Group("semantics", check_semantics, applies_semantics, weight=2.0, needs_memory=True),
+    Group("responses", _RESPONSES, weight=4.0),
+    Group("requests", _REQUESTS, weight=2.0),
+    Group("auth", check_auth, applies_auth, phase=0),
+    Group("access", check_access, applies_access, phase=0, needs_memory=True),
+    Group("protocol", _PROTOCOL, phase=0),
+    Group("state", check_state, applies_state, weight=2.0, phase=0, needs_memory=True),
+    Group("semantics", check_semantics, applies_semantics, weight=2.0, phase=0, needs_memory=True),
     Group("latency", check_latency),
     Group("stateful", check_stateful, applies_stateful, phase=2, needs_memory=True),
 )

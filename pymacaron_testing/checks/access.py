@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pymacaron_testing.belongings import find_target
+from pymacaron_testing.checks.error_bodies import suspect_refusal
 from pymacaron_testing.checks.hierarchy import check_hierarchy
 from pymacaron_testing.checks.others_lists import check_list
 from pymacaron_testing.checks.own_account import check_own_account, is_own_account
 from pymacaron_testing.checks.strangers import Probe, collect_evidence, observe, probe
-from pymacaron_testing.confirm import Outcome, merge_outcomes
+from pymacaron_testing.confirm import Outcome, confirm, merge_outcomes
 from pymacaron_testing.privacy import Evidence, find_contradiction, why_not_change, why_not_read
 from pymacaron_testing.wire import READ_ONLY, name_of, requires_credentials
 
@@ -63,6 +64,8 @@ def _judge(suite: Suite, kind: Kind, tried: Probe) -> Outcome:
     """Return a failure where *tried* is wrong, and is so a second time on a new thing."""
     evidence = collect_evidence(suite, kind)
     failure = judge_probe(suite, kind, tried, evidence)
+    if failure is None and tried.result == "refused" and tried.exchange is not None:
+        return confirm(list(suspect_refusal(suite, tried.exchange)), suite)
     if failure is None:
         unknown = find_contradiction(evidence) if tried.result == "let in" else ""
         return Outcome(gaps=(unknown,) if unknown else ())

@@ -5,6 +5,7 @@ One request carries an edge value in as many fields as possible; only where that
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
@@ -77,7 +78,7 @@ class _Trial:
                 return False
             self._try(choice)
         for item, edges in plans.items():
-            for edge in [*edges, *self._unanchored(item)]:
+            for edge in [*edges, *self._unanchored(item), *self._as_text(item)]:
                 if edge.expectation is Expectation.REFUSED:
                     if not self.suite.may_go_on(self.operation):
                         return False
@@ -151,6 +152,15 @@ class _Trial:
             for words, text in find_unanchored(pattern, value):
                 if not item.allows(text):
                     yield Edge(words, text, Expectation.REFUSED)
+
+    def _as_text(self, item: Field) -> Iterator[Edge]:
+        """Yield the number or boolean of *item* as text, which in JSON is something else."""
+        value = dict(_leaves(self.suite.generator.values_of(self.case))).get(item.path)
+        media_type = self.case.generated.media_type or ""
+        if item.path[0] == "body" and "json" in media_type and isinstance(value, int | float):
+            text = json.dumps(int(value) if isinstance(value, float) and value.is_integer() else value)
+            if not item.allows(text):
+                yield Edge(f"{text} as text", text, Expectation.REFUSED)
 
     def _try_refused(self, item: Field, edge: Edge) -> None:
         case = self.suite.generator.with_value(self.suite.make_distinct(self.case), item.path, edge.value)

@@ -11,7 +11,7 @@ from pymacaron_testing.confirm import Outcome, Suspicion, confirm
 from pymacaron_testing.wire import Change, name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from pymacaron.spec import Operation
     from pymacaron_testing.exchange import Exchange
@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 _ORIGIN = "https://pymacaron.example"
 _ALLOW_ORIGIN = "Access-Control-Allow-Origin"
 _ALLOW_METHODS = "Access-Control-Allow-Methods"
+_ALLOW_HEADERS = "Access-Control-Allow-Headers"
 _ALLOW_CREDENTIALS = "Access-Control-Allow-Credentials"
 # Methods that browsers send without asking. Source: Fetch standard, "CORS-safelisted method".
 _NAMES_METHODS = "cors names methods"
 _SIMPLE_METHODS = {"GET", "HEAD", "POST"}
+# Headers that browsers set themselves. Source: Fetch standard, "forbidden request-header".
+_FORBIDDEN_HEADERS = {"cookie"}
 
 
 def check_cors(suite: Suite, operation: Operation) -> Outcome:
@@ -34,9 +37,10 @@ def check_cors(suite: Suite, operation: Operation) -> Outcome:
     for other in suite.api.operations:
         if other.path != operation.path:
             continue
-        asked = _ask(suite, other)
-        fault = _find_fault(suite, other.method, asked)
-        if fault:
+        for asked, find in _questions(suite, other):
+            fault = find(asked)
+            if not fault:
+                continue
             failure = suite.build_failure(
                 asked,
                 "preflight",
@@ -44,9 +48,25 @@ def check_cors(suite: Suite, operation: Operation) -> Outcome:
                 pointer=other.pointer,
                 cause=(fault.partition(" ")[0],),
             )
-            suspicions.append(Suspicion(asked, failure, partial(_is_refused, suite, other.method)))
+            suspicions.append(Suspicion(asked, failure, partial(_shows, find)))
     suspicions += _suspect_answer(suite, operation)
     return confirm(suspicions, suite)
+
+
+def _questions(suite: Suite, operation: Operation) -> Iterator[tuple[Exchange, Callable[[Exchange], str]]]:
+    """Yield the answers to a browser's questions before it sends *operation*, and what finds a fault in them."""
+    yield _ask(suite, operation), partial(_find_fault, suite, operation.method)
+    names = [name for name in suite.wire.headers_for(operation) if name.isascii() and not name.startswith("?")]
+    for name in names:
+        yield _ask(suite, operation, name), partial(_find_withheld, name)
+
+
+def _find_withheld(name: str, exchange: Exchange) -> str:
+    return find_withheld_header(name, _headers(exchange))
+
+
+def _shows(find: Callable[[Exchange], str], exchange: Exchange) -> bool:
+    return bool(find(exchange))
 
 
 def speaks_cors(suite: Suite) -> bool:
@@ -79,9 +99,22 @@ def find_preflight_fault(method: str, status: int, headers: Mapping[str, str]) -
     return ""
 
 
-def _ask(suite: Suite, operation: Operation) -> Exchange:
-    """Ask as a browser does before it sends *operation*."""
+def find_withheld_header(name: str, headers: Mapping[str, str]) -> str:
+    """Return what keeps a browser from sending the header *name*, where the answer lists some; empty if nothing does.
+
+    Source: Fetch standard, "CORS-preflight fetch".
+    """
+    allowed = headers.get(_ALLOW_HEADERS, "")
+    names = {word.strip().lower() for word in allowed.split(",")}
+    is_listed = not allowed.strip() or "*" in names or name.lower() in names | _FORBIDDEN_HEADERS
+    return "" if is_listed else f"{_ALLOW_HEADERS} lists {name}, which the operation asks for: it is {allowed}"
+
+
+def _ask(suite: Suite, operation: Operation, name: str = "") -> Exchange:
+    """Ask as a browser does before it sends *operation*. name: of a header that it wants to send."""
     headers = {"Origin": _ORIGIN, "Access-Control-Request-Method": operation.method.upper()}
+    if name:
+        headers["Access-Control-Request-Headers"] = name.lower()
     return send_plain(suite, operation, "OPTIONS", headers)
 
 
@@ -95,10 +128,6 @@ def _find_fault(suite: Suite, method: str, exchange: Exchange) -> str:
     if not fault and suite.facts.get(_NAMES_METHODS) and _ALLOW_METHODS not in _headers(exchange):
         return f"{_ALLOW_METHODS} lists {method.upper()}: it is not there, as it is elsewhere"
     return fault
-
-
-def _is_refused(suite: Suite, method: str, exchange: Exchange) -> bool:
-    return bool(_find_fault(suite, method, exchange))
 
 
 def _suspect_answer(suite: Suite, operation: Operation) -> list[Suspicion]:

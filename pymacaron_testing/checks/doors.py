@@ -47,7 +47,7 @@ class Door:
 
 def find_doors(suite: Suite, operation: Operation) -> list[Door]:
     """Return requests of *operation* that should succeed, likeliest first; none where no valid one can be generated."""
-    valid = [exchange for exchange in suite.exercise(operation) if exchange.case.is_valid]
+    valid = [exchange for exchange in suite.sample(operation) if exchange.case.is_valid]
     succeeded = [exchange for exchange in valid if exchange.is_success and not exchange.case.keeps_path]
     example = next((exchange.case for exchange in [*succeeded, *valid]), None)
     if example is None:

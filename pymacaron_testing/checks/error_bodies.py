@@ -1,4 +1,4 @@
-"""Real errors look as the document says: those of JSON that is none, of missing bodies and of nobody's requests."""
+"""Real errors look as the document says: those of JSON that is none, missing bodies, taken names, nobody's requests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pymacaron_testing.checks.examples import find_example, send_example
 from pymacaron_testing.checks.leaks import describe_leak, find_leaks
 from pymacaron_testing.checks.responses import suspect_error
-from pymacaron_testing.confirm import Outcome, Suspicion, confirm
+from pymacaron_testing.confirm import Outcome, Suspicion, confirm, merge_causes
 from pymacaron_testing.wire import Change, name_of, requires_credentials
 
 if TYPE_CHECKING:
@@ -29,10 +29,16 @@ _BROKEN = {
 def check_error_bodies(suite: Suite, operation: Operation) -> Outcome:
     """Provoke errors of which any service has a few, and hold the answers to the document."""
     suspicions: list[Suspicion] = []
-    for exchange in [*_ask_anonymously(suite, operation), *_send_broken(suite, operation)]:
-        suspicions += suspect_error(suite, exchange)
-        suspicions += [describe_leak(suite, exchange, what, found) for what, found in find_leaks(suite, exchange)]
-    return confirm(suspicions, suite)
+    for provoke in (_ask_anonymously, _send_broken, _send_again):
+        for exchange in provoke(suite, operation):
+            suspicions += suspect_refusal(suite, exchange)
+    return confirm(merge_causes(suspicions), suite)
+
+
+def suspect_refusal(suite: Suite, exchange: Exchange) -> Iterator[Suspicion]:
+    """Yield what is wrong with the answer to a request that is rightly refused, whatever its status."""
+    yield from suspect_error(suite, exchange)
+    yield from (describe_leak(suite, exchange, what, found) for what, found in find_leaks(suite, exchange))
 
 
 def check_broken_bodies(suite: Suite, operation: Operation) -> Outcome:
@@ -55,6 +61,15 @@ def _ask_anonymously(suite: Suite, operation: Operation) -> Iterator[Exchange]:
     case = find_example(suite, operation)
     if case is not None and requires_credentials(operation):
         yield suite.wire.send(case, suite.choose_path_values(case), headers={})
+
+
+def _send_again(suite: Suite, operation: Operation) -> Iterator[Exchange]:
+    """Make the same thing twice: where names are unique, that is refused."""
+    if operation.method.upper() == "POST" and operation.body is not None:
+        made = send_example(suite, operation)
+        again = suite.repeat(made) if made is not None else None
+        if again is not None and not again.is_success:
+            yield again
 
 
 def _send_broken(suite: Suite, operation: Operation) -> Iterator[Exchange]:

@@ -24,7 +24,7 @@ def find_example(suite: Suite, operation: Operation) -> Case | None:
     """Return the case of *operation* that says most among those that succeeded; None without one."""
     succeeded = [
         exchange.case
-        for exchange in suite.exercise(operation)
+        for exchange in suite.sample(operation)
         if exchange.is_success and exchange.case.is_valid and not exchange.case.is_probe
     ]
     movable = [case for case in succeeded if not case.keeps_path]

@@ -48,7 +48,11 @@ _PATTERNS = {
         r"|SQLSTATE\[|\bORA-\d{5}\b|You have an error in your SQL syntax|syntax error at or near"
         r"|\b(?:sqlite3|psycopg2?|pymysql|MySQLdb|asyncpg|sqlalchemy)\.[\w.]*(?:Error|exc\b)|\bSQLITE_[A-Z]{4,}"
         r"|\bUNIQUE constraint failed: |\bno such (?:table|column): "
-        r"|\bviolates (?:unique|foreign key|not-null) constraint"
+        r"|\bviolates (?:unique|foreign key|not-null) constraint|\bDuplicate entry '[^'\n]{0,100}' for key\b"
+    ),
+    "an error of its database": re.compile(
+        r"\bE11000 duplicate key\b|\bMongo(?:Server|Network|BulkWrite|WriteConcern)?Error\b"
+        r"|\b(?:Sequelize|PrismaClient)\w{0,40}Error\b|\bConditionalCheckFailedException\b"
     ),
     "a private key": re.compile(r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b"),
     "a password hash": re.compile(

@@ -34,9 +34,10 @@ def check_methods(suite: Suite, operation: Operation) -> Outcome:
     declared = {other.method.upper() for other in suite.api.operations if other.path == operation.path}
     elsewhere = {other.method.upper() for other in suite.api.operations if _covers(other.path, operation.path)}
     undeclared = [method for method in _METHODS if method not in declared | elsewhere]
-    known = [exchange for exchange in suite.exercise(operation) if exchange.case.is_valid]
+    valid = [exchange for exchange in suite.sample(operation) if exchange.case.is_valid]
+    known = [exchange for exchange in valid if exchange.response is not None]
     if not known:
-        return Outcome(not_run="no valid request could be generated")
+        return Outcome(not_run=f"no valid request {'was answered' if valid else 'could be generated'}")
     example = next((exchange for exchange in known if exchange.is_success), known[0])
     suspicions = []
     for method in undeclared:

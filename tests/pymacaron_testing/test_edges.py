@@ -48,6 +48,7 @@ def build_books(serve: Callable[[Any], str], load_suite: Callable[..., Suite], b
         pytest.param("titles are escaped", "create_book", "requests", "echo", id="escaped markup"),
         pytest.param("false is lost", "put_book", "requests", "echo", id="false"),
         pytest.param("pattern is open", "create_book", "requests", "invalid_accepted", id="pattern without end"),
+        pytest.param("numbers come as text", "create_book", "requests", "invalid_accepted", id="a number as text"),
         pytest.param("limits have 32 bits", "list_books", "requests", "invalid_accepted", id="2^32 + 1 in a query"),
         pytest.param("ids are taken over", "create_book", "requests", "read_only", id="id from the caller"),
         pytest.param("broken json is accepted", "create_book", "requests", "invalid_accepted", id="broken JSON"),

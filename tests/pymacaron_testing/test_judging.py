@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pymacaron.spec import parse_spec
-from pymacaron_testing.checks.cors import find_preflight_fault
+from pymacaron_testing.checks.cors import find_preflight_fault, find_withheld_header
 from pymacaron_testing.checks.echo import are_alike
 from pymacaron_testing.checks.leaks import is_secret_name
 from pymacaron_testing.checks.malformed import odd_bodies, odd_queries
@@ -85,6 +85,22 @@ def test_kept(sent: Any, answered: Any, value_format: str, is_kept: bool) -> Non
 def test_preflight(method: str, status: int, headers: dict[str, str], fault: str) -> None:
     """The fault of a preflight answer is told."""
     assert find_preflight_fault(method, status, headers) == fault
+
+
+@pytest.mark.parametrize(
+    ("allowed", "is_withheld"),
+    [
+        pytest.param("Content-Type, If-Match", True, id="others are listed"),
+        pytest.param("content-type,x-api-key", False, id="listed"),
+        pytest.param("*", False, id="all"),
+        pytest.param("", False, id="none is listed"),
+    ],
+)
+def test_withheld_header(allowed: str, is_withheld: bool) -> None:
+    """A header that the operation asks for is missing where others are listed."""
+    fault = f"Access-Control-Allow-Headers lists X-API-Key, which the operation asks for: it is {allowed}"
+    found = find_withheld_header("X-API-Key", {"Access-Control-Allow-Headers": allowed})
+    assert found == (fault if is_withheld else "")
 
 
 def test_secret_names() -> None:

@@ -17,6 +17,7 @@ from pymacaron_testing.chain import Link, Step, drop_step, find_chains
 from pymacaron_testing.checks.stateful import applies_stateful, check_stateful
 from pymacaron_testing.confirm import Outcome
 from pymacaron_testing.exchange import Case
+from pymacaron_testing.exercise import Exercise
 from pymacaron_testing.suite import Suite
 
 TEXT = (Path(__file__).parent / "services" / "orders.yaml").read_text()
@@ -133,7 +134,7 @@ def test_fault(start: Start, fault: str, operation_id: str, check: str, length: 
     """A fault that needs several requests is found once, with no request before it that it does not need."""
     suite = start(fault)
     for operation in suite.api.operations:  # what single requests show is other checks' matter
-        suite._exchanges[operation.operation_id] = []
+        suite._exercises[operation.operation_id] = Exercise(iter(()), is_over=True)
     found = [failure for outcome in _check(suite).values() for failure in outcome.failures]
     assert [(failure.operation_id, failure.check, len(failure.before)) for failure in found] == [
         (operation_id, check, length)
@@ -146,7 +147,7 @@ def test_seen_once(start: Start) -> None:
     """What does not happen again when the chain is sent anew is no failure, but told."""
     suite = start("fails once")
     for operation in suite.api.operations:
-        suite._exchanges[operation.operation_id] = []
+        suite._exercises[operation.operation_id] = Exercise(iter(()), is_over=True)
     outcome = _check(suite)["close_order"]
     assert outcome.failures == ()
     assert len(outcome.flaky) == 1

@@ -36,6 +36,7 @@ def test_freshen(value: Any, keep: tuple[str, ...], expected: Any) -> None:
 def test_vary() -> None:
     """A varied text has the same form, and another number gives another text."""
     assert vary("ab-12-ÅÄÖ", 3) == "da-77-ÅÄÖ"
+    assert vary("AB-12-x", 3) == "DA-77-a"
     assert vary("ab-12-ÅÄÖ", 4) != vary("ab-12-ÅÄÖ", 3)
     assert vary("", 3) == ""
     assert vary("ø🤿", 3) == "ü🥀"

@@ -123,14 +123,9 @@ def _children_cpu_s() -> float:
 
 
 def _read_report(run: Run, report: dict[str, Any]) -> Run:
-    failures: list[dict[str, Any]] = []
-    passed_s = 0.0
-    first_s = None
-    for item in report["items"]:
-        passed_s += item["duration_s"]
-        if item["failures"] and first_s is None:
-            first_s = run.seconds - report["duration_s"] + passed_s
-        failures += [{**failure, "nodeid": item["nodeid"]} for failure in item["failures"]]
+    failures = [{**failure, "nodeid": item["nodeid"]} for item in report["items"] for failure in item["failures"]]
+    before_s = run.seconds - report["duration_s"]  # until pytest has started
+    first_s = min((before_s + failure["seen_after_s"] for failure in failures), default=None)
     broken = [f"{item['nodeid']}: {item['reason']}" for item in report["items"] if item["outcome"] == "error"]
     skipped = [f"{item['nodeid'].rpartition('::')[2]}: {item['reason']}" for item in report["items"] if item["reason"]]
     return Run(
