@@ -273,3 +273,57 @@ def test_counting_costs_microseconds(tmp_path: Path, is_shared: bool) -> None:
     environment = untraced | ({FOLDER_VARIABLE: str(tmp_path)} if is_shared else {})
     done = subprocess.run([sys.executable, "-c", COST], env=environment, capture_output=True, text=True, check=True)
     assert float(done.stdout) < MOST_S_PER_REQUEST
+
+
+def test_a_request_is_active_until_it_ends(make_app: MakeApp, finish: Finish) -> None:
+    """What began and did not end yet is running, by method."""
+    app = watched(make_app())
+    emit(app, *[RequestStarted("r1", "GET", "/pets/{petId}", "getPet") for _ in range(3)], finish())
+    assert 'http_server_active_requests{http_request_method="GET"} 2.0' in lines_of(app, "http_server_active")
+
+
+def test_sizes_of_bodies_are_counted(make_app: MakeApp, finish: Finish, pets_text: str) -> None:
+    """Of answers everywhere, of requests where the document has a body."""
+    body = "requestBody: {content: {application/json: {schema: {type: object}}}}"
+    app = watched(make_app(pets_text.replace("operationId: deletePet", f"operationId: deletePet\n      {body}")))
+    gone = finish("deletePet", method="DELETE", status=204)._replace(request_bytes=300, response_bytes=0)
+    emit(app, gone, finish()._replace(response_bytes=5000))
+    place = 'http_request_method="DELETE",http_route="/pets/{petId}",operation_id="deletePet"'
+    assert lines_of(app, "http_server_request_body_size_bytes_sum") == [
+        f"http_server_request_body_size_bytes_sum{{{place}}} 300.0"
+    ]
+    sums = [float(line.rpartition(" ")[2]) for line in lines_of(app, "http_server_response_body_size_bytes_sum")]
+    assert sums == [0, 5000, 0]
+
+
+def test_the_page_tells_what_runs_here(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Version, revision and hash of the document; each process that counts, and what it takes of the machine."""
+    monkeypatch.setenv("PYM_VERSION", "1.4.2")
+    monkeypatch.setenv("PYM_REVISION", "abc")
+    app = watched(make_app())
+    sha256 = service_of(app).apis["pets"].sha256
+    (build,) = lines_of(app, "build_info")
+    assert build == f'build_info{{revision="abc",spec_sha256="{sha256}",version="1.4.2"}} 1.0'
+    assert lines_of(app, "worker_") == ["worker_processes 1.0", "worker_starts_total 1.0"]
+    memory = lines_of(app, 'process_resident_memory_bytes{worker="0"}')
+    assert [float(line.rpartition(" ")[2]) > 1e7 for line in memory] == [True]
+    lines = [line for line in fetch(app).splitlines() if not line.startswith("#")]
+    assert lines_of(app, "metrics_series ") == [f"metrics_series {float(len(lines))}"]
+
+
+def test_forks_count_for_themselves(make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests that a fork of a loaded app answers are on the page of its parent, as with a preloading server."""
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    app = watched(make_app())
+    place = ("GET", "/pets/{petId}", "getPet")
+    done = RequestFinished("r1", *place, status=200, duration_s=0.1, request_bytes=0, response_bytes=0)
+    emit(app, RequestStarted("r1", *place), done)
+    child = os.fork()
+    if not child:
+        emit(app, RequestStarted("r1", *place), RequestStarted("r2", *place), done)
+        os._exit(0)
+    os.waitpid(child, 0)
+    emit(app, RequestStarted("r1", *place), done)
+    assert fetch_requests(app)[Labels(*place, 200)][inf] == 3
+    assert lines_of(app, "worker_") == ["worker_processes 1.0", "worker_starts_total 2.0"]
+    assert 'http_server_requests_lost_total{http_request_method="GET"} 1.0' in lines_of(app, "http_server_requests")

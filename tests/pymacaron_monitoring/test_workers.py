@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -18,29 +17,14 @@ import pytest
 import requests
 
 from pymacaron_monitoring.prometheus import Page, read_page
-from pymacaron_monitoring.store import FOLDER_VARIABLE, Store
+from pymacaron_monitoring.store import FOLDER_VARIABLE
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+from kills import try_server, write_service
 
 GRANIAN = ["-m", "pymacaron.cli", "run", "--port", "0", "--workers", "2"]
 GUNICORN = ["-m", "gunicorn", "--no-control-socket", "--bind", "127.0.0.1:0", "--workers", "2", "server:app"]
-SERVER = "from pymacaron import create_app\n\napp = create_app(__name__, handlers='handlers')\n"
-HANDLERS = """\
-def list_pets():
-    return []
-
-def get_pet(pet_id):
-    return {"id": pet_id}
-"""
-DOCUMENT = """\
-openapi: 3.1.0
-info: {title: Pets, version: "1"}
-x-slo: {latency: {p95: 200ms}}
-paths:
-  /pets:
-    get: {operationId: listPets, responses: {"200": {description: all}}}
-  /pets/{petId}:
-    parameters: [{name: petId, in: path, required: true, schema: {type: integer}}]
-    get: {operationId: getPet, responses: {"200": {description: one}}}
-"""
 START_TIMEOUT_S = 30
 PATHS = ["/pets", "/pets/1", "/pets/x", "/nowhere"]
 
@@ -48,12 +32,8 @@ PATHS = ["/pets", "/pets/1", "/pets/x", "/nowhere"]
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a service; its models are generated once."""
-    folder = tmp_path_factory.mktemp("service")
-    (folder / "apis").mkdir()
-    (folder / "apis" / "pets.yaml").write_text(DOCUMENT)
-    (folder / "server.py").write_text(SERVER)
-    (folder / "handlers.py").write_text(HANDLERS)
-    subprocess.run([sys.executable, "-m", "pymacaron.cli", "generate"], cwd=folder, check=True, capture_output=True)
+    folder = tmp_path_factory.mktemp("services") / "service"
+    write_service(folder)
     return folder
 
 
@@ -124,29 +104,11 @@ def test_every_worker_shows_the_sum_of_all(serve: Callable[..., str], tmp_path: 
     }
 
 
-@pytest.mark.parametrize("command", [pytest.param(GRANIAN, id="granian"), pytest.param(GUNICORN, id="gunicorn")])
-def test_a_killed_worker_takes_nothing_with_it(serve: Callable[..., str], tmp_path: Path, command: list[str]) -> None:
-    """After SIGKILL of a worker its successor goes on, and the page still has every request."""
-    folder = tmp_path / "counts"
-    url = serve(command, folder=folder)
-    send(url, 60)
-    os.kill(find_workers(folder)[0], signal.SIGKILL)
-    wait_for_successor(url, folder)
-    send(url, 60)
-    assert {count_all(fetch_page(url)) for _ in range(8)} == {120}
-
-
-def find_workers(folder: Path) -> list[int]:
-    """Return the ids of the living processes that count in *folder*."""
-    found = Store("server", folder).find_processes().values()
-    return [pid for pid in found if pid != os.getpid()]
-
-
-def wait_for_successor(url: str, folder: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline:
-        with contextlib.suppress(requests.RequestException):
-            if len(find_workers(folder)) == 2 and requests.get(f"{url}/metrics", timeout=5).ok:
-                return
-        time.sleep(0.05)
-    raise TimeoutError("no successor")
+@pytest.mark.parametrize("server", ["granian", "gunicorn"])
+def test_killed_workers_take_nothing_with_them(server: str) -> None:
+    """Workers get SIGKILL under load: what clients saw is counted, nothing twice, stuck or left behind."""
+    outcome = try_server(server, 2, workers=2, settled_s=0)
+    assert (outcome.kills, outcome.broken) == (2, [])
+    assert outcome.answered > 50
+    assert outcome.scrapes > 2
+    assert outcome.files == (3, 3)  # two workers, and their locks
