@@ -113,13 +113,18 @@ class AsyncTask(Generic[P, R]):
             found = f"is called with arguments that do not fit it: {error}"
             raise TaskArgumentError(self.name, found, f"Call it as {self.__name__}{self._signature}") from None  # type: ignore[attr-defined]
         packed: JsonObject = {
-            "args": [encode(value, f"{self.name}: argument {place + 1}") for place, value in enumerate(bound.args)],
+            "args": [encode(value, self._place(place)) for place, value in enumerate(bound.args)],
             "kwargs": {name: encode(value, f"{self.name}: argument {name}") for name, value in bound.kwargs.items()},
         }
         key = self.options.idempotency_key
         if key is not None:
             packed["key"] = key if isinstance(key, str) else str(key(*args, **kwargs))
         return packed
+
+    def _place(self, number: int) -> str:
+        """Return what errors call the argument at a position, from 0."""
+        names = list(self._signature.parameters)
+        return f"{self.name}: argument {names[min(number, len(names) - 1)]}"
 
     def unpack(self, packed: JsonObject) -> tuple[list[Any], dict[str, Any]]:
         """Return the arguments that `pack` packed. Raises LookupError, ValueError: a class of them has changed."""

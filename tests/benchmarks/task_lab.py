@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-START_S = 60.0
+START_S = 180.0
 CONFIG = """\
 name: shop
 jwt_secret: 0123456789abcdef0123456789abcdef

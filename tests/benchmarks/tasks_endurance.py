@@ -103,7 +103,7 @@ def main() -> None:
     """Print the outcome for each broker."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("brokers", nargs="*", default=["redis", "embedded", "rabbitmq"])
-    parser.add_argument("--tasks", type=int, default=Ordeal.tasks)
+    parser.add_argument("--tasks", type=int, default=Ordeal().tasks)
     options = parser.parse_args()
     runs = {"redis": run_redis, "rabbitmq": run_rabbitmq}
     for name in options.brokers:

@@ -1,0 +1,152 @@
+"""What a request queues reaches the broker in no time, or fails within a second; what waits there is measured."""
+
+from __future__ import annotations
+
+import socket
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from task_lab import CONFIG, Broker, find_port, run_redis
+
+from pymacaron import asynctask, service_of
+from pymacaron.events import TaskQueued
+from pymacaron.exceptions import ConfigError, TaskBrokerError
+from pymacaron.tasks import TASKS, AsyncTask
+from pymacaron.tasks.celery_app import build_celery
+from pymacaron.tasks.depth import QueueMeter
+from pymacaron.tasks.queue import queue_of
+
+MakeService = Callable[..., Flask]
+
+
+def note(number: int, text: str = "") -> None:
+    """Do nothing."""
+
+
+@pytest.fixture
+def task() -> Iterator[AsyncTask[..., None]]:
+    """Declare a task for the time of a test."""
+    task = asynctask()(note)
+    yield task
+    del TASKS[task.name]
+
+
+def test_a_call_emits_an_event_and_waits_in_the_queue(
+    make_service: MakeService, task: AsyncTask[..., None], broker_url: str | None
+) -> None:
+    """The event names the task, its queue, delay and caller; the queue tells its length, and its age where it can."""
+    name = f"q{find_port()}"
+    broker = f"broker_url: {broker_url}\n" if broker_url else ""
+    app = make_service(config=f"{CONFIG}task_queue: {name}\n{broker}")
+    heard: list[TaskQueued] = []
+    service_of(app).bus.subscribe(TaskQueued, heard.append)
+    with app.app_context():
+        queued = [task.queue(1), task.queue(2, text="secret"), task.with_options(delay=60).queue(3)]
+    assert [event.task_id for event in heard] == [one.id for one in queued]
+    assert [(event.name, event.queue, event.delay_s) for event in heard[1:]] == [
+        (task.name, name, 0),
+        (task.name, name, 60),
+    ]
+    settings = queue_of(service_of(app)).settings
+    measured = QueueMeter(settings, build_celery(settings)).measure(name)
+    if settings.is_embedded or settings.is_redis:
+        assert (measured.queue, measured.depth) == (name, 2)  # the third is not due
+        assert measured.oldest_age_s is not None
+        assert 0 <= measured.oldest_age_s < 30
+    else:
+        assert (measured.queue, measured.depth, measured.oldest_age_s) == (name, 3, None)
+
+
+def test_a_call_in_a_request_is_queued(make_service: MakeService, task: AsyncTask[..., None]) -> None:
+    """Inside of a request a plain call queues, and the id of the request goes along."""
+    app = make_service(config=CONFIG)
+    heard: list[TaskQueued] = []
+    service_of(app).bus.subscribe(TaskQueued, heard.append)
+    with app.test_request_context("/pets"):
+        queued = task(1)
+    assert queued is not None
+    assert heard[0].request_id
+    assert (service_of(app).config.folder / ".pym" / "tasks.sqlite3").exists()
+
+
+def test_a_call_costs_little(make_service: MakeService, task: AsyncTask[..., None], redis_broker: Broker) -> None:
+    """Queueing on a Redis of this machine takes less than a millisecond of the processor's time."""
+    app = make_service(config=f"{CONFIG}task_queue: cost\nbroker_url: {redis_broker.url}\n")
+    costs_s = []
+    with app.app_context():
+        for number in range(200):
+            before = time.process_time()
+            task.queue(number)
+            costs_s.append(time.process_time() - before)
+    assert statistics.median(costs_s) < 0.001
+
+
+def test_a_broker_that_is_down_is_told_within_a_second(tmp_path: Path, make_service: MakeService) -> None:
+    """The call fails with 503 and says what does not answer; the next fails at once; later the broker is asked again."""
+    task = asynctask()(note)
+    with run_redis(tmp_path / "redis") as broker:
+        app = make_service(config=f"{CONFIG}broker_url: {broker.url}\n")
+        with app.app_context():
+            task.queue(1)
+            broker.stop()
+            before = time.monotonic()
+            with pytest.raises(
+                TaskBrokerError, match=r"The task was not queued: redis://127\.0\.0\.1:\d+ does not"
+            ) as told:
+                task.queue(2)
+            assert time.monotonic() - before < 1
+            assert (told.value.status, told.value.headers) == (503, {"Retry-After": "1"})
+            before = time.monotonic()
+            with pytest.raises(TaskBrokerError):
+                task.queue(3)
+            assert time.monotonic() - before < 0.05
+            broker.start()
+            time.sleep(1)
+            assert task.queue(4).name == task.name
+    del TASKS[task.name]
+
+
+@pytest.mark.parametrize("scheme", ["redis", "amqp"])
+def test_a_broker_that_says_nothing_is_told_within_a_second(
+    make_service: MakeService, task: AsyncTask[..., None], scheme: str
+) -> None:
+    """A server that accepts and never answers keeps nobody waiting."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(16)
+        app = make_service(config=f"{CONFIG}broker_url: {scheme}://127.0.0.1:{silent.getsockname()[1]}/0\n")
+        before = time.monotonic()
+        with app.app_context(), pytest.raises(TaskBrokerError):
+            task.queue(1)
+        assert time.monotonic() - before < 1.5
+
+
+@pytest.mark.parametrize("url", ["redis//host", "carrier-pigeon://host"])
+def test_an_address_that_is_none_stops_the_start(make_service: MakeService, url: str) -> None:
+    """A service that declares tasks does not start with a broker_url that nobody understands."""
+    handlers = "from pymacaron import asynctask\n\n@asynctask()\ndef later():\n    ...\n"
+    pets = "\n".join(f"def {name}(*a, **k): ..." for name in ("list_pets", "create_pet", "get_pet", "delete_pet"))
+    try:
+        with pytest.raises(ConfigError, match="broker_url: it is no address of a broker"):
+            make_service(
+                handlers=handlers + pets.replace("*a, **k", "body=None, **k"), config=f"{CONFIG}broker_url: {url}\n"
+            )
+    finally:
+        for name in [name for name in TASKS if name.startswith("handlers_")]:
+            del TASKS[name]
+
+
+def test_messages_show_shapes_only(make_service: MakeService, task: AsyncTask[..., None]) -> None:
+    """What Celery and its tools log of a message says the types of arguments, not their values."""
+    app = make_service(config=CONFIG)
+    with app.app_context():
+        task.queue(1, text="secret")
+    file = sys.modules["pymacaron.tasks.sqlite_file"].open_file(queue_of(service_of(app)).settings.broker)
+    ((payload,),) = file.run("SELECT payload FROM messages")
+    assert '"argsrepr": "(int, str[6])"' in payload
+    assert "secret" not in payload.partition('"headers"')[2].partition('"properties"')[0]
