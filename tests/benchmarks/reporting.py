@@ -25,7 +25,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "services" / "receivers"))
@@ -127,22 +127,29 @@ def run_service(home: Path, state: str) -> Iterator[int]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
+        if process.stdout is not None:
+            process.stdout.close()
         if state != "away":
             sentry.stop()
 
 
 def wait_for(port: int) -> None:
     """Return as soon as the service answers."""
-    end = time.monotonic() + 30
-    while True:
+    end = time.monotonic() + 60
+    while not get(port, "/ping"):
+        if time.monotonic() > end:
+            raise TimeoutError(f"nobody answers at port {port}")
+        time.sleep(0.05)
+
+
+def get(port: int, path: str) -> str:
+    """Return what the service answers, nothing if it does not."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
         try:
-            http.client.HTTPConnection("127.0.0.1", port, timeout=5).request("GET", "/ping")
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.05)
-        else:
-            return
+            connection.request("GET", path)
+        except ConnectionError:
+            return ""
+        return connection.getresponse().read().decode()
 
 
 def send(port: int, seconds: float) -> list[float]:
@@ -174,10 +181,7 @@ def send(port: int, seconds: float) -> list[float]:
 
 def read_outcomes(port: int) -> str:
     """Return what became of the errors at Sentry, as the service counts it."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.request("GET", "/metrics")
-    page = connection.getresponse().read().decode()
-    counts = re.findall(r'errors_reported_total\{outcome="(\w+)",reporter="(?:sentry)"\} (\d+)', page)
+    counts = re.findall(r'errors_reported_total\{outcome="(\w+)",reporter="sentry"\} (\d+)', get(port, "/metrics"))
     return ", ".join(f"{count} {outcome}" for outcome, count in counts if count != "0") or "-"
 
 

@@ -135,6 +135,8 @@ def test_several_processes_have_one_limit(make_app: MakeApp, tmp_path: Path, mon
     for child in children:
         os.waitpid(child, 0)
     assert sorted(heard.read_text().split()) == ["First", "Second"]
+    assert counts(app, "log") == {"sent": 12}
+    assert counts(app, "error_reporter") == {"sent": 2, "limited": 10}
 
 
 def test_what_is_alike() -> None:
