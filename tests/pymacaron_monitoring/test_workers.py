@@ -22,6 +22,7 @@ from pymacaron_monitoring.store import FOLDER_VARIABLE
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 from kills import try_server, write_service
+from recycling import MOST_FILES, recycle
 
 GRANIAN = ["-m", "pymacaron.cli", "run", "--port", "0", "--workers", "2"]
 GUNICORN = ["-m", "gunicorn", "--no-control-socket", "--bind", "127.0.0.1:0", "--workers", "2", "server:app"]
@@ -112,3 +113,11 @@ def test_killed_workers_take_nothing_with_them(server: str) -> None:
     assert outcome.answered > 50
     assert outcome.scrapes > 2
     assert outcome.files == (3, 3)  # two workers, and their locks
+
+
+def test_recycled_workers_of_tasks_lose_no_count() -> None:
+    """Processes that are replaced after five tasks each leave all their counts, and no file."""
+    found = recycle(15)
+    assert (found.noted, found.queued, found.finished, found.lost, found.running) == (15, 15, 15, 0, 0)
+    assert found.starts >= 2 + 3  # the one that queues and the main process; three that ran five tasks each
+    assert found.files <= MOST_FILES
