@@ -87,7 +87,7 @@ def test_a_call_costs_little(make_service: MakeService, task: AsyncTask[..., Non
 
 
 def test_a_broker_that_is_down_is_told_within_a_second(tmp_path: Path, make_service: MakeService) -> None:
-    """The call fails with 503 and says what does not answer; the next fails at once; later the broker is asked again."""
+    """The call fails with 503 and says what is down; the next fails at once; later the broker is asked again."""
     task = asynctask()(note)
     with run_redis(tmp_path / "redis") as broker:
         app = make_service(config=f"{CONFIG}broker_url: {broker.url}\n")
