@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _EXTENSION = "pymacaron.error_teller"
+_MOST_CAUSES = 5
+_LEAST_VARIABLE = 6  # characters: parsers have variables called token, too
 
 
 class ErrorTeller:
@@ -73,6 +75,7 @@ def emit_error(
     record = current_record()
     operation = record.operation if record else None
     data, redactor = _gather(service, operation, facts)
+    redactor.add_secrets(_find_secret_variables(exception, redactor))
     data["trace"] = trace if exception is None else _format(exception)
     data["is_fatal_error"] = is_fatal
     told: JsonObject = redactor.redact(data)
@@ -113,6 +116,21 @@ def _learn(redactor: Redactor, facts: Mapping[str, object]) -> Redactor:
     """Return *redactor*, which knows now what *facts* call a secret: it may stand in a text, too."""
     redactor.add_secrets(redactor.find_secrets(facts))
     return redactor
+
+
+def _find_secret_variables(exception: BaseException | None, redactor: Redactor) -> set[str]:
+    """Return the texts of variables, arguments included, whose names say that they are secrets, where it was raised."""
+    found: set[str] = set()
+    causes = 0
+    while exception is not None and causes < _MOST_CAUSES:
+        for frame, _ in traceback.walk_tb(exception.__traceback__):
+            found |= {
+                value
+                for name, value in list(frame.f_locals.items())
+                if isinstance(value, str) and len(value) >= _LEAST_VARIABLE and redactor.is_secret(name)
+            }
+        exception, causes = exception.__cause__ or exception.__context__, causes + 1
+    return found
 
 
 def _format(exception: BaseException) -> str:

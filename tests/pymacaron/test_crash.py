@@ -76,6 +76,28 @@ def test_an_error_in_a_request(service: Service) -> None:
     assert "hunter2" not in trace
 
 
+def test_variables_that_are_called_secrets(service: Service) -> None:
+    """What they hold where it was raised, arguments too, stands in no text of the report."""
+    heard: list[ErrorReported] = []
+    service.bus.subscribe(ErrorReported, heard.append)
+
+    def log_in(user: str, password: str) -> None:
+        access_token, known = f"made for {user}", {"": ""}
+        try:
+            known[access_token]
+        except KeyError as error:
+            raise LookupError(f"{user} with {password}") from error
+
+    with service.app.app_context(), pytest.raises(LookupError) as caught:
+        log_in("alice", "open sesame")
+    with service.app.app_context():
+        report_error("No login", caught=caught.value)
+    (event,) = heard
+    assert event.data["error_caught"] == "LookupError: alice with **********"
+    assert "made for alice" not in str(event.data)
+    assert event.redact("open sesame, made for alice") == "**********, **********"
+
+
 def test_a_warning_in_a_request(service: Service) -> None:
     """A warning is not fatal; without an exception the trace leads to the line that reports."""
     heard: list[ErrorReported] = []
