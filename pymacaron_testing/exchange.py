@@ -21,7 +21,8 @@ _SHOWN_CHARACTERS = 300
 _SHOWN_BODY_BYTES = 4000
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 _SPECIAL = re.compile(r"[\\\"`!$]")
-_SILENT_HEADERS = {"content-length", "user-agent", "accept-encoding", "connection", "accept"}
+_SILENT_HEADERS = {"content-length", "user-agent", "accept-encoding", "connection"}
+_DEFAULT_HEADER = ("accept", "*/*")  # of curl too
 _SECRET_HEADERS = {"authorization", "cookie", "proxy-authorization"}
 
 
@@ -145,7 +146,7 @@ def describe_request(request: requests.PreparedRequest, redaction: Redaction) ->
     words = ["curl", "-i", "-X", str(request.method)]
     headers: Mapping[str, str] = request.headers or CaseInsensitiveDict()
     for name, value in headers.items():
-        if name.lower() in _SILENT_HEADERS:
+        if name.lower() in _SILENT_HEADERS or (name.lower(), _as_text(value)) == _DEFAULT_HEADER:
             continue
         shown = redaction.clean_header(name, _as_text(value))
         words += ["-H", _quote(f"{name}: {shown}")]

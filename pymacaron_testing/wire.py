@@ -15,7 +15,7 @@ import requests
 
 from pymacaron_testing.clock import Clock
 from pymacaron_testing.credentials import Place
-from pymacaron_testing.exchange import Case, Exchange, Redaction
+from pymacaron_testing.exchange import Case, Exchange, Redaction, describe_request
 from pymacaron_testing.session import TargetSession
 from pymacaron_testing.timings import Timings
 
@@ -223,9 +223,11 @@ class Wire:
         if second is None or (isinstance(second, requests.Timeout) and not is_silent):
             self.session.silences = 0
             return
+        sent = error.request
+        last = describe_request(sent, self.redaction) if isinstance(sent, requests.PreparedRequest) else "unknown"
         raise TargetLostError(
             f"{self.session.base_url} stopped answering during {name_of(operation)} ({explain(second)}). "
-            "Look at what the service printed last, and start it again."
+            f"Look at what the service printed last, and start it again. The request was:\n    {last}"
         ) from error
 
 

@@ -397,7 +397,8 @@ def test_target_that_dies(pytester: pytest.Pytester) -> None:
         result = run(pytester, f"--pymacaron-target={url}", AUTH)
     assert result.ret == 2
     message = "stopped answering during POST /pets (connection refused). Look at what the service printed last"
-    result.stdout.fnmatch_lines([f"! CouldNotTest: {url} {message}, and start it again. !"])
+    result.stdout.fnmatch_lines([f"! CouldNotTest: {url} {message}, and start it again. The request was:"])
+    result.stdout.fnmatch_lines([f"    curl -i -X POST * {url}/pets !"])
     assert read_report(pytester)["summary"]["not_run"] == len(PETS_ITEMS)
 
 

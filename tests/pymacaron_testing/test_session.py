@@ -136,7 +136,7 @@ def test_nobody_listens() -> None:
     wire, case = build_wire(url)
     message = (
         f"^{url} stopped answering during GET /x \\(connection refused\\). "
-        "Look at what the service printed last, and start it again.$"
+        "Look at what the service printed last, and start it again. The request was:\n    curl -i -X GET "
     )
     with pytest.raises(TargetLostError, match=message):
         wire.send(case)
