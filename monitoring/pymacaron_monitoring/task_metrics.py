@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pymacaron.events import QueueMeasured, TaskFinished, TaskQueued, TaskStarted
+from typing import get_args
+
+from pymacaron.events import QueueMeasured, TaskFinished, TaskQueued, TaskStarted, TaskState
 from pymacaron_monitoring.cardinality import Budget
 from pymacaron_monitoring.declared import OTHER
 from pymacaron_monitoring.families import (
@@ -19,7 +21,7 @@ from pymacaron_monitoring.store import Series, Store
 BOUNDS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 """Histogram bounds in seconds: tasks take, and wait, longer than requests."""
 
-_STATES = ("succeeded", "failed", "retried")
+_STATES = get_args(TaskState)
 
 
 class TaskCounter:
@@ -30,6 +32,7 @@ class TaskCounter:
         self._store = store
         self._budget = budget
         self._known: set[tuple[str, str]] = set()
+        self._running: set[str] = set()
 
     def count_queued(self, event: TaskQueued) -> None:
         """Count a task that was put into a queue."""
@@ -39,12 +42,19 @@ class TaskCounter:
     def begin(self, event: TaskStarted) -> None:
         """Count a run that begins."""
         self.start_at_zero(event.name, event.queue)
+        self._running.add(event.task_id)
         self._get(ACTIVE_TASKS.name, event.name, event.queue, kind="running").begin()
         self._get(TASK_WAITS.name, event.name, event.queue, kind="histogram").observe(event.wait_s)
 
     def finish(self, event: TaskFinished) -> None:
-        """Count a run that ended."""
-        self._get(ACTIVE_TASKS.name, event.name, event.queue, kind="running").end()
+        """Count a run that ended.
+
+        One that its process did not survive is told of by another one: as its process it is lost, not ended.
+        """
+        self.start_at_zero(event.name, event.queue)
+        if event.task_id in self._running:
+            self._running.discard(event.task_id)
+            self._get(ACTIVE_TASKS.name, event.name, event.queue, kind="running").end()
         self._get(TASKS.name, event.name, event.queue, event.state, kind="histogram").observe(event.duration_s)
 
     def measure_queue(self, event: QueueMeasured) -> None:

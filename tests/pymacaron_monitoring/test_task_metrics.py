@@ -39,6 +39,8 @@ def test_a_task_is_counted_from_queue_to_end(make_app: MakeApp) -> None:
         'celery_task_duration_seconds_sum{queue="mails",state="failed",task="send_mail"} 0.0',
         'celery_task_duration_seconds_count{queue="mails",state="retried",task="send_mail"} 0.0',
         'celery_task_duration_seconds_sum{queue="mails",state="retried",task="send_mail"} 0.0',
+        'celery_task_duration_seconds_count{queue="mails",state="lost",task="send_mail"} 0.0',
+        'celery_task_duration_seconds_sum{queue="mails",state="lost",task="send_mail"} 0.0',
         f"celery_task_wait_seconds_count{{{LABELS}}} 1.0",
         f"celery_task_wait_seconds_sum{{{LABELS}}} 0.5",
         f"celery_tasks_queued_total{{{LABELS}}} 1.0",
@@ -51,12 +53,19 @@ def test_failures_and_retries_are_apart(make_app: MakeApp) -> None:
     """Each run is counted with how it ended."""
     lines = show(make_app(), [*run_task("retried"), *run_task("failed")])
     counts = [line for line in lines if "duration_seconds_count" in line]
-    assert [line.rpartition(" ")[2] for line in counts] == ["0.0", "1.0", "1.0"]
+    assert [line.rpartition(" ")[2] for line in counts] == ["0.0", "1.0", "1.0", "0.0"]
 
 
 def test_a_running_task_is_seen(make_app: MakeApp) -> None:
     """Between its begin and its end a task is active."""
     assert f"celery_active_tasks{{{LABELS}}} 1.0" in show(make_app(), run_task()[:2])
+
+
+def test_a_run_that_another_process_tells_of_ends_nothing_here(make_app: MakeApp) -> None:
+    """The main process tells of a run whose process died: it is counted, and nothing runs less than nothing."""
+    lines = show(make_app(), run_task("lost")[2:])
+    assert f"celery_active_tasks{{{LABELS}}} 0.0" in lines
+    assert 'celery_task_duration_seconds_count{queue="mails",state="lost",task="send_mail"} 1.0' in lines
 
 
 def test_a_queue_shows_its_last_measurement(make_app: MakeApp) -> None:
