@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -284,6 +285,14 @@ def test_upgrades_of_dynamodb(build: Build, dynamodb: Server, monkeypatch: pytes
     app = build(url)
     assert run_db(app, "upgrade") == (0, f"add index by_day to {prefix}service_pets;\n1 changes\n")
     assert run_db(app, "diff") == (0, "")
+
+
+def test_importing_loads_no_driver() -> None:
+    """What only one store needs is loaded when that one is opened."""
+    drivers = ["alembic", "boto3", "psycopg", "sqlalchemy"]
+    code = f"import sys, pymacaron.persistence.command; print([name for name in {drivers} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_urls_of_no_store() -> None:
