@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 
 _UNKNOWN_PAUSE_S = 10.0
 _MOST_UNKNOWN = 360  # an hour
-_MOST_LOSSES = 20
 _UNKNOWN_HEADER = "pymacaron_unknown"
 
 
@@ -72,7 +71,7 @@ class TaskRequest(Request):
             self._tell("failed", TimeoutError(f"The task took longer than its time_limit of {timeout} s"), timeout)
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:  # noqa: FBT001, FBT002 - Celery's signature
-        """Queue a task again whose process died, as long as it is not the task that kills it."""
+        """Tell of a task whose process died; Celery queues it again."""
         super().on_failure(exc_info, send_failed_event, return_ok)
         error = getattr(exc_info.exception, "exc", exc_info.exception)
         if isinstance(error, WorkerLostError):
