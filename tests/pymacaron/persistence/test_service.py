@@ -21,6 +21,7 @@ from pymacaron.events import ErrorReported, StoreCalled
 from pymacaron.exceptions import SpecError
 from pymacaron.persistence import Persistent, check_store, current_store, open_store
 from pymacaron.persistence.command import db
+from pymacaron.persistence.sql_tables import METADATA
 from pymacaron.service import service_of
 
 DOCUMENT = """\
@@ -84,8 +85,10 @@ Build = Callable[..., Flask]
 
 
 @pytest.fixture
-def build(tmp_path: Path) -> Iterator[Build]:
-    """Build the service: ``build(database_url=…, storage=…)``."""
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Build]:
+    """Build the service: ``build(database_url=…, storage=…)``; classes of other tests are none of its."""
+    monkeypatch.setattr("pymacaron.persistence.model._models", {})
+    METADATA.clear()
     paths, modules = list(sys.path), set(sys.modules)
 
     def make(
