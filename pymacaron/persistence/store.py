@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
@@ -99,8 +100,11 @@ def current_store() -> Store:
         store = extensions.get(_EXTENSION)
         if store is None:
             with _lock:
-                store = extensions.get(_EXTENSION) or open_configured(get_config())
-                extensions[_EXTENSION] = store
+                store = extensions.get(_EXTENSION)
+                if store is None:
+                    store = extensions[_EXTENSION] = open_configured(get_config())
+                    app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - public
+                    weakref.finalize(app, store.close)
         return cast("Store", store)
     config = get_config()
     url = f"{config.folder}:{config.database_url}:{_url_of(config)}"

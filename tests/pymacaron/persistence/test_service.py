@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import textwrap
@@ -21,6 +22,7 @@ from pymacaron.events import ErrorReported, StoreCalled
 from pymacaron.exceptions import SpecError
 from pymacaron.persistence import Persistent, check_store, current_store, open_store
 from pymacaron.persistence.command import db
+from pymacaron.persistence.sql import SqlStore
 from pymacaron.persistence.sql_tables import METADATA
 from pymacaron.service import service_of
 
@@ -126,6 +128,20 @@ def test_objects_of_a_document(build: Build) -> None:
     assert put.json == {"name": "Rex", "born": "2020-02-29", "query": "grown", "version": 2}
     assert (Path(app.root_path) / "kennel.db").is_file()
     assert client.get("/ping").json == {}
+
+
+def test_an_app_that_is_gone_lets_its_connections_go(build: Build) -> None:
+    """The store of an app is closed with it."""
+    app: Flask | None = build()
+    assert app is not None
+    assert app.test_client().post("/pets/Rex").status_code == 204
+    with app.app_context():
+        store = current_store()
+    assert isinstance(store, SqlStore)
+    before = store.engine.pool
+    del app
+    gc.collect()
+    assert store.engine.pool is not before  # as an engine does that was disposed of
 
 
 def test_answers_to_refused_calls(build: Build) -> None:
