@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
 import time
 from collections import deque
@@ -16,6 +17,7 @@ SLOW_S = 0.3
 _BEAT_S = 0.01
 _STALL_S = 0.08
 _KEPT_STALLS = 200
+_BUSY_LOAD = 4
 _MAX_SLOW = 20
 _CONFIDENCE_Z = 1.96
 
@@ -87,6 +89,13 @@ class Timings:
         timing.durations_s.append(duration_s)
         if duration_s > SLOW_S and len(timing.slow) < _MAX_SLOW:
             timing.slow.append(exchange)
+
+
+def find_busyness() -> str:
+    """Return why rare delays of a target tell nothing: so much runs on this machine; empty where it does not."""
+    load, processors = os.getloadavg()[0], os.cpu_count() or 1
+    is_busy = load > _BUSY_LOAD * processors
+    return f"this machine is too busy to tell, {load:.0f} programs want its {processors} processors" if is_busy else ""
 
 
 def duration_of(exchange: Exchange) -> float:

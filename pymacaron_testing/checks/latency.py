@@ -10,7 +10,7 @@ from pymacaron_testing.checks.examples import NO_EXAMPLE, find_example
 from pymacaron_testing.checks.responses import suspect_answer
 from pymacaron_testing.confirm import Outcome, Suspicion, confirm, merge_outcomes
 from pymacaron_testing.objectives import Objective, find_objectives
-from pymacaron_testing.timings import SLOW_S, duration_of, find_lowest_share
+from pymacaron_testing.timings import SLOW_S, duration_of, find_busyness, find_lowest_share
 from pymacaron_testing.wire import name_of
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ _MIN_SLOW = 3
 _ALWAYS_SLOW_S = 1.0
 _ALWAYS_TIMES_SLOWER = 20
 _RATE_LIMITED = 429
+_TIMES_OTHERS = 3
+_SAFE = {"GET", "HEAD"}
 # Operations that wait because their callers ask them to.
 _WAITING = re.compile(r"delay|sleep|wait|timeout|poll|stream|drip|watch|events|subscribe", re.IGNORECASE)
 
@@ -42,6 +44,8 @@ def check_latency(suite: Suite, operation: Operation) -> Outcome:
     gaps = batch.run(_SAMPLES) if batch.is_repeatable else ()
     outcome = confirm(batch.suspicions, suite)
     found = [*_find_broken_objectives(suite, operation), *_find_slowness(suite, batch)]
+    busyness = find_busyness()
+    gaps = (*gaps, f"latency that is high now and then: {busyness}") if busyness else gaps
     return merge_outcomes(outcome, Outcome(tuple(found), gaps=tuple(gaps)))
 
 
@@ -59,7 +63,7 @@ class _Batch:
     @property
     def is_repeatable(self) -> bool:
         """Tell whether the operation changes nothing."""
-        return self.operation.method.upper() in {"GET", "HEAD"}
+        return self.operation.method.upper() in _SAFE
 
     def run(self, count: int) -> tuple[str, ...]:
         """Send *count* requests, judge those that are answered unlike the first; return what kept it from that.
@@ -117,14 +121,33 @@ def _find_slowness(suite: Suite, batch: _Batch) -> list[Failure]:
     if always is not None:
         words = f"answers within a second, as it does for other values: usually it takes {_show(timing.median_s)}"
         return [_describe(suite, always, "slow", words)]
+    return [] if find_busyness() else _find_rare_slowness(suite, batch, limit_s)
+
+
+def _find_rare_slowness(suite: Suite, batch: _Batch, limit_s: float) -> list[Failure]:
+    """Send more requests, and find whether some of them are slow, each about as slow as the others."""
+    timing = suite.wire.timings.find(batch.operation.operation_id)
     batch.slow.clear()
     batch.run(_MORE_SAMPLES if batch.is_repeatable else _SAMPLES)
     seen = [exchange for exchange in timing.slow if duration_of(exchange) > limit_s]
     if not batch.slow or len(seen) < _MIN_SLOW or not _are_of_a_kind(seen):
         return []
+    if find_lowest_share(len(seen), len(timing.durations_s)) <= _TIMES_OTHERS * _find_share_of_others(batch, limit_s):
+        return []  # whatever it is, it disturbs other operations too
     share = f"{len(seen)} of {len(timing.durations_s)} answers took {_show(min(map(duration_of, seen)))} or more"
     words = f"takes about as long each time; usually it is {_show(timing.median_s)}, but {share}"
     return [_describe(suite, batch.slow[-1], "rarely_slow", words).times(len(seen))]
+
+
+def _find_share_of_others(batch: _Batch, limit_s: float) -> float:
+    """Return the share of slow answers among those of the other operations that change something, or nothing, too."""
+    durations = [
+        duration_s
+        for other in batch.suite.api.operations
+        if other is not batch.operation and (other.method.upper() in _SAFE) == batch.is_repeatable
+        for duration_s in batch.suite.wire.timings.find(other.operation_id).durations_s
+    ]
+    return sum(duration_s > limit_s for duration_s in durations) / len(durations) if durations else 0.0
 
 
 def _is_always_slow(suite: Suite, exchange: Exchange, median_s: float) -> bool:

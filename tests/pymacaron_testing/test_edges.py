@@ -26,6 +26,12 @@ def books_module(load_service: Callable[[str], ModuleType]) -> ModuleType:
     return load_service("books")
 
 
+@pytest.fixture(autouse=True)
+def _idle_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no other program on this machine keep latency from being judged."""
+    monkeypatch.setattr("os.getloadavg", lambda: (0.0, 0.0, 0.0))
+
+
 @pytest.fixture
 def build_books(serve: Callable[[Any], str], load_suite: Callable[..., Suite], books_module: ModuleType) -> BuildBooks:
     """Give a function that returns the suite of books.yaml against a service with a fault."""
@@ -90,3 +96,12 @@ def test_clean(build_books: BuildBooks) -> None:
         for name in OWN_GROUPS
     }
     assert {name: found for name, found in outcomes.items() if found.failures or found.flaky or found.gaps} == {}
+
+
+def test_slowness_on_a_busy_machine(build_books: BuildBooks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where more runs than the machine can, delays now and then are not judged, and that is told."""
+    monkeypatch.setattr("os.getloadavg", lambda: (1000.0, 0.0, 0.0))
+    suite = build_books("one in twenty is slow")
+    outcome = CHECKS["latency"].check(suite, suite.api.get_operation("list_books"))
+    assert "rarely_slow" not in {failure.check for failure in outcome.failures}
+    assert any(gap.startswith("latency that is high now and then: this machine is too busy") for gap in outcome.gaps)
