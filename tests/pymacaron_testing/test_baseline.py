@@ -91,7 +91,7 @@ def build_app(first_id: int, change: str = "") -> Flask:
         if not parcel_id.isascii() or not parcel_id.isdecimal() or not 1 <= int(parcel_id) <= 99999:
             return "", 400
         if change == "slow":
-            time.sleep(0.05)
+            time.sleep(0.15)
         found = parcels.get(int(parcel_id))
         return jsonify(found) if found else ("", 404)
 
