@@ -145,7 +145,8 @@ class Target(Protocol):
     def shift(self, candidate: str, baseline: str | None, percent: int) -> None:
         """Give *percent* of the traffic to the version *candidate*, the rest to *baseline*.
 
-        Repeating it changes nothing. baseline: None if there is none; then *percent* is 100. The way back is ``shift(baseline, candidate, 100)``.
+        Repeating it changes nothing. baseline: None if there is none; then *percent* is 100. The way back is
+        ``shift(baseline, candidate, 100)``.
         No request that is under way is lost.
         """
 
