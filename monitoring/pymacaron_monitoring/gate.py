@@ -1,105 +1,150 @@
-"""Judges a service: its test report and its objectives give pass, fail or undecided.
+"""Judges a service: its test report, its objectives and the running release give pass, fail or undecided.
 
 Undecided and missing data never pass: what was not seen is not promised.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from decimal import Decimal
-from functools import partial
-from math import isfinite
+from typing import TypedDict, Unpack
 from urllib.parse import urlsplit
 
 from pymacaron.exceptions import Finding, StartupError
 from pymacaron.json_types import JsonObject
-from pymacaron.spec import Api, Operation, parse_spec
-from pymacaron_monitoring.prometheus import METRIC, Labels, Page, Requests, read_page, select_requests, subtract_pages
-from pymacaron_monitoring.report import Item, TestReport, read_report
-from pymacaron_monitoring.slo import Latency, Objectives, read_objectives
-from pymacaron_monitoring.verdict import Level, Reason, Verdict
-from pymacaron_monitoring.wilson import count_to_decide, estimate_share
+from pymacaron.spec import Api, parse_spec
+from pymacaron_monitoring.document_changes import judge_documents
+from pymacaron_monitoring.kept_objectives import ERROR_RATE, Evidence, Judged, describe_operation, judge_objectives
+from pymacaron_monitoring.live_traffic import compare_traffic
+from pymacaron_monitoring.prometheus import METRIC, Page, read_page, select_requests, subtract_pages
+from pymacaron_monitoring.report import TestReport, read_report
+from pymacaron_monitoring.slo import read_objectives
+from pymacaron_monitoring.tested_contract import judge_contract
+from pymacaron_monitoring.verdict import Reason, Verdict
 
 MAX_AGE_S = 3600
 """Seconds after the end of the tests until their report is too old to be judged."""
 
+TOLERANCE = 0.1
+"""Share by which a release may be slower, or fail more often, than the one that runs."""
+
+Pages = tuple[str | None, str | None]
+"""Texts of a release's ``/metrics`` before and after what is judged; None where it had none."""
+
 _LEAST_COUNTED = 0.9
-_PYTEST_ENDED = {0, 1}
-_PYTEST_FAILED = 1
-_Judged = Sequence[tuple[Api, Objectives]]
+
+
+class Options(TypedDict, total=False):
+    """What else `judge` may be told.
+
+    target: URL that is to be judged; a report about another one decides nothing. now: with it, a report older than
+    `MAX_AGE_S` decides nothing. page: the target's ``/metrics`` of now; with it, a service that was restarted after the
+    tests is not judged by them. published: documents that the running release publishes; what breaks their clients
+    fails. is_breaking_allowed: it is a note instead. tolerance: instead of `TOLERANCE`. looks: how many verdicts are
+    asked for until one stands, by a release in several steps say; a fail is then as much surer that together they wrong
+    a good release no more often than one would.
+    """
+
+    target: str | None
+    now: datetime | None
+    page: str | None
+    published: Sequence[Api] | None
+    is_breaking_allowed: bool
+    tolerance: float
+    looks: int
 
 
 def judge(
-    report: JsonObject,
+    report: JsonObject | None,
     *,
     apis: Sequence[Api] | None = None,
-    target: str | None = None,
-    now: datetime | None = None,
-    page: str | None = None,
+    candidate: Pages | None = None,
+    baseline: Pages | None = None,
+    **options: Unpack[Options],
 ) -> Verdict:
     """Return the verdict on the service that *report*, the JSON that the test plugin writes, is about.
 
-    apis: documents whose ``x-slo`` count; by default those in the report. target: URL that is to be judged; a report
-    about another one decides nothing. now: with it, a report older than `MAX_AGE_S` decides nothing. page: the target's
-    ``/metrics`` of now; with it, a service that was restarted after the tests is not judged by them.
+    Without *candidate* it is judged by its tests and by what it counted during them. With it, objectives are judged by
+    the live requests between its two pages, and beside them by what the tests counted; *report* may then be None.
+
+    apis: documents whose ``x-slo`` count; by default those in the report. baseline: pages of the running release from
+    the same times as those of *candidate*; then neither errors nor slow requests may be more frequent than there.
     """
     try:
-        tests = read_report(report)
+        tests = None if report is None else read_report(report)
         documents = _parse_documents(tests) if apis is None else apis
         judged = [(api, read_objectives(api)) for api in documents]
     except StartupError as error:
         return Verdict(tuple(_describe_finding(finding) for finding in error.findings))
-    unfit = tuple(_find_unfit(tests, target=target, now=now, page=page))
-    if unfit:
-        return Verdict(unfit)
-    labels = {operation.operation_id: _label(operation) for api, _ in judged for operation in api.operations}
-    return Verdict((*judge_contract(tests, labels), *judge_objectives(tests, judged)))
+    reasons: list[Reason] = []
+    if tests is not None:
+        unfit = tuple(_find_unfit(tests, options))
+        if unfit:
+            return Verdict(unfit)
+        labels = {one.operation_id: describe_operation(one) for api in documents for one in api.operations}
+        reasons += judge_contract(tests, labels)
+    published = options.get("published")
+    if published is not None:
+        is_allowed = options.get("is_breaking_allowed", False)
+        reasons += judge_documents(published, documents, is_breaking_allowed=is_allowed)
+    if candidate is None:
+        reasons += _judge_tested(tests, judged)
+    else:
+        reasons += _judge_live(tests, judged, (candidate, baseline), options)
+    return Verdict(tuple(reasons))
 
 
-def judge_contract(tests: TestReport, labels: Mapping[str, str]) -> Iterator[Reason]:
-    """Yield what the tests say. labels: operation id -> ``GET /pets/{id}``."""
-    failed = [item for item in tests.items if item.outcome in {"failed", "error"}]
-    for item in failed:
-        yield from _describe_failures(item, labels)
-    missed = [item.nodeid for item in tests.items if item.outcome == "not_run"]
-    if missed:
-        yield Reason("undecided", f"Tests: {len(missed)} were not run, {missed[0]} the first of them")
-    if tests.exit_code not in _PYTEST_ENDED:
-        yield Reason("undecided", f"Tests: pytest ended with exit code {tests.exit_code} before all of them were run")
-    elif tests.exit_code == _PYTEST_FAILED and not failed:
-        yield Reason("undecided", "Tests: pytest ended with exit code 1, and the report names no failure")
-    contract = [item for item in tests.items if item.kind == "contract"]
-    passed = sum(item.outcome == "passed" for item in contract)
-    if not passed:
-        yield Reason("undecided", f"Contract: none of {len(contract)} items passed, so nothing of it is shown")
-    elif not failed:
-        text = f"Contract: {passed} of {len(contract)} items passed, {tests.requests_sent:,} requests sent"
-        yield Reason("pass", text, numbers={"hits": passed, "total": len(contract)})
-
-
-def judge_objectives(tests: TestReport, judged: _Judged) -> Iterator[Reason]:
+def _judge_tested(tests: TestReport | None, judged: Judged) -> Iterator[Reason]:
     """Yield what the pages before and after the tests say to the objectives of each document."""
-    declared = [(api, objectives) for api, objectives in judged if not objectives.is_empty]
-    if not declared:
+    if tests is None:
+        yield Reason("undecided", "There is neither a report of tests nor a /metrics page: nothing can be judged")
+        return
+    if _has_objectives(judged):
+        try:
+            yield from judge_objectives(judged, Evidence(_count_tested(tests)))
+        except ValueError as error:
+            yield Reason("undecided", f"Objectives: {error}")
+    else:
         names = ", ".join(api.source for api, _ in judged) or "the report"
         yield Reason("note", f"Objectives: no x-slo in {names}, so only the tests were judged")
-        return
+
+
+def _judge_live(
+    tests: TestReport | None, judged: Judged, sides: tuple[Pages, Pages | None], options: Options
+) -> Iterator[Reason]:
+    """Yield what live requests of the candidate, and of the release that runs beside it, say."""
+    error_rate = ERROR_RATE / max(1, options.get("looks", 1))
     try:
-        counts = _count_requests(tests)
+        counts = _subtract(sides[0], "the candidate")
+        running = None if sides[1] is None else _subtract(sides[1], "the running release")
     except ValueError as error:
-        yield Reason("undecided", f"Objectives: {error}")
+        yield Reason("undecided", f"Live traffic: {error}")
         return
-    for api, objectives in declared:
-        yield from _judge_api(api, objectives, counts)
+    if not select_requests(counts, lambda _: True).total:
+        yield Reason("undecided", "Live traffic: the candidate had none between the two pages: is it sent any?")
+        return
+    if _has_objectives(judged):
+        yield from judge_objectives(judged, Evidence(counts, _find_earlier(tests), running, error_rate))
+    else:
+        yield Reason("note", "Objectives: no document has x-slo")
+    if running is not None:
+        tolerance = options.get("tolerance", TOLERANCE)
+        apis = [api for api, _ in judged]
+        yield from compare_traffic(apis, counts, running, tolerance=tolerance, error_rate=error_rate)
 
 
-def _parse_documents(tests: TestReport) -> Sequence[Api]:
-    return [parse_spec(document.text, source=document.source, name=document.name) for document in tests.documents]
+def _has_objectives(judged: Judged) -> bool:
+    return any(not objectives.is_empty for _, objectives in judged)
 
 
-def _find_unfit(tests: TestReport, *, target: str | None, now: datetime | None, page: str | None) -> Iterator[Reason]:
-    """Yield why the report says nothing about *target* as it is *now*."""
+def _parse_documents(tests: TestReport | None) -> Sequence[Api]:
+    documents = tests.documents if tests is not None else ()
+    return [parse_spec(document.text, source=document.source, name=document.name) for document in documents]
+
+
+def _find_unfit(tests: TestReport, options: Options) -> Iterator[Reason]:
+    """Yield why the report says nothing about the target as it is now."""
+    target, now, page = options.get("target"), options.get("now"), options.get("page")
     if not tests.target:
         yield Reason("undecided", "The report is of a run that could not test anything: run the tests again")
     elif target is not None and _normalize_url(target) != _normalize_url(tests.target):
@@ -117,7 +162,7 @@ def _find_unfit(tests: TestReport, *, target: str | None, now: datetime | None, 
             yield Reason("undecided", "The target was restarted after the tests: run them again")
 
 
-def _count_requests(tests: TestReport) -> Page:
+def _count_tested(tests: TestReport) -> Page:
     """Return what the service counted during the tests. Raises ValueError with the reason if that is unknown."""
     before, after = tests.metrics.before, tests.metrics.after
     if before is None or after is None:
@@ -143,88 +188,33 @@ def _count_requests(tests: TestReport) -> Page:
     return difference.counts
 
 
-def _judge_api(api: Api, objectives: Objectives, counts: Page) -> Iterator[Reason]:
-    """Yield the availability of the document's operations together, then what each of them declares."""
-    pooled = [operation for operation in api.operations if operation.operation_id not in objectives.own_availability]
-    if objectives.service.availability is not None and pooled:
-        together = select_requests(counts, lambda labels: any(_is_of(labels, api, one) for one in pooled))
-        yield _judge_availability(api.source, None, together, objectives.service.availability)
-    for operation in api.operations:
-        requests = select_requests(counts, partial(_is_of, api=api, operation=operation))
-        slo = objectives.operations[operation.operation_id]
-        label = _label(operation)
-        if operation.operation_id in objectives.own_availability and slo.availability is not None:
-            yield _judge_availability(label, label, requests, slo.availability)
-        for latency in slo.latency:
-            yield _judge_latency(label, requests, latency)
+def _find_earlier(tests: TestReport | None) -> Page | None:
+    """Return what was counted during the tests, None where that is unknown."""
+    try:
+        return None if tests is None else _count_tested(tests)
+    except ValueError:
+        return None
 
 
-def _judge_availability(subject: str, operation: str | None, requests: Requests, availability: Decimal) -> Reason:
-    what = f"requests answered 5xx, allowed {100 - availability:f} % (availability {availability} %)"
-    allowed = float((100 - availability) / 100)
-    return _judge_share(subject, operation, what, hits=requests.server_errors, total=requests.total, allowed=allowed)
-
-
-def _judge_latency(label: str, requests: Requests, latency: Latency) -> Reason:
-    bound = f"{latency.bound_s:g} s" if latency.bound_s >= 1 else f"{latency.bound_s * 1000:g} ms"
-    slower = requests.count_slower(latency.bound_s) if requests.total else 0
-    if slower is None:
-        text = f"{label}: /metrics has no bucket at {bound} ({latency.name}); restart the target with this document"
-        return Reason("undecided", text, label)
-    what = f"requests over {bound}, allowed {100 - latency.percentile:f} % ({latency.name})"
-    return _judge_share(label, label, what, hits=slower, total=requests.total, allowed=latency.allowed_share)
-
-
-def _judge_share(subject: str, operation: str | None, what: str, *, hits: int, total: int, allowed: float) -> Reason:
-    """Compare a share with what is allowed: decided once all or nothing of its interval is allowed."""
-    limits = estimate_share(hits, total)
-    needed = count_to_decide(hits / total if total else 0.0, allowed)
-    level: Level = "fail" if limits.lower > allowed else "pass" if limits.upper <= allowed else "undecided"
-    text = f"{subject}: {hits:,} of {total:,} {what}"
-    if level == "undecided":
-        text += (
-            f"; about {needed:,} requests would decide" if isfinite(needed) else "; the share is just what is allowed"
-        )
-    numbers = {
-        "hits": hits,
-        "total": total,
-        "allowed": allowed,
-        "lower": limits.lower,
-        "upper": limits.upper,
-        "needed": needed if isfinite(needed) else None,
-    }
-    return Reason(level, text, operation, numbers)
-
-
-def _is_of(labels: Labels, api: Api, operation: Operation) -> bool:
-    """Tell whether *labels* count requests of *operation*; services without our label are matched by their route."""
-    if labels.operation_id:
-        return labels.operation_id == operation.operation_id
-    return labels.method == operation.method.upper() and labels.route in (
-        operation.path,
-        api.base_path + operation.path,
-    )
-
-
-def _describe_failures(item: Item, labels: Mapping[str, str]) -> Iterator[Reason]:
-    if not item.failures:
-        lines = item.reason.strip().splitlines()
-        operation = labels.get(item.operation_id or "")
-        yield Reason("fail", f"{item.nodeid}: {lines[0] if lines else item.outcome}", operation)
-    for failure in item.failures:
-        operation = labels.get(failure.operation_id or item.operation_id or "")
-        times = f", seen {failure.count:,} times" if failure.count > 1 else ""
-        subject = "" if operation and operation in failure.promise else f"{operation or item.nodeid}: "
-        text = f"{subject}promised: {failure.promise}; answered: {failure.answer} ({failure.place}{times})"
-        yield Reason("fail", " ".join(text.split()), operation, {"hits": failure.count}, failure.curl)
+def _subtract(pages: Pages, whose: str) -> Page:
+    """Return what was counted between two pages. Raises ValueError with the reason if that is unknown."""
+    before, after = pages
+    if before is None or after is None:
+        raise ValueError(f"{whose} has no /metrics page from {'before' if before is None else 'after'} it")
+    try:
+        difference = subtract_pages(read_page(before), read_page(after))
+    except ValueError as error:
+        raise ValueError(f"/metrics of {whose} cannot be read: {error}") from error
+    if difference.restarted:
+        one = difference.restarted[0]
+        raise ValueError(f"the counters of {one.method} {one.route} went backwards: {whose} was restarted")
+    if not difference.counts:
+        raise ValueError(f"/metrics of {whose} has no {METRIC}")
+    return difference.counts
 
 
 def _describe_finding(finding: Finding) -> Reason:
     return Reason("undecided", str(finding))
-
-
-def _label(operation: Operation) -> str:
-    return f"{operation.method.upper()} {operation.path}"
 
 
 def _normalize_url(url: str) -> tuple[str, str, int | None, str]:
