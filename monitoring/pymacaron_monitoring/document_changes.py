@@ -21,9 +21,8 @@ def judge_documents(
     for old in published:
         new = by_name.get(old.name)
         if new is None:
-            yield Reason(
-                level, f"Document {old.name}: the running release publishes it, the new one has none of that name"
-            )
+            text = f"Document {old.name}: the running release publishes it, the new one has none of that name"
+            yield Reason(breaks, text)
             continue
         changes = compare(old, new)
         breaking = [change for change in changes if change.severity == "breaking"]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from pymacaron.json_types import JsonObject
-from pymacaron.spec import Api
+from pymacaron.spec import Api, parse_spec
 from pymacaron_monitoring.gate import judge
 from pymacaron_monitoring.verdict import Verdict
 
@@ -242,3 +242,15 @@ def test_breaking_changes_of_the_document_fail(
     verdict = judge(make_report(), published=[read_api(old)], is_breaking_allowed=is_allowed)
     assert any(one.startswith(text) for one in texts(verdict, level)), verdict
     assert verdict.outcome == ("fail" if level == "fail" else "pass")
+
+
+@pytest.mark.parametrize(("is_allowed", "level"), [(False, "fail"), (True, "note")])
+def test_a_document_that_is_gone_breaks_its_clients(
+    make_report: Callable[..., JsonObject], pets_text: str, is_allowed: bool, level: str
+) -> None:
+    """Documents belong together by name."""
+    gone = parse_spec(pets_text, source="apis/toys.yaml", name="toys")
+    verdict = judge(make_report(), published=[gone], is_breaking_allowed=is_allowed)
+    assert texts(verdict, level)[-1] == (
+        "Document toys: the running release publishes it, the new one has none of that name"
+    )
