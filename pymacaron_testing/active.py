@@ -140,6 +140,7 @@ class ActiveRun:
             "reason": _explain(item, report),
             "gaps": list(item.gaps) if isinstance(item, ContractItem) else [],
             "flaky": list(item.outcome.flaky) if isinstance(item, ContractItem) and item.outcome else [],
+            "rounds": _describe_rounds(item),
         }
         return report
 
@@ -158,6 +159,7 @@ class ActiveRun:
         result.reason = details["reason"] or result.reason
         result.gaps = details["gaps"] or result.gaps
         result.flaky = details["flaky"] or result.flaky
+        result.rounds = details["rounds"] or result.rounds
 
     # --- end -------------------------------------------------------------------------------------------------------
 
@@ -235,6 +237,11 @@ class ActiveRun:
 
 
 _SENT_BEFORE = pytest.StashKey[int]()
+
+
+def _describe_rounds(item: pytest.Item) -> JsonObject | None:
+    rounds = item.outcome.rounds if isinstance(item, ContractItem) and item.outcome else None
+    return rounds.to_dict() if rounds is not None else None
 
 
 def _explain(item: pytest.Item, report: pytest.TestReport) -> str:

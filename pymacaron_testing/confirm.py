@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from pymacaron_testing.exchange import Case, Exchange
     from pymacaron_testing.failure import Failure
+    from pymacaron_testing.rounds import Rounds
 
 _MAX_TRIES = 3
 _MAX_CAUSES = 3
@@ -31,12 +32,14 @@ class Outcome:
 
     failures: confirmed, one per cause. flaky: seen once and not again, sentences. not_run: why nothing could be
     judged; empty where something was. gaps: what could not be checked while the rest was, sentences "what: why".
+    rounds: how long the same requests took here and at another release; None where none were sent.
     """
 
     failures: tuple[Failure, ...] = ()
     flaky: tuple[str, ...] = ()
     not_run: str = ""
     gaps: tuple[str, ...] = ()
+    rounds: Rounds | None = None
 
 
 def merge_outcomes(*outcomes: Outcome) -> Outcome:
@@ -49,6 +52,7 @@ def merge_outcomes(*outcomes: Outcome) -> Outcome:
         flaky=tuple(sentence for outcome in outcomes for sentence in outcome.flaky),
         not_run="" if is_judged else "; ".join(reasons),
         gaps=tuple(dict.fromkeys([*gaps, *(reasons if is_judged else ())])),
+        rounds=next((outcome.rounds for outcome in outcomes if outcome.rounds is not None), None),
     )
 
 

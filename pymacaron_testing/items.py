@@ -99,7 +99,8 @@ class Contract(pytest.Collector):
 
     def _compare(self, suite: Suite, operation: Operation) -> Outcome:
         if self._baseline is None:
-            self._baseline = Baseline(build_suite(self.run, self.document, self.run.settings.baseline))
+            other = build_suite(self.run, self.document, self.run.settings.baseline)
+            self._baseline = Baseline(other, self.run.settings.pairs)
         return check_baseline(suite, self._baseline, operation)
 
     def drop_told(self, item: ContractItem, outcome: Outcome) -> Outcome:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 DEFAULT_REPORT = "pymacaron-report.json"
 DEFAULT_MAX_EXAMPLES = 20
+DEFAULT_PAIRS = 300
 PROFILES = ("live", "quick", "full")
 
 
@@ -66,6 +67,14 @@ OPTIONS = (
         DEFAULT_MAX_EXAMPLES,
     ),
     Option("baseline", "URL", "another release of the service, whose answers are compared"),
+    Option(
+        "pairs",
+        "N",
+        f"requests that each release gets of a reading operation, by turns, to compare times; default {DEFAULT_PAIRS}",
+        int,
+        DEFAULT_PAIRS,
+    ),
+    Option("metrics-token-env", "NAME", "environment variable with the token that the target's /metrics asks for"),
     Option("report", "FILE", f"where the report goes; default {DEFAULT_REPORT}", default=DEFAULT_REPORT),
 )
 _BY_NAME = {option.name: option for option in OPTIONS}

@@ -31,7 +31,8 @@ class ItemResult:
     """What became of one pytest item.
 
     reason: why it was skipped or not run. requests: sent while it ran. gaps: what could not be checked although the
-    rest was, with reasons. flaky: what was seen once and not again.
+    rest was, with reasons. flaky: what was seen once and not again. rounds: of `Rounds.to_dict`, None where no requests
+    were sent by turns.
     """
 
     nodeid: str
@@ -44,6 +45,7 @@ class ItemResult:
     failures: list[JsonObject] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
     flaky: list[str] = field(default_factory=list)
+    rounds: JsonObject | None = None
 
     def worsen(self, outcome: Outcome) -> None:
         """Take in the outcome of a phase: the worst one counts."""
@@ -63,6 +65,7 @@ class ItemResult:
             "failures": self.failures,
             "gaps": self.gaps,
             "flaky": self.flaky,
+            **({"rounds": self.rounds} if self.rounds else {}),
         }
 
 
@@ -70,7 +73,8 @@ class ItemResult:
 class Report:
     """Collects what happens in a run; `to_dict` gives the whole at any time.
 
-    coverage: entries of `Coverage.to_list`. users: how many there were to ask as.
+    coverage: entries of `Coverage.to_list`. users: how many there were to ask as. baseline: URL of the
+    release to compare with, "" without.
     """
 
     target: str = ""
@@ -83,6 +87,7 @@ class Report:
     profile: str = "full"
     seed: int = 0
     users: int = 0
+    baseline: str = ""
     coverage: list[JsonObject] = field(default_factory=list)
 
     def expect(self, nodeids: Iterable[str]) -> None:
@@ -103,6 +108,7 @@ class Report:
             "version": VERSION,
             "pymacaron": version("pymacaron"),
             "target": self.target,
+            "baseline": self.baseline,
             "started_at": self.started_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "duration_s": round((datetime.now(UTC) - self.started_at).total_seconds(), 3),
             "profile": self.profile,

@@ -116,9 +116,13 @@ class Run:
             named = self.given_target or self.settings.target
             self._target = self._start() if named is None or is_started(named) else Target(named)
             self.report.target = self._target.url
+            self.report.baseline = self.settings.baseline or ""
             if not self.is_worker:
-                self.report.metrics_before = read_metrics(self._target.url)
+                self.report.metrics_before = self._read_metrics(self._target.url)
         return self._target
+
+    def _read_metrics(self, url: str) -> str | None:
+        return read_metrics(url, self.settings.metrics_token)
 
     def require_target(self) -> Target:
         """Return the target, or end pytest with exit code 2 and the reason."""
@@ -157,7 +161,7 @@ class Run:
     def stop(self) -> None:
         """Take the last metrics and stop what the run started. May be called twice."""
         if self._target is not None and self.report.metrics_before is not None:
-            self.report.metrics_after = self.report.metrics_after or read_metrics(self._target.url)
+            self.report.metrics_after = self.report.metrics_after or self._read_metrics(self._target.url)
         if self._service is not None:
             self._service.stop()
             self._service = None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from pymacaron.exceptions import Finding, StartupError
 from pymacaron_testing.auth_file import FileUser, read_auth_file
 from pymacaron_testing.credentials import Credentials, read_header_line
-from pymacaron_testing.options import PROFILES, read_option
+from pymacaron_testing.options import DEFAULT_PAIRS, PROFILES, read_option
 
 if TYPE_CHECKING:
     import pytest
@@ -30,7 +30,8 @@ class Settings:
     started target answers when it is. users: the credentials of each. file_users: more of them, who may have to log
     in. refused: those that the target must refuse. jwt_secret: signs the target's tokens. max_time_s: for all contract
     items. max_latency_ms: for each answer; of both None for no limit. baseline: URL of another
-    release to compare with, None without.
+    release to compare with, None without. pairs: requests that each of the two gets of a reading operation.
+    metrics_token: what the target's page of metrics asks for, None if nothing.
     """
 
     folder: Path
@@ -48,6 +49,8 @@ class Settings:
     max_examples: int
     report: Path
     baseline: str | None = None
+    pairs: int = DEFAULT_PAIRS
+    metrics_token: str | None = None
 
 
 def read_settings(config: pytest.Config) -> Settings:
@@ -74,6 +77,8 @@ def read_settings(config: pytest.Config) -> Settings:
         max_examples=int(reader.number("max-examples", "number of random cases", lambda value: value >= 0) or 0),
         report=folder / (reader.text("report") or ""),
         baseline=(reader.text("baseline") or "").rstrip("/") or None,
+        pairs=int(reader.number("pairs", "number of requests", lambda value: value >= 1) or DEFAULT_PAIRS),
+        metrics_token=reader.variable("metrics-token-env"),
     )
     if reader.findings:
         raise StartupError(reader.findings)

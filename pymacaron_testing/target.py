@@ -165,11 +165,11 @@ def check_target(url: str) -> None:
         raise TargetError(Finding(url, f"it does not answer ({explain(error)})", fix)) from error
 
 
-def read_metrics(url: str) -> str | None:
-    """Return the target's page of metrics; None if it has none."""
+def read_metrics(url: str, token: str | None = None) -> str | None:
+    """Return the target's page of metrics; None if it has none, or not for who has *token*."""
     try:
         with TargetSession(url, timeout_s=_METRICS_TIMEOUT_S) as probe:
-            response = probe.ask("/metrics")
+            response = probe.ask("/metrics", headers={"Authorization": f"Bearer {token}"} if token else None)
     except requests.RequestException:
         return None
     is_text = response.headers.get("Content-Type", "").startswith(("text/plain", "application/openmetrics-text"))

@@ -16,6 +16,7 @@ from pymacaron.spec import Api, parse_spec
 from pymacaron_monitoring.document_changes import judge_documents
 from pymacaron_monitoring.kept_objectives import ERROR_RATE, Evidence, Judged, describe_operation, judge_objectives
 from pymacaron_monitoring.live_traffic import compare_traffic
+from pymacaron_monitoring.paired_rounds import judge_rounds
 from pymacaron_monitoring.prometheus import METRIC, Page, read_page, select_requests, subtract_pages
 from pymacaron_monitoring.report import TestReport, read_report
 from pymacaron_monitoring.slo import read_objectives
@@ -83,6 +84,9 @@ def judge(
             return Verdict(unfit)
         labels = {one.operation_id: describe_operation(one) for api in documents for one in api.operations}
         reasons += judge_contract(tests, labels)
+        reasons += judge_rounds(
+            tests.items, labels, tolerance=options.get("tolerance", TOLERANCE), error_rate=ERROR_RATE
+        )
     published = options.get("published")
     if published is not None:
         is_allowed = options.get("is_breaking_allowed", False)

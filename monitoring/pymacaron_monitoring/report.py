@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, ValidationError
 
 from pymacaron.exceptions import Finding, StartupError
 from pymacaron.json_types import JsonObject
@@ -35,8 +35,20 @@ class Failure(_Part):
     count: int = 1
 
 
+class Rounds(_Part):
+    """The same reading requests to two releases by turns: seconds of successful answers by round, and other answers."""
+
+    candidate: tuple[tuple[PositiveFloat, ...], ...]
+    baseline: tuple[tuple[PositiveFloat, ...], ...]
+    candidate_errors: NonNegativeInt
+    baseline_errors: NonNegativeInt
+
+
 class Item(_Part):
-    """One test. kind: ``contract`` or ``blackbox``; reason: why it failed or was skipped."""
+    """One test. kind: ``contract`` or ``blackbox``; reason: why it failed or was skipped.
+
+    rounds: of a comparison with another release.
+    """
 
     nodeid: str
     kind: str
@@ -44,6 +56,7 @@ class Item(_Part):
     outcome: Literal["passed", "failed", "error", "skipped", "not_run"]
     reason: str = ""
     failures: tuple[Failure, ...] = ()
+    rounds: Rounds | None = None
 
 
 class Document(_Part):
@@ -62,11 +75,12 @@ class Metrics(_Part):
 
 
 class TestReport(_Part):
-    """The whole report. exit_code: pytest's."""
+    """The whole report. exit_code: pytest's. baseline: URL of the release that was compared with, "" without."""
 
     __test__ = False  # no test class, whatever pytest thinks of its name
 
     target: str
+    baseline: str = ""
     started_at: AwareDatetime
     duration_s: float
     documents: tuple[Document, ...]

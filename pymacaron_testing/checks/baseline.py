@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,7 @@ from pymacaron_testing.comparison import (
 )
 from pymacaron_testing.confirm import Outcome, Suspicion, confirm, merge_outcomes
 from pymacaron_testing.exchange import shorten
+from pymacaron_testing.rounds import ROUNDS, Twin, send_rounds
 from pymacaron_testing.wire import name_of
 
 if TYPE_CHECKING:
@@ -33,19 +33,21 @@ if TYPE_CHECKING:
 
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 _MAX_CASES = 40
-_PAIRS = 16
-_WARM_UPS = 2
+_MAX_TWINS = 5
+_OUT_OF_TIME = "latency beside the baseline: time ran out"
 
 
 @dataclass(slots=True)
 class Baseline:
     """The same document against another service, and which of its things stands for which of the target's.
 
+    requests: how many each of the two gets of every reading operation, to compare how long they take.
     twins: value of an id of the target -> that of the same thing of the baseline. noisy: names of properties in which
     the baseline differs from itself, times of creation say, in any operation.
     """
 
     suite: Suite
+    requests: int = 300
     twins: dict[str, str] = field(default_factory=dict)
     noisy: set[str] = field(default_factory=set)
 
@@ -237,32 +239,27 @@ def _name_of(place: str) -> str:
 
 
 def _compare_times(suite: Suite, baseline: Baseline, pairs: list[_Pair]) -> Outcome:
-    """Ask both in turn for the same thing; only reading requests can be repeated as often."""
+    """Ask both in turn for the same things; only reading requests can be repeated as often."""
     operation = pairs[0].ours.case.operation
-    pair = next((one for one in pairs if one.ours.is_success and one.theirs.is_success), None)
-    if operation.method.upper() not in _SAFE or pair is None:
+    twins = [Twin(one.ours, one.theirs) for one in pairs if one.ours.is_success and one.theirs.is_success]
+    if operation.method.upper() not in _SAFE or not twins:
         return Outcome()
-    timed = []
-    for number in range(_PAIRS + _WARM_UPS):
-        if not suite.may_go_on(operation):
-            return Outcome(gaps=("latency beside the baseline: time ran out",))
-        seconds = [_time(suite, pair.ours), _time(baseline.suite, pair.theirs)]
-        if number >= _WARM_UPS:
-            timed.append((seconds[0], seconds[1]))
+    rounds = send_rounds(
+        twins[:_MAX_TWINS],
+        (suite.wire.session, baseline.suite.wire.session),
+        count=baseline.requests,
+        may_go_on=partial(suite.may_go_on, operation),
+    )
+    gaps = () if len(rounds.candidate) >= min(ROUNDS, baseline.requests) else (_OUT_OF_TIME,)
+    timed = rounds.pairs
     if not is_slower(timed):
-        return Outcome()
+        return Outcome(gaps=gaps, rounds=rounds)
     ours, theirs = (sorted(times)[len(times) // 2] * 1000 for times in zip(*timed, strict=True))
     failure = suite.build_failure(
-        pair.ours,
+        twins[0].ours,
         "baseline_latency",
         promise=f"{name_of(operation)} is as fast as {baseline.suite.wire.session.base_url}: {theirs:.0f} ms",
         pointer=operation.pointer,
         detail=f"its median is {ours:.0f} ms, of {len(timed)} requests that were sent by turns",
     )
-    return Outcome(failures=(replace(failure, count=len(timed)),))
-
-
-def _time(suite: Suite, exchange: Exchange) -> float:
-    started = time.perf_counter()
-    suite.repeat(exchange)
-    return time.perf_counter() - started
+    return Outcome(failures=(replace(failure, count=len(timed)),), gaps=gaps, rounds=rounds)

@@ -110,7 +110,7 @@ def compare(serve: Callable[[Any], str], tmp_path: Path) -> Callable[[str], dict
         return Suite(api, generator, wire, Resources(), "parcels.yaml", run_salt=7)
 
     def run(change: str) -> dict[str, list[Failure]]:
-        suite, baseline = build(serve(build_app(500, change))), Baseline(build(serve(build_app(1))))
+        suite, baseline = build(serve(build_app(500, change))), Baseline(build(serve(build_app(1))), requests=20)
         outcomes = {one.operation_id: check_baseline(suite, baseline, one) for one in order_operations(api)}
         assert not any(outcome.not_run for outcome in outcomes.values())
         return {name: list(outcome.failures) for name, outcome in outcomes.items()}

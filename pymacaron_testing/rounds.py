@@ -1,0 +1,105 @@
+"""The same reading requests to two releases by turns: how long each takes, for the gate to compare."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import requests
+
+if TYPE_CHECKING:
+    from pymacaron.json_types import JsonObject
+    from pymacaron_testing.exchange import Exchange
+    from pymacaron_testing.session import TargetSession
+
+ROUNDS = 20
+"""Into so many rounds the requests are divided: what disturbs one of them disturbs both releases in it."""
+
+_MAX_TIME_S = 6.0
+_WARM_UPS = 3
+_DIGITS = 6
+_SUCCESSES = range(200, 300)
+
+
+@dataclass(slots=True)
+class Rounds:
+    """Seconds that successful answers of two releases took, by round, and the number of other answers."""
+
+    candidate: list[list[float]] = field(default_factory=list)
+    baseline: list[list[float]] = field(default_factory=list)
+    candidate_errors: int = 0
+    baseline_errors: int = 0
+
+    @property
+    def pairs(self) -> list[tuple[float, float]]:
+        """What each release took for the same request, where both rounds are whole."""
+        whole = [
+            pair for pair in zip(self.candidate, self.baseline, strict=True) if pair[0] and len(pair[0]) == len(pair[1])
+        ]
+        return [pair for ours, theirs in whole for pair in zip(ours, theirs, strict=True)]
+
+    def to_dict(self) -> JsonObject:
+        """Return the form of the report."""
+        return {
+            "candidate": self.candidate,
+            "baseline": self.baseline,
+            "candidate_errors": self.candidate_errors,
+            "baseline_errors": self.baseline_errors,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """A request that succeeded at both releases, as each of them got it."""
+
+    ours: Exchange
+    theirs: Exchange
+
+
+def send_rounds(
+    twins: Sequence[Twin],
+    sessions: tuple[TargetSession, TargetSession],
+    *,
+    count: int,
+    may_go_on: Callable[[], bool],
+) -> Rounds:
+    """Send *count* requests to each release, alternating among *twins*, which of the releases is first by lot.
+
+    A slow operation gets fewer, so that all of them take a few seconds, but `ROUNDS` of one each in any case. Nothing
+    is sent any more once *may_go_on* says no; a round that is not whole is left out.
+    """
+    rounds, order = Rounds(), random.Random(0)  # noqa: S311 - no secret
+    warm_s = [_time(sessions[0], twins[0].ours) for _ in range(_WARM_UPS)]
+    warm_s += [_time(sessions[1], twins[0].theirs) for _ in range(_WARM_UPS)]
+    usual_s = sorted(abs(one) for one in warm_s)[len(warm_s) // 2]
+    size = max(1, min(count // ROUNDS, int(_MAX_TIME_S / (2 * ROUNDS * max(usual_s, 1e-6)))))
+    sent = 0
+    for _ in range(min(ROUNDS, count)):
+        taken: tuple[list[float], list[float]] = ([], [])
+        for _ in range(size):
+            if not may_go_on():
+                return rounds
+            twin = twins[sent % len(twins)]
+            sent += 1
+            for side in order.sample((0, 1), 2):
+                taken[side].append(_time(sessions[side], (twin.ours, twin.theirs)[side]))
+        good = [[round(one, _DIGITS) for one in times if one > 0] for times in taken]
+        rounds.candidate.append(good[0])
+        rounds.baseline.append(good[1])
+        rounds.candidate_errors += size - len(good[0])
+        rounds.baseline_errors += size - len(good[1])
+    return rounds
+
+
+def _time(session: TargetSession, exchange: Exchange) -> float:
+    """Return the seconds until the whole answer was there, negative if it is no success."""
+    started = time.perf_counter()
+    try:
+        status = session.exchange(exchange.request).status_code
+    except requests.RequestException:
+        status = 0
+    seconds = time.perf_counter() - started
+    return seconds if status in _SUCCESSES else -seconds
