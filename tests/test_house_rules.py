@@ -33,6 +33,7 @@ OPTIONAL = [
     "prometheus_client",
     "opentelemetry",
 ]
+OPTIONAL += ["google.api_core", "grpc", "kubernetes"]
 OPTIONAL += ["datamodel_code_generator", "granian", "flask_openapi3", "flask_openapi3_swagger"]
 
 

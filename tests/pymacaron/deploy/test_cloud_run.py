@@ -1,0 +1,322 @@
+"""Releases on Cloud Run: Google's real client, its interface on loopback, revisions that are real containers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from google.cloud import run_v2
+
+import images
+from clouds.cloud_run import CloudRunServer
+from clouds.cloud_storage import run_cloud_storage
+from clouds.quick_image import quick_image
+from pymacaron.config import PymConfig
+from pymacaron.deploy import PlacementError, Release, find_target
+from pymacaron.deploy.cloud_run import CloudRunTarget
+from pymacaron.deploy.cloud_run_service import build_service, read_release, split_traffic
+from pymacaron.deploy.gcp import GcpSettings, find_project, read_settings
+from pymacaron.exceptions import ConfigError, TargetError
+
+SECRET = "s3cr3t=with,commas"
+SERVICE = "projects/acme/locations/europe-north1/services/shop"
+ANY_IMAGE = f"europe-docker.pkg.dev/acme/shop/shop@sha256:{'a' * 64}"
+
+
+@pytest.fixture
+def cloud() -> Iterator[CloudRunServer]:
+    """Cloud Run of one project, with one secret of two versions."""
+    images.require_engine()
+    server = CloudRunServer()
+    server.secrets["DB_PASSWORD"] = ["the one before", SECRET]
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def storage() -> Iterator[str]:
+    """Cloud Storage's URL."""
+    with run_cloud_storage() as url:
+        yield url
+
+
+def configure(cloud: CloudRunServer | None, **keys: Any) -> PymConfig:
+    endpoints = dict.fromkeys(["run", "secretmanager", "logging"], cloud.endpoint if cloud else "http://127.0.0.1:9")
+    given = {"gcp_endpoints": endpoints, "gcp_region": "europe-north1", "docker_repo": "acme", "stop_timeout": 0}
+    return PymConfig(name="shop", **{**given, **keys})
+
+
+def release(version: str, image: str = ANY_IMAGE) -> Release:
+    return Release(version, image, "abc1234", "f" * 64, datetime(2026, 11, 27, 18, 15, tzinfo=UTC))
+
+
+def count_answers(url: str, requests_sent: int) -> Counter[str]:
+    with requests.Session() as session:
+        return Counter(session.get(f"{url}/", timeout=10).text for _ in range(requests_sent))
+
+
+def test_a_release_gets_its_share_and_the_way_back_is_the_same_call(
+    cloud: CloudRunServer, registry: images.Registry
+) -> None:
+    """A second release answers at its own URL at 0 %, then gets 25 of 100 requests, then none again."""
+    target = CloudRunTarget(configure(cloud))
+    one, two = quick_image(registry, "one"), quick_image(registry, "two")
+    assert target.current() == []
+    assert target.live_url == ""
+    first = target.stage(release("one", one))
+    assert first.share == 0
+    target.shift("one", None, 100)
+    second = target.stage(release("two", two))
+    assert (second.share, second.release) == (0, release("two", two))
+    assert requests.get(f"{second.url}/", timeout=10).text == "two"
+    assert count_answers(target.live_url, 20) == {"one": 20}
+    target.shift("two", "one", 25)
+    assert count_answers(target.live_url, 100) == {"one": 75, "two": 25}
+    assert {placed.release.version: placed.share for placed in target.current()} == {"one": 75, "two": 25}
+    assert target.metrics("two") == 'version_info{version="two"} 1\n'
+    target.shift("one", "two", 100)
+    assert count_answers(target.live_url, 20) == {"one": 20}
+    target.retire("two")
+    target.retire("two")
+    assert [placed.release.version for placed in target.current()] == ["one"]
+
+
+def test_a_release_that_crashes_tells_its_last_lines_and_keeps_nothing_from_moving(
+    cloud: CloudRunServer, registry: images.Registry
+) -> None:
+    """The error holds Cloud Run's reason and the log; the releases before it can still be shifted."""
+    target = CloudRunTarget(configure(cloud))
+    for version in ("one", "two"):
+        target.stage(release(version, quick_image(registry, version)))
+        target.shift(version, None, 100)
+    with pytest.raises(PlacementError) as caught:
+        target.stage(release("three", quick_image(registry, "three", crashes=True)))
+    assert str(caught.value) == (
+        "Cloud Run service shop in europe-north1: three does not come up: FailedPrecondition: Revision 'shop-three' is "
+        "not ready and cannot serve traffic. The user-provided container failed to start and listen on the port "
+        "defined by PORT=8080. Look at its log."
+    )
+    assert sorted(caught.value.lines) == ["no such table: pets", "starting three"]
+    target.shift("one", "two", 100)
+    assert count_answers(target.live_url, 10) == {"one": 10}
+
+
+def test_a_deploy_that_died_finds_its_revision_again(cloud: CloudRunServer, registry: images.Registry) -> None:
+    """Whatever was done before the end, the same stage completes it; another image under that version is refused."""
+    image = quick_image(registry, "one")
+    target = CloudRunTarget(configure(cloud))
+    target._create(release("one", image), None)
+    asked = len(cloud.requests)
+    placed = CloudRunTarget(configure(cloud)).stage(release("one", image))
+    assert requests.get(f"{placed.url}/", timeout=10).text == "one"
+    assert not [name for name, _ in cloud.requests[asked:] if name.endswith(("CreateService", "UpdateService"))]
+    with pytest.raises(PlacementError, match="one is there with another image"):
+        target.stage(release("one"))
+    target.retire("one")
+    assert target.current() == []
+
+
+def test_values_of_secrets_are_in_no_request(cloud: CloudRunServer, registry: images.Registry) -> None:
+    """The container has the value; Cloud Run was told the secret's name and the number of its newest version."""
+    config = configure(cloud, env_secrets=["DB_PASSWORD"], cpu_count=2, gcp_memory="1Gi", env="live")
+    target = CloudRunTarget(config)
+    assert "Give it DB_PASSWORD from version 2 of the secret DB_PASSWORD" in target.plan(release("one"))
+    placed = target.stage(release("one", quick_image(registry, "one")))
+    environment = requests.get(f"{placed.url}/environment", timeout=10).json()
+    assert (environment["DB_PASSWORD"], environment["PYM_ENV"]) == (SECRET, "live")
+    assert not [name for name, data in cloud.requests if SECRET.encode() in data]
+    cloud.secrets["DB_PASSWORD"].append("rotated")
+    target.stage(release("two", quick_image(registry, "two")))
+    template = target._read().template.containers[0]
+    assert {one.name: one.value_source.secret_key_ref.version for one in template.env} == {
+        "DB_PASSWORD": "3",
+        "PYM_ENV": "",
+    }
+    assert dict(template.resources.limits) == {"cpu": "2", "memory": "1Gi"}
+
+
+def test_a_plan_changes_nothing_and_tells_what_cloud_run_refuses(cloud: CloudRunServer) -> None:
+    """The plan is the provider's own dry run: a fault shows before anything is there."""
+    assert CloudRunTarget(configure(cloud)).plan(release("one")) == [
+        (
+            f"Create the revision shop-one of {ANY_IMAGE} and the service shop, which anybody may call: its URL "
+            "answers from the start, as Cloud Run has no service without traffic"
+        ),
+        "Give it the URL of the tag r74a96027 for tests",
+        "Costs: instances are billed while they handle requests; 0 of each tagged revision when idle too",
+        "Cloud Run validated the request and would take it",
+    ]
+    with pytest.raises(TargetError) as caught:
+        CloudRunTarget(configure(cloud, cpu_count=3)).plan(release("one"))
+    assert str(caught.value) == (
+        "Cloud Run service shop in europe-north1: InvalidArgument: template.containers[0].resources.limits.cpu: 3. "
+        "Mend what Cloud Run refuses."
+    )
+    with pytest.raises(ConfigError) as missing:
+        CloudRunTarget(configure(cloud, env_secrets=["API_KEY", "DB_PASSWORD", "TOKEN"])).plan(release("one"))
+    assert [finding.where for finding in missing.value.findings] == ["env_secrets: API_KEY", "env_secrets: TOKEN"]
+    assert CloudRunTarget(configure(cloud)).current() == []
+
+
+def test_what_another_one_changed_meanwhile_is_not_overwritten(
+    cloud: CloudRunServer, registry: images.Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change of something else between reading and writing is read again; one of the traffic stops the shift."""
+    target, other = CloudRunTarget(configure(cloud)), CloudRunTarget(configure(cloud))
+    for version in ("one", "two"):
+        target.stage(release(version, quick_image(registry, version)))
+    target.shift("one", None, 100)
+    send = target._update
+
+    def meddle(change: Any) -> None:
+        waiting = [change]
+
+        def send_late(*arguments: Any, **options: Any) -> Any:
+            if waiting:
+                waiting.pop()()
+            return send(*arguments, **options)
+
+        monkeypatch.setattr(target, "_update", send_late)
+
+    meddle(lambda: cloud.touch(SERVICE))
+    target.shift("two", "one", 25)
+    assert {placed.release.version: placed.share for placed in target.current()} == {"one": 75, "two": 25}
+    meddle(lambda: other.shift("two", "one", 50))
+    with pytest.raises(TargetError) as caught:
+        target.shift("two", "one", 100)
+    assert str(caught.value) == (
+        "Cloud Run service shop in europe-north1: another one changed the traffic meanwhile, from "
+        "{'shop-one': 75, 'shop-two': 25} to {'shop-one': 50, 'shop-two': 50}. See who else deploys."
+    )
+
+
+def test_a_service_that_pymacaron_2_deployed_is_the_first_baseline(
+    cloud: CloudRunServer, registry: images.Registry
+) -> None:
+    """Traffic that follows the latest revision is pinned to it, and a plain value gives way to a reference."""
+    target = CloudRunTarget(configure(cloud, env_secrets=["DB_PASSWORD"]))
+    old = run_v2.Container(
+        image=quick_image(registry, "old"),
+        env=[run_v2.EnvVar(name="DB_PASSWORD", value="plain"), run_v2.EnvVar(name="REGION", value="eu")],
+    )
+    service = run_v2.Service(template=run_v2.RevisionTemplate(containers=[old]))
+    target._services.create_service(
+        parent=SERVICE.rpartition("/services/")[0], service=service, service_id="shop"
+    ).result()
+    baseline = target.current()[0]
+    assert (baseline.share, baseline.release.revision) == (100, "")
+    target.stage(release("new", quick_image(registry, "new")))
+    assert count_answers(target.live_url, 10) == {"old": 10}
+    target.shift("new", baseline.release.version, 25)
+    assert count_answers(target.live_url, 8) == {"old": 6, "new": 2}
+    environment = {
+        one.name: (one.value, one.value_source.secret_key_ref.secret)
+        for one in target._read().template.containers[0].env
+    }
+    assert environment == {"REGION": ("eu", ""), "DB_PASSWORD": ("", "DB_PASSWORD")}
+
+
+def test_lock_and_journal_lie_in_a_bucket(storage: str) -> None:
+    """Each write has a condition: the generation that was read, or that there is none; the bucket makes itself."""
+    config = configure(None, gcp_endpoints={"run": "http://127.0.0.1:9", "storage": storage})
+    target = find_target(config, "gcp-cloud-run")
+    shelf, other = target.shelf(), target.shelf()
+    assert shelf.get("lock") is None
+    assert shelf.keys("") == []
+    tag = shelf.put("lock", b"me", None)
+    assert other.get("lock") == (b"me", tag)
+    with pytest.raises(TargetError, match="Cloud Storage bucket acme-pymacaron: lock: another one wrote it meanwhile"):
+        other.put("lock", b"other", None)
+    newer = other.put("lock", b"me still", tag)
+    with pytest.raises(TargetError, match="another one wrote it meanwhile"):
+        shelf.put("lock", b"late", tag)
+    with pytest.raises(TargetError, match="another one wrote it meanwhile"):
+        shelf.delete("lock", tag)
+    with pytest.raises(TargetError, match="another one wrote it meanwhile"):
+        shelf.put("journal/one", b"", newer)
+    shelf.put("journal/two", b"{}", None)
+    assert shelf.keys("journal/") == ["journal/two"]
+    shelf.delete("lock", newer)
+    shelf.delete("lock", newer)
+    assert shelf.keys("") == ["journal/two"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "project"),
+    [
+        pytest.param({"gcp_project": "given", "docker_repo": "other"}, "given", id="its own key"),
+        pytest.param({"docker_repo": "acme"}, "acme", id="as pymacaron 2 had it"),
+        pytest.param({"docker_repo": "europe-docker.pkg.dev/acme/images"}, "acme", id="artifact registry"),
+        pytest.param({"docker_repo": "gcr.io/acme"}, "acme", id="container registry"),
+    ],
+)
+def test_the_project_is_found(keys: dict[str, Any], project: str) -> None:
+    """The project is told by its key or by where images go."""
+    config = PymConfig.model_validate({"name": "shop", "gcp_region": "europe-north1", **keys})
+    assert find_project(config, read_settings(config)) == project
+
+
+def test_faults_of_keys_are_told_together(tmp_path: Path) -> None:
+    """A missing, a wrong and an unknown key are three findings."""
+    given = {"name": "shop", "config_path": tmp_path / "pym-config.yaml", "gcp_memory": "lots", "gcp_memroy": "1Gi"}
+    config = PymConfig.model_validate(given)
+    with pytest.raises(ConfigError) as caught:
+        read_settings(config)
+    assert str(caught.value).replace(f"{tmp_path}/", "") == (
+        "pym-config.yaml: gcp_region: it is not set. Mend gcp_region.\n"
+        "pym-config.yaml: gcp_memory: String should match pattern '^[0-9.]+[kKMGT]i?$'. Mend gcp_memory.\n"
+        "pym-config.yaml: gcp_memroy: Extra inputs are not permitted. Mend gcp_memroy."
+    )
+
+
+def test_an_operator_s_own_settings_stay() -> None:
+    """Of an existing service only the release's own parts change: network, tags and variables of others are kept."""
+    template = run_v2.RevisionTemplate(
+        revision="shop-one",
+        vpc_access=run_v2.VpcAccess(connector="lan"),
+        containers=[run_v2.Container(image="old", env=[run_v2.EnvVar(name="REGION", value="eu")])],
+        annotations={"team": "pets", "pymacaron/environment": "GONE"},
+    )
+    template.containers[0].env.append(run_v2.EnvVar(name="GONE", value="set by the release before"))
+    existing = run_v2.Service(
+        name=SERVICE, etag='"7"', template=template, traffic=split_traffic({"shop-one": 100}, [("shop-one", "debug")])
+    )
+    existing.traffic_statuses = [
+        run_v2.TrafficTargetStatus(revision="shop-one", percent=100, tag="debug", uri="https://debug")
+    ]
+    settings = GcpSettings(
+        gcp_region="europe-north1", gcp_min_instances=1, gcp_max_instances=5, gcp_request_concurrency=40
+    )
+    built = build_service(configure(None), settings, release("two"), secrets={}, existing=existing)
+    assert (built.etag, built.template.vpc_access.connector, built.template.annotations["team"]) == (
+        '"7"',
+        "lan",
+        "pets",
+    )
+    assert [one.name for one in built.template.containers[0].env] == ["REGION"]
+    assert [(one.revision, one.percent, one.tag) for one in built.traffic] == [
+        ("shop-one", 100, "debug"),
+        ("shop-one", 0, "r74a96027"),
+        ("shop-two", 0, "rf5f6f63b"),
+    ]
+    assert built.template.max_instance_request_concurrency == 40
+    assert (built.template.scaling.min_instance_count, built.template.scaling.max_instance_count) == (1, 5)
+    assert (existing.template.revision, existing.template.containers[0].image) == ("shop-one", "old")
+
+
+def test_a_revision_of_others_is_a_release_too() -> None:
+    """What is known of it is told, and its name is its version."""
+    revision = run_v2.Revision(
+        name=f"{SERVICE}/revisions/shop-00012-abc",
+        containers=[run_v2.Container(image="gcr.io:443/acme/shop:200101")],
+        create_time=datetime(2020, 1, 1, tzinfo=UTC),
+    )
+    found = read_release(revision)
+    assert found == Release(
+        "shop-00012-abc", f"gcr.io:443/acme/shop@sha256:{'0' * 64}", "", "", datetime(2020, 1, 1, tzinfo=UTC)
+    )
