@@ -41,6 +41,15 @@ def _check_mode(value: str) -> str:
     return value
 
 
+Percent = Annotated[int, Field(ge=1, le=100)]
+
+
+def _check_steps(value: list[int]) -> list[int]:
+    if sorted(set(value)) != value or value[-1:] != [100]:
+        raise ValueError("write growing percentages, the last of them 100: [5, 25, 50, 100]")
+    return value
+
+
 def _check_level(value: str) -> str:
     if value.upper() not in _LEVELS:
         raise ValueError(f"write one of {', '.join(_LEVELS)}")
@@ -135,6 +144,15 @@ class PymConfig(BaseModel):
     docker_base: str | None = None
     include_links: list[str] | None = None
     cpu_count: PositiveInt | None = None
+    docker_folder: Path | None = None
+    docker_listen: Annotated[str, Field(pattern=r"^\S+:\d{1,5}$")] = "127.0.0.1:8080"
+    docker_options: list[str] = []
+    deploy_steps: Annotated[list[Percent], AfterValidator(_check_steps)] | None = None
+    deploy_step_time: NonNegativeInt = 60
+    deploy_bake_time: NonNegativeInt = 300
+    deploy_decision_time: PositiveInt = 600
+    deploy_lock_time: Annotated[int, Field(ge=5)] = 60
+    deploy_profile: Literal["live", "quick", "full"] = "live"
     aws_access_key_id: SecretStr | None = None
     aws_secret_access_key: SecretStr | None = None
 

@@ -36,6 +36,8 @@ class PlacementError(TargetError):
         """Take the *finding*, and the last log *lines* of the release where there are any."""
         super().__init__(finding)
         self.lines = tuple(lines)
+        for line in lines:
+            self.add_note(line)
 
 
 class ShelfConflict(TargetError):  # noqa: N818 - what happened, not what is broken: another one was first
@@ -120,8 +122,13 @@ class Target(Protocol):
     target can do, and every one is asked for by `deploy`.
     """
 
-    name: str
-    steps: tuple[int, ...]
+    @property
+    def name(self) -> str:
+        """Return the value of `deploy_target`; a class attribute will do."""
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """Return the shares; a class attribute will do."""
 
     @property
     def live_url(self) -> str:
