@@ -12,13 +12,14 @@ import requests
 
 if TYPE_CHECKING:
     from pymacaron.json_types import JsonObject
-    from pymacaron_testing.exchange import Exchange
     from pymacaron_testing.session import TargetSession
 
 ROUNDS = 20
 """Into so many rounds the requests are divided: what disturbs one of them disturbs both releases in it."""
 
-_MAX_TIME_S = 6.0
+MAX_TIME_S = 6.0
+"""Seconds that the rounds of one operation take at most, where each request to it does not take much longer."""
+
 _WARM_UPS = 3
 _DIGITS = 6
 _SUCCESSES = range(200, 300)
@@ -55,8 +56,8 @@ class Rounds:
 class Twin:
     """A request that succeeded at both releases, as each of them got it."""
 
-    ours: Exchange
-    theirs: Exchange
+    ours: requests.PreparedRequest
+    theirs: requests.PreparedRequest
 
 
 def send_rounds(
@@ -65,17 +66,18 @@ def send_rounds(
     *,
     count: int,
     may_go_on: Callable[[], bool],
+    max_time_s: float = MAX_TIME_S,
 ) -> Rounds:
     """Send *count* requests to each release, alternating among *twins*, which of the releases is first by lot.
 
-    A slow operation gets fewer, so that all of them take a few seconds, but `ROUNDS` of one each in any case. Nothing
-    is sent any more once *may_go_on* says no; a round that is not whole is left out.
+    A slow operation gets fewer, so that all of them take about *max_time_s*, but `ROUNDS` of one each in any case.
+    Nothing is sent any more once *may_go_on* says no; a round that is not whole is left out.
     """
     rounds, order = Rounds(), random.Random(0)  # noqa: S311 - no secret
     warm_s = [_time(sessions[0], twins[0].ours) for _ in range(_WARM_UPS)]
     warm_s += [_time(sessions[1], twins[0].theirs) for _ in range(_WARM_UPS)]
     usual_s = sorted(abs(one) for one in warm_s)[len(warm_s) // 2]
-    size = max(1, min(count // ROUNDS, int(_MAX_TIME_S / (2 * ROUNDS * max(usual_s, 1e-6)))))
+    size = max(1, min(count // ROUNDS, int(max_time_s / (2 * ROUNDS * max(usual_s, 1e-6)))))
     sent = 0
     for _ in range(min(ROUNDS, count)):
         taken: tuple[list[float], list[float]] = ([], [])
@@ -94,11 +96,11 @@ def send_rounds(
     return rounds
 
 
-def _time(session: TargetSession, exchange: Exchange) -> float:
+def _time(session: TargetSession, request: requests.PreparedRequest) -> float:
     """Return the seconds until the whole answer was there, negative if it is no success."""
     started = time.perf_counter()
     try:
-        status = session.exchange(exchange.request).status_code
+        status = session.exchange(request).status_code
     except requests.RequestException:
         status = 0
     seconds = time.perf_counter() - started

@@ -241,11 +241,11 @@ def _name_of(place: str) -> str:
 def _compare_times(suite: Suite, baseline: Baseline, pairs: list[_Pair]) -> Outcome:
     """Ask both in turn for the same things; only reading requests can be repeated as often."""
     operation = pairs[0].ours.case.operation
-    twins = [Twin(one.ours, one.theirs) for one in pairs if one.ours.is_success and one.theirs.is_success]
-    if operation.method.upper() not in _SAFE or not twins:
+    both = [one for one in pairs if one.ours.is_success and one.theirs.is_success]
+    if operation.method.upper() not in _SAFE or not both:
         return Outcome()
     rounds = send_rounds(
-        twins[:_MAX_TWINS],
+        [Twin(one.ours.request, one.theirs.request) for one in both[:_MAX_TWINS]],
         (suite.wire.session, baseline.suite.wire.session),
         count=baseline.requests,
         may_go_on=partial(suite.may_go_on, operation),
@@ -256,7 +256,7 @@ def _compare_times(suite: Suite, baseline: Baseline, pairs: list[_Pair]) -> Outc
         return Outcome(gaps=gaps, rounds=rounds)
     ours, theirs = (sorted(times)[len(times) // 2] * 1000 for times in zip(*timed, strict=True))
     failure = suite.build_failure(
-        twins[0].ours,
+        both[0].ours,
         "baseline_latency",
         promise=f"{name_of(operation)} is as fast as {baseline.suite.wire.session.base_url}: {theirs:.0f} ms",
         pointer=operation.pointer,
