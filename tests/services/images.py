@@ -148,8 +148,8 @@ def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
 def base_image(registry: Registry) -> str:
     """Return ``repository@sha256:…`` of an image that runs this Python with pymacaron and all that it depends on."""
     if not registry._base:
-        made = [_cached(_python_key(), _python_layer), _cached(_packages_key(), _packages_layer), _own_layer()]
-        layers = [_push_layer(registry, _BASE, data) for data in made]
+        cached = [_cached(_python_key(), _python_layer), _cached(_packages_key(), _packages_layer)]
+        layers = [*(_push_cached(registry, file) for file in cached), _push_layer(registry, _BASE, _own_layer())]
         registry._base = _push_image(registry, f"{_BASE}:{PYTHON}", layers, {"Env": _ENVIRONMENT, "Cmd": ["python3"]})
         registry._base_layers = layers
     return registry._base
@@ -188,6 +188,11 @@ def _push_layer(registry: Registry, repository: str, data: bytes) -> Layer:
     return Layer(registry.push_blob(repository, data), len(data), _digest(gzip.decompress(data)))
 
 
+def _push_cached(registry: Registry, file: Path) -> Layer:
+    data = file.read_bytes()
+    return Layer(registry.push_blob(_BASE, data), len(data), file.with_suffix(".diff_id").read_text())
+
+
 def _push_image(registry: Registry, name: str, layers: list[Layer], settings: dict[str, object]) -> str:
     """Push the image ``repository:tag`` of *layers* that are there; return its reference by digest."""
     repository, tag = name.split(":")
@@ -216,8 +221,8 @@ def _digest(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def _cached(key: str, write: Callable[[tarfile.TarFile], None]) -> bytes:
-    """Return the layer that *write* makes, made once per machine and *key*."""
+def _cached(key: str, write: Callable[[tarfile.TarFile], None]) -> Path:
+    """Return the layer that *write* makes, made once per machine and *key*; its digest, unpacked, lies beside it."""
     CACHE.mkdir(parents=True, exist_ok=True)
     file = CACHE / f"{key}.tar.gz"
     with (CACHE / f"{key}.lock").open("w") as lock:
@@ -226,8 +231,9 @@ def _cached(key: str, write: Callable[[tarfile.TarFile], None]) -> bytes:
             part = file.with_suffix(".part")
             with gzip.GzipFile(part, mode="wb", compresslevel=1, mtime=0) as packed, _writing(packed) as archive:
                 write(archive)
+            file.with_suffix(".diff_id").write_text(_digest(gzip.decompress(part.read_bytes())))
             part.rename(file)
-    return file.read_bytes()
+    return file
 
 
 @contextmanager
