@@ -12,8 +12,8 @@ with one of the slower candidate: what comparing many operations costs.
 Beside the gate a plain rule judges: the 95th percentile more than 10 % above the running release's, on the same
 requests by turns; and, in a third of the trials, on 300 that were sent to one release after the other.
 
-It prints the rates with their one-sided 95 % limits, and ends with 1 if a promise was broken: at most 3 % of trials of the same
-code fail, at least 85 % of those of the slower one do.
+It prints the rates with their one-sided 95 % limits, and ends with 1 if a promise was broken: at most 3 % of trials of
+the same code fail, at least 85 % of those of the slower one do.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ import requests
 
 from pymacaron.demo import NAME, start_service
 from pymacaron.scaffold import write_service
-from pymacaron_monitoring.gate import ERROR_RATE, TOLERANCE
+from pymacaron_monitoring.gate import TOLERANCE
+from pymacaron_monitoring.kept_objectives import ERROR_RATE
 from pymacaron_monitoring.paired_rounds import judge_rounds
 from pymacaron_monitoring.report import Item, Rounds
 from pymacaron_monitoring.wilson import estimate_share
@@ -50,6 +51,7 @@ OPERATIONS = 10
 MOST_FALSE, LEAST_FOUND = 0.03, 0.85
 SLOWER = 0.3
 _ITEMS = 60
+_MANY_LOOPS = 60_000
 _MOST_TIME_S = 600.0
 _NAIVE = 1.1
 _HANDLER = "    return ItemPage("
@@ -128,10 +130,12 @@ def _fill(file: Path) -> None:
         store.executemany("INSERT INTO items (created_at, fields) VALUES (?, ?)", [row] * _ITEMS)
 
 
-def run_trial(sessions: tuple[TargetSession, TargetSession], tally: Tally, *, is_compared: bool = True) -> None:
-    """Send the requests of a trial, and count what the rules say. is_compared: to one after the other, too."""
+def run_trial(
+    sessions: tuple[TargetSession, TargetSession], tally: Tally, *, is_compared: bool, count: int = REQUESTS
+) -> None:
+    """Send *count* requests to each, and count what the rules say. is_compared: to one after the other, too."""
     twin = Twin(*(one.prepare_request(requests.Request("GET", PATH)) for one in sessions))
-    sent = send_rounds([twin], sessions, count=REQUESTS, may_go_on=lambda: True, max_time_s=_MOST_TIME_S)
+    sent = send_rounds([twin], sessions, count=count, may_go_on=lambda: True, max_time_s=_MOST_TIME_S)
     rounds = Rounds.model_validate(sent.to_dict())
     ours, theirs = ([one for times in side for one in times] for side in (sent.candidate, sent.baseline))
     tally.rounds.append(rounds)
@@ -161,24 +165,27 @@ def _is_naively_slower(ours: list[float], theirs: list[float]) -> bool:
     return ours_s > _NAIVE * theirs_s
 
 
-def run_trials(count: int, loops: int, *, compared: int = 3) -> Tally:
-    """Run so many trials with a candidate that goes *loops* times around its loop; one in *compared* compares more."""
+def run_trials(count: int, loops: int, *, compared: int = 3, size: int = REQUESTS) -> Tally:
+    """Run so many trials with a candidate that goes *loops* times around its loop; one in *compared* compares more.
+
+    size: requests of a trial to each release.
+    """
     tally = Tally()
     while tally.trials < count:
         with run_pair(loops) as sessions:
             for number in range(min(TRIALS_PER_START, count - tally.trials)):
-                run_trial(sessions, tally, is_compared=bool(compared) and number % compared == 0)
+                run_trial(sessions, tally, is_compared=bool(compared) and number % compared == 0, count=size)
     return tally
 
 
 def calibrate(slower: float) -> int:
-    """Return how many loops make ``list_items`` slower by that share, 0.3 for 30 %."""
-    loops = 10_000
-    for _ in range(4):
-        added = median(run_trials(6, loops, compared=0).ratios) - 1
-        _tell(f"  {loops} loops: {added:.1%} slower")
-        loops = max(1, round(loops * slower / max(added, slower / 10)))
-    return loops
+    """Return how many loops make ``list_items`` slower by that share, 0.3 for 30 %.
+
+    Many loops are measured, in several starts: two processes of the same code differ as much as few loops do.
+    """
+    added = [median(run_trials(4, _MANY_LOOPS, compared=0).ratios) - 1 for _ in range(3)]
+    _tell(f"  {_MANY_LOOPS} loops: {', '.join(f'{one:.0%}' for one in added)} slower")
+    return round(_MANY_LOOPS * slower / median(added))
 
 
 def judge_services(same: Tally, other: Tally, count: int) -> Tally:
