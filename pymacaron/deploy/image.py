@@ -1,4 +1,4 @@
-"""Builds images of services without any Docker engine, and pushes them; `build` is what a deploy calls."""
+"""Builds images of services, without any Docker engine or with one, and pushes them; `build` is what a deploy calls."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pymacaron.deploy.image_base import default_base, find_base
-from pymacaron.deploy.image_config import DATA, HOME, USER, Facts, plan_config, plan_manifest
-from pymacaron.deploy.image_layer import Blob, Layer, LayerArchive, cache_folder, write_layer
-from pymacaron.deploy.image_packages import Packages, install_packages, read_wish
-from pymacaron.deploy.image_sbom import write_sbom
+from pymacaron.deploy.image_config import Facts, plan_config, plan_manifest
+from pymacaron.deploy.image_content import list_materials, plan_facts, write_service_layer
+from pymacaron.deploy.image_docker import EXTRA, DockerImage, build_with_docker, push_with_docker
+from pymacaron.deploy.image_layer import Blob, Layer, cache_folder
+from pymacaron.deploy.image_packages import install_packages, read_wish
 from pymacaron.deploy.image_source import Source, find_version, read_source
 from pymacaron.deploy.reference import ImageReference, parse_reference
 from pymacaron.deploy.registry import OCI, Manifest, RegistryClient
 from pymacaron.deploy.target import Release
 from pymacaron.exceptions import ConfigError, Finding
 
-SBOM = f"{HOME}/SBOM.cdx.json"
-VERSION = f"{HOME}/VERSION"
 _AT_ONCE = 4
 
 
@@ -29,7 +28,8 @@ class ImageOptions:
 
     repository: where it is pushed, ``docker_repo``/name by default. base: ``docker_base``. env: PYM_ENV in the image.
     machine: ``amd64`` or ``arm64``, this machine's by default. requirements: another lock or requirements file.
-    is_fresh: look for newer packages now.
+    is_fresh: look for newer packages now. with_docker: have a Docker engine build, from a Dockerfile; None: only where
+    Dockerfile.extra asks for it.
     """
 
     repository: str = ""
@@ -38,6 +38,7 @@ class ImageOptions:
     machine: str = ""
     requirements: Path | None = None
     is_fresh: bool = False
+    with_docker: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,6 @@ class Image:
     layers: tuple[Layer, ...]
     sbom: bytes
 
-    def to_release(self, pushed: str) -> Release:
-        """Return the release; *pushed*: ``repository@sha256:…``."""
-        facts = self.facts
-        return Release(facts.version, pushed, facts.revision, facts.spec_sha256, facts.created)
-
 
 def build(folder: Path, version: str | None = None, options: ImageOptions | None = None) -> Release:
     """Build the image of the service in *folder*, push it, and return the release, by digest.
@@ -66,8 +62,31 @@ def build(folder: Path, version: str | None = None, options: ImageOptions | None
     options = options or ImageOptions()
     source = read_source(folder, options.env or None)
     repository = find_repository(source, options)
-    image = build_image(source, version or find_version(source.commit), options)
-    return image.to_release(push_image(image, repository))
+    version = version or find_version(source.commit)
+    if needs_docker(source, options):
+        made = build_docker_image(source, version, options)
+        return made.facts.to_release(push_with_docker(made, f"{repository.registry}/{repository.repository}"))
+    image = build_image(source, version, options)
+    return image.facts.to_release(push_image(image, repository))
+
+
+def needs_docker(source: Source, options: ImageOptions) -> bool:
+    """Tell whether a Docker engine builds: as the option says, else if there is a Dockerfile.extra."""
+    return (source.folder / EXTRA).is_file() if options.with_docker is None else options.with_docker
+
+
+def build_docker_image(source: Source, version: str, options: ImageOptions) -> DockerImage:
+    """Return the image of *source* that a Docker engine built, tagged as it will be pushed, else by the bare name."""
+    has_place = bool(options.repository or source.settings.get("docker_repo"))
+    place = find_repository(source, options) if has_place else None
+    return build_with_docker(
+        source,
+        version,
+        repository=f"{place.registry}/{place.repository}" if place else source.name,
+        base_name=find_base_name(source, options),
+        requirements=options.requirements,
+        is_fresh=options.is_fresh,
+    )
 
 
 def find_repository(source: Source, options: ImageOptions) -> ImageReference:
@@ -101,36 +120,14 @@ def build_image(source: Source, version: str, options: ImageOptions) -> Image:
         read_wish(source.folder, options.requirements), base.platform, is_fresh=options.is_fresh
     )
     facts = plan_facts(source, version, packages)
-    sbom = write_sbom(
-        source.name,
-        version,
-        created=source.created,
-        installed=packages.installed,
-        base=f"{base.name}@{base.reference.digest}",
+    sbom = list_materials(
+        source, version, packages=packages, base=f"{base.name.partition('@')[0]}@{base.reference.digest}"
     )
-    own = write_layer(lambda archive: _fill(archive, source, version, sbom), time=int(source.created.timestamp()))
+    own = write_service_layer(source, version, sbom)
     layers = [own] if packages.layer is None else [packages.layer, own]
     config = Manifest(plan_config(base, layers, facts), f"{OCI}.config.v1+json")
     manifest = plan_manifest(base, layers, config)
     return Image(facts, base.reference, manifest, config, (*base.layers, *layers), sbom)
-
-
-def plan_facts(source: Source, version: str, packages: Packages) -> Facts:
-    """Return what the image says about itself."""
-    return Facts(
-        source.name, version, source.env, source.commit.revision, source.spec_sha256, source.created, packages.sha256
-    )
-
-
-def _fill(archive: LayerArchive, source: Source, version: str, sbom: bytes) -> None:
-    archive.add_folder(DATA, mode=0o750, owner=USER)
-    for place, file in source.files.items():
-        if file.link:
-            archive.add_link(f"{HOME}/{place}", file.link)
-        else:
-            archive.add_file(f"{HOME}/{place}", file.path, is_executable=file.is_executable)
-    archive.add_bytes(SBOM, sbom)
-    archive.add_bytes(VERSION, f"{version}\n".encode())
 
 
 def push_image(image: Image, repository: ImageReference) -> str:

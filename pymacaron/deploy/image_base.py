@@ -39,15 +39,23 @@ class Base:
 
     @property
     def platform(self) -> Platform:
-        """Return what its Python is: by PYTHON_VERSION, as Docker's official images say it, else as here."""
-        own = f"{sys.version_info.major}.{sys.version_info.minor}"
-        told = self.environment.get("PYTHON_VERSION", "").split(".")
-        return Platform(".".join(told[:2]) if len(told) > 1 else own, self.machine, "alpine" in self.name)
+        """Return what its packages must fit."""
+        return find_platform(self.name, self.environment, self.machine)
 
 
 def default_base() -> str:
     """Return the name of Docker's official image of the Python that runs here, without compilers."""
     return f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"
+
+
+def find_platform(name: str, environment: Mapping[str, str], machine: str) -> Platform:
+    """Return what packages must fit in the image *name*: its Python, its machine, its C library.
+
+    The Python is told by PYTHON_VERSION, as Docker's official images have it, else taken to be the one that runs here.
+    """
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    told = environment.get("PYTHON_VERSION", "").split(".")
+    return Platform(".".join(told[:2]) if len(told) > 1 else own, machine, "alpine" in name)
 
 
 def find_base(name: str, machine: str) -> Base:

@@ -11,7 +11,7 @@ from pymacaron.deploy.image_base import Base
 from pymacaron.deploy.image_layer import Layer
 from pymacaron.deploy.image_packages import PACKAGES
 from pymacaron.deploy.registry import OCI, Manifest
-from pymacaron.deploy.target import PORT
+from pymacaron.deploy.target import PORT, Release
 from pymacaron.json_types import JsonObject
 
 HOME = "pym"
@@ -40,6 +40,10 @@ class Facts:
     spec_sha256: str
     created: datetime
     packages_sha256: str = ""
+
+    def to_release(self, pushed: str) -> Release:
+        """Return the release of the image that was pushed as *pushed*: ``repository@sha256:…``."""
+        return Release(self.version, pushed, self.revision, self.spec_sha256, self.created)
 
     def labels(self, base: str) -> dict[str, str]:
         """Return the image's labels (OCI image specification, "Annotations"); those that are empty are left out."""

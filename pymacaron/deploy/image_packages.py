@@ -154,10 +154,13 @@ def _export_uv(file: Path) -> str:
     return done.stdout
 
 
-def install_packages(wish: Wish | None, platform: Platform, *, is_fresh: bool = False) -> Packages:
+def install_packages(
+    wish: Wish | None, platform: Platform, *, is_fresh: bool = False, wheels: Path | None = None
+) -> Packages:
     """Return the layer with what *wish* names, made once: without hashes it is resolved again after a day.
 
-    is_fresh: resolve now. Raises: WheelMissingError: a package would have to be compiled. TargetError: pip fails.
+    is_fresh: resolve now. wheels: a folder with more of them.
+    Raises: WheelMissingError: a package would have to be compiled. TargetError: pip fails.
     """
     if wish is None or not _has_requirements(wish.text):
         return Packages(None, {})
@@ -169,7 +172,7 @@ def install_packages(wish: Wish | None, platform: Platform, *, is_fresh: bool = 
     with tempfile.TemporaryDirectory(prefix="pymacaron-packages-") as work:
         target = Path(work) / "target"
         target.mkdir()
-        _run_installer(wish, platform, Path(work))
+        _run_installer(wish, platform, Path(work), wheels)
         _make_relocatable(target)
         _compile(target, platform)
         layer = write_layer(lambda archive: _fill(archive, target), time=_TIME)
@@ -194,14 +197,14 @@ def _read_note(note: Path, wish: Wish) -> Packages | None:
     return Packages(layer, told["installed"], note.stem)
 
 
-def _run_installer(wish: Wish, platform: Platform, work: Path) -> None:
+def _run_installer(wish: Wish, platform: Platform, work: Path, wheels: Path | None) -> None:
     """Install into ``work/target`` with pip, or uv where pip is missing."""
     listed = wish.file
     if wish.is_exported:
         listed = work / "requirements.txt"
         listed.write_text(wish.text, encoding="utf-8")
     done = subprocess.run(  # noqa: S603 - pip or uv
-        _installer_command(listed, platform, work / "target"),
+        [*_installer_command(listed, platform, work / "target"), *(["--find-links", str(wheels)] if wheels else [])],
         cwd=wish.file.parent,
         capture_output=True,
         text=True,
@@ -225,7 +228,7 @@ def _installer_command(listed: Path, platform: Platform, target: Path) -> list[s
         return [
             *(sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"),
             *("--no-compile", "--only-binary=:all:", "--implementation=cp", f"--python-version={platform.python}"),
-            *("--no-warn-conflicts", "--root-user-action=ignore", f"--target={target}", "-r", str(listed), *tags),
+            *("--no-warn-conflicts", "--root-user-action=ignore", f"--target={target}", *tags, "-r", str(listed)),
         ]
     uv = shutil.which("uv")
     if uv is None:

@@ -1,0 +1,184 @@
+"""`pymacaron build` and `pymacaron push`, and what they were called before: pymdocker, pymversion."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from pymacaron.deploy.engine import run_docker
+from pymacaron.deploy.image import (
+    Image,
+    ImageOptions,
+    build_docker_image,
+    build_image,
+    find_base_name,
+    find_machine,
+    find_repository,
+    needs_docker,
+    push_image,
+)
+from pymacaron.deploy.image_archive import write_archive
+from pymacaron.deploy.image_docker import DockerImage, push_with_docker
+from pymacaron.deploy.image_source import Source, find_commit, find_version, read_source
+from pymacaron.deploy.image_store import recall_image, remember_image
+from pymacaron.exceptions import ConfigError, Finding, StartupError
+
+_BAD_INPUT = 2
+_folder_option = click.option(
+    "--folder", type=click.Path(path_type=Path), default=Path(), help="The service's folder. Default: this one."
+)
+_repository_option = click.option(
+    "--repository", default="", help="Where the image goes. Default: docker_repo in pym-config.yaml, and the name."
+)
+
+
+@click.command()
+@_folder_option
+@_repository_option
+@click.option("--version", default=None, help="Its version and tag. Default: time and commit, as `deploy` makes them.")
+@click.option("--base", default="", help="Base image. Default: docker_base, else python:X.Y-slim of this Python.")
+@click.option("--env", default="", help="PYM_ENV in the image. Default: prod, or live where that has a pym-config.")
+@click.option("--platform", default="", help="linux/amd64 or linux/arm64. Default: this machine's.")
+@click.option(
+    "--requirements", type=click.Path(path_type=Path), default=None, help="Lock or requirements file to install."
+)
+@click.option("--refresh", "is_fresh", is_flag=True, help="Look for newer packages now, not once a day.")
+@click.option(
+    "--docker/--no-docker",
+    "with_docker",
+    default=None,
+    help="Have a Docker engine build. Default: where there is a Dockerfile.extra.",
+)
+@click.option("--push", "is_pushed", is_flag=True, help="Push it, and print its name by digest.")
+@click.option("--load", "is_loaded", is_flag=True, help="Give it to the Docker engine here, as NAME:VERSION.")
+@click.option("--output", type=click.Path(path_type=Path), default=None, help="Write it to this file (OCI archive).")
+@click.option("--sbom", type=click.Path(path_type=Path), default=None, help="Write its bill of materials there too.")
+@click.option("--list", "is_listed", is_flag=True, help="Only list the service's files that go into it.")
+def build(  # noqa: PLR0913 - one argument an option
+    folder: Path,
+    repository: str,
+    version: str | None,
+    base: str,
+    env: str,
+    platform: str,
+    requirements: Path | None,
+    is_fresh: bool,  # noqa: FBT001 - click passes it by keyword
+    with_docker: bool | None,  # noqa: FBT001
+    is_pushed: bool,  # noqa: FBT001
+    is_loaded: bool,  # noqa: FBT001
+    output: Path | None,
+    sbom: Path | None,
+    is_listed: bool,  # noqa: FBT001
+) -> None:
+    """Build the image of the service in this folder."""
+    machine = platform.removeprefix("linux/")
+    options = ImageOptions(repository, base, env, machine, requirements, is_fresh, with_docker)
+    source = read_source(folder, env or None)
+    if is_listed:
+        click.echo("\n".join(source.files))
+        return
+    image = _build(source, version or find_version(source.commit), options)
+    remember_image(folder, image)
+    click.echo(_describe(source, image, options))
+    if sbom:
+        sbom.write_bytes(image.sbom)
+    if output:
+        _write(image, output)
+    if is_loaded:
+        _load(image)
+    if is_pushed:
+        click.echo(_push(image, source, options))
+
+
+@click.command()
+@_folder_option
+@_repository_option
+def push(folder: Path, repository: str) -> None:
+    """Push the image that was built last in this folder, and print its name by digest."""
+    image = recall_image(folder)
+    source = read_source(folder, image.facts.env)
+    click.echo(_push(image, source, ImageOptions(repository)))
+
+
+def _build(source: Source, version: str, options: ImageOptions) -> Image | DockerImage:
+    if needs_docker(source, options):
+        return build_docker_image(source, version, options)
+    return build_image(source, version, options)
+
+
+def _push(image: Image | DockerImage, source: Source, options: ImageOptions) -> str:
+    place = find_repository(source, options)
+    if isinstance(image, DockerImage):
+        return push_with_docker(image, f"{place.registry}/{place.repository}")
+    return push_image(image, place)
+
+
+def _describe(source: Source, image: Image | DockerImage, options: ImageOptions) -> str:
+    """Return what was built, in one line."""
+    what = image.tag if isinstance(image, DockerImage) else f"{image.facts.name}:{image.facts.version}"
+    how = "by Docker" if isinstance(image, DockerImage) else image.manifest.digest
+    base = find_base_name(source, options)
+    return f"Built {what} for linux/{find_machine(options)} on {base}, PYM_ENV={image.facts.env}: {how}"
+
+
+def _write(image: Image | DockerImage, file: Path) -> None:
+    if isinstance(image, DockerImage):
+        run_docker("save", "--output", str(file), image.tag)
+    else:
+        write_archive(image, file, f"{image.facts.name}:{image.facts.version}")
+
+
+def _load(image: Image | DockerImage) -> None:
+    if isinstance(image, DockerImage):
+        return  # it is there
+    with tempfile.TemporaryDirectory(prefix="pymacaron-image-") as work:
+        write_archive(image, Path(work) / "image.tar", f"{image.facts.name}:{image.facts.version}")
+        run_docker("load", "--quiet", "--input", str(Path(work) / "image.tar"), timeout_s=600)
+
+
+@click.command(name="pymdocker")
+@click.option("--push/--no-push", "is_pushed", default=False, help="Push the image.")
+@click.option("--no-build", "is_only_pushed", is_flag=True, help="Push the image that was built before.")
+@click.option("--version", default=None, help="Its version and tag.")
+@click.pass_context
+def pymdocker(
+    context: click.Context,
+    is_pushed: bool,  # noqa: FBT001
+    is_only_pushed: bool,  # noqa: FBT001
+    version: str | None,
+) -> None:
+    """Build the image of the service in this folder, as `pymacaron build` does; the name of pymacaron 2."""
+    if not is_only_pushed:
+        context.invoke(build, folder=Path(), version=version, is_pushed=is_pushed)
+    elif is_pushed:
+        context.invoke(push, folder=Path())
+    else:
+        raise ConfigError(Finding("pymdocker", "there is nothing to do", "Leave out --no-build, or write --push"))
+
+
+@click.command(name="pymversion")
+@_folder_option
+def pymversion(folder: Path) -> None:
+    """Print the version that an image of this folder gets now; the name of pymacaron 2."""
+    click.echo(find_version(find_commit(folder)))
+
+
+def run_pymdocker() -> None:
+    """Run `pymdocker`, and tell what keeps it from building."""
+    _run(pymdocker)
+
+
+def run_pymversion() -> None:
+    """Run `pymversion`."""
+    _run(pymversion)
+
+
+def _run(command: click.Command) -> None:
+    try:
+        command(prog_name=command.name)
+    except StartupError as error:
+        click.echo(f"{error}", err=True)
+        sys.exit(_BAD_INPUT)
