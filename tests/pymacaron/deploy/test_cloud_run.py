@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import requests
@@ -22,9 +23,17 @@ from pymacaron.deploy.cloud_run import CloudRunTarget
 from pymacaron.deploy.cloud_run_service import build_service, read_release, split_traffic
 from pymacaron.deploy.gcp import GcpSettings, find_project, read_settings
 from pymacaron.exceptions import ConfigError, TargetError
+from target_suite import (
+    CHECKS,
+    Place,
+    check_metrics_and_logs,
+    check_second_release,
+    write_marked_service,
+)
 
 SECRET = "s3cr3t=with,commas"
 SERVICE = "projects/acme/locations/europe-north1/services/shop"
+SERVING = (check_metrics_and_logs, check_second_release)
 ANY_IMAGE = f"europe-docker.pkg.dev/acme/shop/shop@sha256:{'a' * 64}"
 
 
@@ -53,6 +62,22 @@ def configure(cloud: CloudRunServer | None, **keys: Any) -> PymConfig:
 
 def release(version: str, image: str = ANY_IMAGE) -> Release:
     return Release(version, image, "abc1234", "f" * 64, datetime(2026, 11, 27, 18, 15, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_cloud_run_does_what_every_target_must(
+    check: Callable[[Place], None], cloud: CloudRunServer, storage: str, registry: images.Registry, tmp_path: Path
+) -> None:
+    """See target_suite.py; releases are pymacaron services where requests are counted, else what starts at once."""
+    endpoints = {**dict.fromkeys(["run", "secretmanager", "logging"], cloud.endpoint), "storage": storage}
+    config = configure(None, gcp_endpoints=endpoints, gcp_bucket=f"acme-{uuid4().hex}")
+
+    def make_image(mark: str) -> str:
+        if check in SERVING:
+            return images.service_image(registry, write_marked_service(tmp_path / f"marked-{mark}", mark))
+        return quick_image(registry, mark, crashes=mark == "crash")
+
+    check(Place(lambda: CloudRunTarget(config), make_image))
 
 
 def count_answers(url: str, requests_sent: int) -> Counter[str]:
@@ -101,7 +126,7 @@ def test_a_release_that_crashes_tells_its_last_lines_and_keeps_nothing_from_movi
         "not ready and cannot serve traffic. The user-provided container failed to start and listen on the port "
         "defined by PORT=8080. Look at its log."
     )
-    assert sorted(caught.value.lines) == ["no such table: pets", "starting three"]
+    assert sorted(caught.value.lines) == ["starting three", "told to crash"]
     target.shift("one", "two", 100)
     assert count_answers(target.live_url, 10) == {"one": 10}
 

@@ -11,7 +11,7 @@ import http.server, json, os, signal, sys
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 print("starting", VERSION, flush=True)
 if CRASHES:
-    sys.exit("no such table: pets")
+    sys.exit("told to crash")
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
