@@ -39,6 +39,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMAND_TIMEOUT_S = 180
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 20
+# Contract tests run elsewhere; here it counts that the commands work.
+CONTRACT_TESTS = "--pymacaron-profile=quick"
 _FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<text>.*?)^(?P=indent)```$", re.DOTALL | re.MULTILINE
 )
@@ -98,7 +100,7 @@ class PageRunner:
         self.folder = folder
         kept = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN_SETTINGS)}
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        self._environment = {**kept, "PATH": path, "PORT": str(self.port)}
+        self._environment = {**kept, "PATH": path, "PORT": str(self.port), "PYTEST_ADDOPTS": CONTRACT_TESTS}
         self._interpreter: subprocess.Popen[str] | None = None
         self._servers: list[subprocess.Popen[str]] = []
 
