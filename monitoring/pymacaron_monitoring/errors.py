@@ -12,13 +12,17 @@ from pymacaron.events import ErrorReported
 from pymacaron.log import capture_context
 from pymacaron.server import METRICS_FOLDER_VARIABLE
 from pymacaron.service import ErrorReporter, Service, service_of
+from pymacaron_monitoring.cardinality import Budget
+from pymacaron_monitoring.declared import OTHER
 from pymacaron_monitoring.ending import FLUSH_AT_EXIT_S, call_at_exit
-from pymacaron_monitoring.families import REPORT_OUTCOMES, ReportOutcome
+from pymacaron_monitoring.families import ERROR_KINDS, REPORT_OUTCOMES, ReportOutcome
 from pymacaron_monitoring.metrics import get_report_counter
 from pymacaron_monitoring.outbox import Outbox, Report, Reporter, is_reporting
+from pymacaron_monitoring.records import Key
 from pymacaron_monitoring.release import find_environment, find_release
-from pymacaron_monitoring.report_limit import ReportLimit, SharedLimit, find_fingerprint
+from pymacaron_monitoring.report_limit import ReportLimit, SharedLimit, find_fingerprint, name_kind
 from pymacaron_monitoring.sentry import SentryReporter
+from pymacaron_monitoring.store import store_of
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +56,7 @@ class Dispatcher:
         self._service = service
         self._release = find_release(service).version
         self._reporters = _make_reporters(service, self._release)
+        self._budget = Budget(store_of(service.app), service.config.metrics_series_budget)
         self._state = _State(self)
         for name in ("log", *(reporter.name for reporter in self._reporters)):
             for outcome in REPORT_OUTCOMES if name != "log" else ("sent",):
@@ -61,6 +66,8 @@ class Dispatcher:
         """Tell of an error; takes microseconds besides the log's line."""
         _log_error(event)
         self.count("log", "sent")
+        if event.fatal:
+            self._count_kind(event)
         if not self._reporters or is_reporting():
             return
         state = self._of_this_process()
@@ -88,6 +95,11 @@ class Dispatcher:
     def count(self, reporter: str, outcome: ReportOutcome) -> None:
         """Count what became of an error at one reporter."""
         get_report_counter(self._service.app, reporter, outcome).add()
+
+    def _count_kind(self, event: ErrorReported) -> None:
+        operation_id = str(event.data.get("operation_id") or "")
+        wanted, other = (Key(ERROR_KINDS.name, (operation_id, kind)) for kind in (name_kind(event), OTHER))
+        self._budget.get(wanted, other).add()
 
     def make_outboxes(self) -> list[Outbox]:
         """Return an outbox for each reporter."""

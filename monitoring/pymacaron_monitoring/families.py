@@ -60,6 +60,12 @@ STORE_CALLS = Family(
 ERRORS = Family(
     "errors_reported_total", "counter", ("reporter", "outcome"), "Errors and warnings handed to a reporter."
 )
+ERROR_KINDS = Family(
+    "errors_by_kind_total",
+    "counter",
+    ("operation_id", "kind"),
+    "Unexpected errors by where they were raised; a kind that another release does not have is new.",
+)
 TASKS = Family(
     "celery_task_duration_seconds",
     "histogram",
@@ -98,6 +104,7 @@ FAMILIES = (
     SECTIONS,
     STORE_CALLS,
     ERRORS,
+    ERROR_KINDS,
     TASKS,
     TASK_WAITS,
     QUEUED_TASKS,

@@ -5,7 +5,7 @@ Undecided and missing data never pass: what was not seen is not promised.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TypedDict, Unpack
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from pymacaron.spec import Api, parse_spec
 from pymacaron_monitoring.document_changes import judge_documents
 from pymacaron_monitoring.kept_objectives import ERROR_RATE, Evidence, Judged, describe_operation, judge_objectives
 from pymacaron_monitoring.live_traffic import compare_traffic
+from pymacaron_monitoring.new_errors import judge_errors
 from pymacaron_monitoring.paired_rounds import judge_rounds
 from pymacaron_monitoring.prometheus import METRIC, Page, read_page, select_requests, subtract_pages
 from pymacaron_monitoring.report import TestReport, read_report
@@ -69,7 +70,8 @@ def judge(
     the live requests between its two pages, and beside them by what the tests counted; *report* may then be None.
 
     apis: documents whose ``x-slo`` count; by default those in the report. baseline: pages of the running release from
-    the same times as those of *candidate*; then neither errors nor slow requests may be more frequent than there.
+    the same times as those of *candidate*; then neither errors nor slow requests may be more frequent than there, and
+    no kind of error new.
     """
     try:
         tests = None if report is None else read_report(report)
@@ -78,11 +80,11 @@ def judge(
     except StartupError as error:
         return Verdict(tuple(_describe_finding(finding) for finding in error.findings))
     reasons: list[Reason] = []
+    labels = {one.operation_id: describe_operation(one) for api in documents for one in api.operations}
     if tests is not None:
         unfit = tuple(_find_unfit(tests, options))
         if unfit:
             return Verdict(unfit)
-        labels = {one.operation_id: describe_operation(one) for api in documents for one in api.operations}
         reasons += judge_contract(tests, labels)
         reasons += judge_rounds(
             tests.items, labels, tolerance=options.get("tolerance", TOLERANCE), error_rate=ERROR_RATE
@@ -95,7 +97,23 @@ def judge(
         reasons += _judge_tested(tests, judged)
     else:
         reasons += _judge_live(tests, judged, (candidate, baseline), options)
+    if baseline is not None:
+        reasons += _judge_errors(tests, (candidate, baseline), labels)
     return Verdict(tuple(reasons))
+
+
+def _judge_errors(
+    tests: TestReport | None, sides: tuple[Pages | None, Pages], labels: Mapping[str, str]
+) -> Iterator[Reason]:
+    """Yield errors that the running release does not know; where a page is missing, others have said so."""
+    pages = sides[0] or ((tests.metrics.before, tests.metrics.after) if tests is not None else (None, None))
+    before, after, running = *pages, sides[1][1]
+    if before is None or after is None or running is None:
+        return
+    try:
+        yield from judge_errors((before, after), running, labels, is_live=sides[0] is not None)
+    except ValueError as error:
+        yield Reason("undecided", f"Errors: /metrics cannot be read: {error}")
 
 
 def _judge_tested(tests: TestReport | None, judged: Judged) -> Iterator[Reason]:

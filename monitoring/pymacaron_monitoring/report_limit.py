@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import struct
+import sysconfig
 import threading
 import time
 from contextlib import suppress
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pymacaron.events import ErrorReported
 
+_LIBRARIES = (*{sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}, "<frozen ")
 _NUMBER = re.compile(r"\b[0-9a-fA-F-]{8,}\b|\d+")
 _MOST_FRAMES = 20
 _MOST_CAUSES = 5
@@ -40,6 +42,25 @@ def find_fingerprint(event: ErrorReported) -> bytes:
         parts += [type(error).__qualname__, *_find_places(error.__traceback__)]
         error, causes = error.__cause__ or error.__context__, causes + 1
     return hashlib.blake2b(repr(parts).encode(errors="replace"), digest_size=16).digest()
+
+
+def name_kind(event: ErrorReported) -> str:
+    """Return what an error is called in all releases: ``KeyError in shop/handlers.py get_item``.
+
+    It has the place that raised it in code of the service, of libraries only where nothing else is on the way; no line
+    numbers, which each release moves, and nothing of the exception's text. Without an exception it is a hash of the
+    title, but for numbers in it.
+    """
+    if event.exception is None:
+        digest = hashlib.blake2b(_NUMBER.sub("#", event.title).encode(errors="replace"), digest_size=4)
+        return f"report {digest.hexdigest()}"
+    codes, trace = [], event.exception.__traceback__
+    while trace is not None:
+        codes.append(trace.tb_frame.f_code)
+        trace = trace.tb_next
+    own = [code for code in codes if not code.co_filename.startswith(_LIBRARIES)] or codes
+    place = f" in {'/'.join(Path(own[-1].co_filename).parts[-2:])} {own[-1].co_qualname}" if own else ""
+    return f"{type(event.exception).__qualname__}{place}"
 
 
 def _find_places(trace: TracebackType | None) -> list[tuple[str, int]]:
