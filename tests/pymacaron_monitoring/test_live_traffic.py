@@ -57,6 +57,7 @@ def test_a_good_release_passes_beside_the_running_one(judge_live: JudgeLive) -> 
         f"{DELETE}: 0 of 60 requests answered 5xx, allowed 10 % (availability 90 %); running release 0 of 60",
         f"{DELETE}: 0 of 60 requests over 200 ms, allowed 5 % (p95); running release 0 of 60",
         COMPARED,
+        "Errors: none that the running release does not know",
     ]
 
 
