@@ -219,6 +219,10 @@ def _run_installer(wish: Wish, platform: Platform, work: Path, wheels: Path | No
         found = f"there is no wheel of {missing[1] or 'a package'} ({_last_words(words)})"
         fix = "Check its name and version; if it has to be compiled, build with --docker, or put a wheel of it into"
         raise WheelMissingError(Finding(where, found, f"{fix} a folder that PIP_FIND_LINKS names"))
+    changed = re.search(r"HASHES[\s\S]*?\n\s*(\S+)(?: \([^)]*\))? from", words)
+    if changed:
+        found = f"the file of {changed[1]} has another hash than it says"
+        raise TargetError(Finding(where, found, "Lock again, and find out why they differ"))
     raise TargetError(Finding(where, f"cannot be installed: {_last_words(words)}", "Mend the file, or try again"))
 
 
