@@ -182,7 +182,8 @@ class RegistryClient:
                 if answer is None or answer.status_code != requests.codes.no_content:
                     return answer
             place = urljoin(answer.url, answer.headers.get("Location", place))
-            start = int(answer.headers.get("Range", f"0-{start + len(part) - 1}").rpartition("-")[2]) + 1
+            end = int(answer.headers.get("Range", f"0-{start + len(part) - 1}").rpartition("-")[2])
+            start = end + 1 if end else 0  # docker-registry says 0-0 where there is nothing yet
         return self._send("PUT", _with_digest(place, digest))
 
     def _ask(self, method: str, path: str, **settings: object) -> requests.Response:

@@ -20,7 +20,7 @@ import sys
 import sysconfig
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import Distribution, distribution
@@ -114,19 +114,22 @@ class Registry:
 
 
 @contextmanager
-def run_registry(folder: Path) -> Iterator[Registry]:
-    """Run docker-registry on a free port of 127.0.0.1, with *folder* for its data, and stop it."""
+def run_registry(folder: Path, settings: Mapping[str, object] | None = None) -> Iterator[Registry]:
+    """Run docker-registry on a free port of 127.0.0.1, with *folder* for its data, and stop it.
+
+    settings: more of its configuration.
+    """
     require_registry()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     folder.mkdir(parents=True, exist_ok=True)
-    settings = folder / "registry.yml"
+    file = folder / "registry.yml"
     storage = {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": True}}
     told = {"version": 0.1, "log": {"level": "warn"}, "storage": storage, "http": {"addr": f"127.0.0.1:{port}"}}
-    settings.write_text(json.dumps(told))
+    file.write_text(json.dumps({**told, **(settings or {})}))
     with (folder / "registry.log").open("wb") as log:
-        server = subprocess.Popen(["docker-registry", "serve", str(settings)], stdout=log, stderr=log)
+        server = subprocess.Popen(["docker-registry", "serve", str(file)], stdout=log, stderr=log)
     try:
         _wait_for(f"http://127.0.0.1:{port}/v2/", server, folder / "registry.log")
         yield Registry(f"127.0.0.1:{port}", folder)
