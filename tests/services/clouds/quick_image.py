@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import images
 
-_layers: dict[str, images.Layer] = {}  # host of the registry -> Python
-
 SERVER = """
 import http.server, json, os, signal, sys
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -33,12 +31,12 @@ def quick_image(registry: images.Registry, version: str, *, crashes: bool = Fals
 
     /ping is ``{}``, /metrics has one line, /environment shows its variables: what else would a test look at?
     """
-    if registry.host not in _layers:
-        python = images._cached(images._python_key(), images._python_layer)
-        _layers[registry.host] = images._push_layer(registry, "quick", python)
+    images.base_image(registry)
+    python = registry._base_layers[0]
+    registry.mount_blob("quick", python.digest, images._BASE)
     settings: dict[str, object] = {
         "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"],
         "Entrypoint": ["python3", "-c", f"VERSION = {version!r}\nCRASHES = {crashes}\n{SERVER}"],
         "User": "65534:65534",
     }
-    return images._push_image(registry, f"quick:{version}", [_layers[registry.host]], settings)
+    return images._push_image(registry, f"quick:{version}", [python], settings)
