@@ -122,9 +122,11 @@ class PymConfig(BaseModel):
     result_backend: SecretStr | None = None
     task_queue: str | None = None
     task_status: bool = False
+    outbox: bool = False
     task_concurrency: PositiveInt | None = None
     task_time_limit: PositiveInt = 600
     task_stop_timeout: NonNegativeInt = 25
+    task_max_losses: PositiveInt = 10
     task_max_memory_bytes: PositiveInt | None = None
     celery: dict[str, Any] = {}
     sentry_dsn: SecretStr | None = None

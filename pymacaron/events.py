@@ -106,7 +106,7 @@ class SectionTimed(NamedTuple):
 
 
 class TaskQueued(NamedTuple):
-    """A task was handed to the broker, which has it now; emitted where it was called.
+    """A task was handed to the broker, or is kept in the outbox for it; emitted where it was called.
 
     name: of the task, one of those that the service declares. delay_s: seconds that the task is to wait at least.
     request_id, user_id: of the request that called it.
@@ -157,7 +157,7 @@ class TaskFinished(NamedTuple):
 
 
 class QueueMeasured(NamedTuple):
-    """How much waits in a queue of the broker; emitted every few seconds by each worker's main process.
+    """How much waits in a queue of the broker, or in the outbox; told every few seconds by each worker's main process.
 
     depth: messages that no worker has taken. oldest_age_s: seconds since the oldest of them was queued, 0 where none
     waits, None where the broker cannot tell.

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pymacaron import AsyncTask, QueuedTask, TaskStatus, service_of
+from pymacaron.tasks import TASKS
 from pymacaron.tasks.keys import open_keys
-from pymacaron.tasks.queue import CeleryOutlet, TaskQueue, replace_queue
+from pymacaron.tasks.queue import CeleryOutlet, TaskQueue, find_outbox, replace_queue
+from pymacaron.tasks.queued import Parcel
 from pymacaron.tasks.settings import TaskSettings, make_embedded
 from pymacaron.tasks.status import StatusStore
 from pymacaron.tasks.worker import build_worker_app, find_queues
@@ -20,7 +22,6 @@ from pymacaron.tasks.worker import build_worker_app, find_queues
 if TYPE_CHECKING:
     from flask import Flask
 
-    from pymacaron.json_types import JsonObject
 
 _START_S = 10.0
 
@@ -44,11 +45,12 @@ class QueuedTasks:
         """Start with nothing."""
         self.calls: list[TaskCall] = []
 
-    def send(self, task: AsyncTask[..., Any], message: JsonObject, queued: QueuedTask) -> None:
-        """Take a task; what a service's queue calls."""
-        user_id = str(message["caller"]["claims"].get("sub") or "") or None
-        call = TaskCall(task, queued.id, queued.queue, task.name_arguments(message), task.options.delay_s, user_id)
-        self.calls.append(call)
+    def send(self, parcel: Parcel) -> None:
+        """Take a call; what a service's queue calls."""
+        task = TASKS[parcel.name]
+        delay_s = 0.0 if parcel.due_s is None else parcel.due_s - parcel.message["queued_at"]
+        arguments = task.name_arguments(parcel.message)
+        self.calls.append(TaskCall(task, parcel.id, parcel.queue, arguments, round(delay_s, 6), parcel.user_id))
 
     def of(self, task: AsyncTask[..., Any]) -> list[TaskCall]:
         """Return the calls of one task."""
@@ -103,7 +105,7 @@ def recorded_tasks(app: Flask) -> Iterator[QueuedTasks]:
     service = service_of(app)
     tasks = QueuedTasks()
     settings = TaskSettings.of(service.config)
-    replace_queue(service, TaskQueue(service, tasks, settings, None))
+    replace_queue(service, TaskQueue(service, tasks, settings, outbox=find_outbox(service)))
     try:
         yield tasks
     finally:
@@ -121,7 +123,8 @@ def running_worker(app: Flask, folder: Path) -> Iterator[TaskWorker]:
     settings = replace(TaskSettings.of(service.config), broker=broker, results=broker)
     store = StatusStore(open_keys(settings))
     celery = build_worker_app(service, settings)
-    replace_queue(service, TaskQueue(service, CeleryOutlet(celery, settings), settings, store))
+    outlet = CeleryOutlet(celery, settings, store)
+    replace_queue(service, TaskQueue(service, outlet, settings, status=store, outbox=find_outbox(service)))
     worker = TestWorkController(
         app=celery,
         hostname="test",

@@ -54,6 +54,9 @@ class SqlStore:
         self._statements: dict[str, tuple[Layout, Statements]] = {}
         self._lock = threading.Lock()
         self._active: ContextVar[Connection | None] = ContextVar("pymacaron_connection", default=None)
+        self._afterwards: ContextVar[list[Callable[[], object]] | None] = ContextVar(
+            "pymacaron_afterwards", default=None
+        )
         _stores.add(self)
 
     def read(self, layout: Layout, keys: Sequence[Key]) -> dict[Key, Row]:
@@ -114,12 +117,32 @@ class SqlStore:
         if active is not None:
             yield active
             return
+        afterwards: list[Callable[[], object]] = []
         with told_errors(self._timeout_s), self.engine.begin() as connection:
-            token = self._active.set(connection)
+            token, other = self._active.set(connection), self._afterwards.set(afterwards)
             try:
                 yield connection
             finally:
                 self._active.reset(token)
+                self._afterwards.reset(other)
+        for function in afterwards:
+            function()
+
+    @property
+    def is_in_transaction(self) -> bool:
+        """Tell whether a transaction runs here."""
+        return self._active.get() is not None
+
+    def after_commit(self, function: Callable[[], object]) -> None:
+        """Call *function* once the running transaction is stored; never, if it is not. It must not raise.
+
+        Where no transaction runs it is called at once.
+        """
+        afterwards = self._afterwards.get()
+        if afterwards is None:
+            function()
+        else:
+            afterwards.append(function)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -127,6 +150,10 @@ class SqlStore:
         with self.connection() as connection, Session(connection, join_transaction_mode="rollback_only") as session:
             yield session
             session.flush()
+
+    def fetch(self, statement: Executable) -> list[Row]:
+        """Return the rows that *statement* reads, by column name, as the running transaction sees them."""
+        return self._run(_fetcher(statement))
 
     def remove_expired(self, layout: Layout) -> int:
         """Remove the objects whose time is over, and return how many."""

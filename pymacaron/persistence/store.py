@@ -92,9 +92,11 @@ def current_store() -> Store:
 
     It is opened at first use, once for each app. Raises: ConfigError: the URL names none, or its extra is missing.
     """
-    chosen = _chosen.get()
-    if chosen is not None:
-        return chosen
+    return _chosen.get() or configured_store()
+
+
+def configured_store() -> Store:
+    """Return the store that the configuration names, whichever `using_store` chose. Raises as `current_store` does."""
     if has_app_context():
         extensions = current_app.extensions
         store = extensions.get(_EXTENSION)

@@ -1,9 +1,10 @@
-"""What Celery does with messages and lost processes, where its own way would lose a task."""
+"""What Celery does with messages and lost processes, where its own way would lose a task, or run one for ever."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,46 +13,84 @@ from celery import Task
 from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.request import Request
 
-from pymacaron.crash import report_error
-from pymacaron.events import TaskFinished, TaskState
 from pymacaron.service import service_of
 from pymacaron.tasks.caller import Caller
-from pymacaron.tasks.queue import describe_arguments
+from pymacaron.tasks.current import LOSSES, UNKNOWN, RunningTask
+from pymacaron.tasks.outcome import Outcome
 
 if TYPE_CHECKING:
+    from pymacaron.events import TaskState
+    from pymacaron.json_types import JsonObject
     from pymacaron.service import Service
 
 log = logging.getLogger(__name__)
 
 _UNKNOWN_PAUSE_S = 10.0
 _MOST_UNKNOWN = 360  # an hour
-_UNKNOWN_HEADER = "pymacaron_unknown"
+_LONGEST_LOSS_PAUSE_S = 60.0
+_OWN_HEADERS = frozenset({"redelivered"})  # what transports write of one delivery
+
+
+class TaskLostError(Exception):
+    """The processes that ran a task died, again and again."""
 
 
 class Consumer(CeleryConsumer):
-    """Gives back tasks that this worker does not know: during a release another one does.
+    """Gives back tasks that this worker does not know, and counts how often the others come back.
 
-    Celery's own drops them. After an hour in which no worker knew a task it is put into ``<queue>.unknown``.
+    During a release another worker knows the task; Celery's own consumer drops it. After an hour in which none knew it,
+    it is put into ``<queue>.unknown``.
+
+    A message that comes again was not acknowledged: who had it died, or gave it back. One that has come back more than
+    ``task_max_losses`` times is put into ``<queue>.dead``: it may be what they die of.
     """
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ARG002 - Celery's signature
         """Publish the message again, to come back later."""
-        headers = dict(message.headers)
-        name, queue = headers["task"], message.delivery_info.get("routing_key")
-        count = headers.get(_UNKNOWN_HEADER, 0) + 1
-        headers[_UNKNOWN_HEADER] = count
+        name, queue = message.headers["task"], _queue_of(message)
+        count = message.headers.get(UNKNOWN, 0) + 1
         if count > _MOST_UNKNOWN:
-            queue = f"{queue}.unknown"
-            log.error("No worker knows the task %s; it is kept in the queue %s", name, queue)
+            log.error("No worker knows the task %s; it is kept in the queue %s.unknown", name, queue)
+            self._publish_again(message, f"{queue}.unknown")
         else:
             log.warning("This worker does not know the task %s; another one may", name)
-            headers["eta"] = (datetime.now(UTC) + timedelta(seconds=_UNKNOWN_PAUSE_S)).isoformat()
+            self._publish_again(message, queue, {UNKNOWN: count}, pause_s=_UNKNOWN_PAUSE_S)
+
+    def heed_loss(self, task: Task, message: Any) -> bool:
+        """Count that *message* comes again, and publish it with that number; return whether that was to be done.
+
+        It is done before the task runs: no process outlives the running of what kills it.
+        """
+        if not _is_redelivered(message) or _due_s(message) > time.time():  # what waits for its time runs nowhere
+            return False
+        queue, count = _queue_of(message), message.headers.get(LOSSES, 0) + 1
+        service = service_of(self.app.pymacaron_app)
+        if count <= service.config.task_max_losses:
+            pause_s = 0.0 if count == 1 else min(_LONGEST_LOSS_PAUSE_S, 2.0 ** (count - 2))
+            self._publish_again(message, queue, {LOSSES: count}, pause_s=pause_s)
+            return True
+        dead = queue if queue.endswith(".dead") else f"{queue}.dead"
+        log.error(
+            "The task %s has come back %d times; it is kept in the queue %s", message.headers["task"], count, dead
+        )
+        self._publish_again(message, dead)
+        (packed,) = message.decode()[0]
+        _tell(service, task, message.headers, queue, packed, "failed", TaskLostError(f"It was lost {count} times"))
+        return True
+
+    def _publish_again(
+        self, message: Any, queue: str, counters: dict[str, int] | None = None, *, pause_s: float = 0.0
+    ) -> None:
+        """Put *message* into *queue* in place of where it came from."""
+        kept = {name: value for name, value in message.headers.items() if name not in _OWN_HEADERS | {LOSSES, UNKNOWN}}
+        if pause_s:
+            kept["eta"] = (datetime.now(UTC) + timedelta(seconds=pause_s)).isoformat()
         with self.app.producer_pool.acquire(block=True) as producer:
             producer.publish(
                 message.body,
                 routing_key=queue,
                 declare=[self.app.amqp.queues[queue]],
-                headers=headers,
+                headers={**kept, **(counters or {})},
                 content_type=message.content_type,
                 content_encoding=message.content_encoding,
                 correlation_id=message.properties.get("correlation_id"),
@@ -68,41 +107,20 @@ class TaskRequest(Request):
         """Tell of a task that was killed at its hard time limit."""
         super().on_timeout(soft, timeout)
         if not soft:
-            self._tell("failed", TimeoutError(f"The task took longer than its time_limit of {timeout} s"), timeout)
+            error = TimeoutError(f"The task took longer than its time_limit of {timeout} s")
+            self._tell("failed", error, timeout)
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:  # noqa: FBT001, FBT002 - Celery's signature
         """Tell of a task whose process died; Celery queues it again."""
         super().on_failure(exc_info, send_failed_event, return_ok)
         error = getattr(exc_info.exception, "exc", exc_info.exception)
         if isinstance(error, WorkerLostError):
-            self._tell("lost", error, 0.0)
+            self._tell("lost", error)
 
-    def _tell(self, state: TaskState, error: Exception, duration_s: float) -> None:
-        service: Service = service_of(self.task.app.pymacaron_app)
-        message = self.args[0]
-        caller = Caller.from_json(message["caller"])
-        wait_s = max(0.0, time.time() - duration_s - message["queued_at"])
+    def _tell(self, state: TaskState, error: Exception, duration_s: float = 0.0) -> None:
+        service = service_of(self.task.app.pymacaron_app)
         queue = self.delivery_info.get("routing_key") or ""
-        retries = self.request_dict.get("retries") or 0
-        service.bus.emit(
-            TaskFinished(
-                self.id,
-                self.name,
-                queue,
-                state,
-                duration_s,
-                wait_s,
-                retries,
-                caller.request_id,
-                caller.user_id,
-                error,
-            )
-        )
-        with caller.acting(service, for_s=0):
-            facts = {"task": self.name, "task_id": self.id, "arguments": describe_arguments(message)}
-            report_error(
-                f"TASK_{state.upper()}: {type(error).__name__} in {self.name}", facts, error, state == "failed"
-            )
+        _tell(service, self.task, self.request_dict, queue, self.args[0], state, error, duration_s)
 
 
 class ServiceTask(Task):
@@ -111,3 +129,43 @@ class ServiceTask(Task):
     abstract = True
     Request = TaskRequest
     typing = False
+
+    def start_strategy(self, app: Any, consumer: Any, **options: Any) -> Callable[..., Any]:
+        """Return what a worker does with each message of this task."""
+        handle: Callable[..., Any] = super().start_strategy(app, consumer, **options)
+
+        def receive(message: Any, *rest: Any, **more: Any) -> Any:
+            return None if consumer.heed_loss(self, message) else handle(message, *rest, **more)
+
+        return receive
+
+
+def _tell(  # noqa: PLR0913 - facts of one run
+    service: Service,
+    task: Task,
+    headers: dict[str, Any],
+    queue: str,
+    packed: JsonObject,
+    state: TaskState,
+    error: Exception,
+    duration_s: float = 0.0,
+) -> None:
+    """Tell of a run that its process did not survive."""
+    caller = Caller.from_json(packed["caller"])
+    wait_s = max(0.0, time.time() - duration_s - packed["queued_at"])
+    running = RunningTask(headers["id"], task.name, queue, headers.get("retries") or 0, caller, wait_s, task)
+    with caller.acting(service, for_s=0):
+        Outcome(service, running, packed).end(state, duration_s, error)
+
+
+def _queue_of(message: Any) -> str:
+    return message.delivery_info.get("routing_key") or ""
+
+
+def _is_redelivered(message: Any) -> bool:
+    return bool(message.delivery_info.get("redelivered") or message.headers.get("redelivered"))
+
+
+def _due_s(message: Any) -> float:
+    eta = message.headers.get("eta")
+    return datetime.fromisoformat(eta).timestamp() if eta else 0.0

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
     from pymacaron.tasks.caller import Caller
 
+LOSSES, UNKNOWN = "pymacaron_losses", "pymacaron_unknown"
+COUNTERS = frozenset({LOSSES, UNKNOWN})
+"""Headers in which a message says how often it came back without having been run to an end."""
+
 running_var: ContextVar[RunningTask | None] = ContextVar("pymacaron_task", default=None)
 
 
@@ -40,6 +44,8 @@ class RunningTask:
         task = self.celery_task
         retries = self.retries + is_counted
         signature = task.signature_from_request(task.request, countdown=delay_s, retries=retries)
+        headers = signature.options.get("headers") or {}
+        signature.options["headers"] = {name: value for name, value in headers.items() if name not in COUNTERS}
         try:
             task.apply_async(signature.args, signature.kwargs, **signature.options)
         except Exception as lost:  # noqa: BLE001 - Celery's own retry would drop the task

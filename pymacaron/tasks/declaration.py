@@ -102,7 +102,7 @@ class AsyncTask(Generic[P, R]):
         given = dict(options)
         delay_s = read_interval(given.pop("delay", self.options.delay_s), self.name)
         key = given.pop("idempotency_key", self.options.idempotency_key)
-        celery = {**self.options.celery, **given}
+        celery = _read_expiry({**self.options.celery, **given}, self.name)
         return AsyncTask(self.function, Options(delay_s, idempotency_key=key, celery={**celery, "name": self.name}))
 
     def pack(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> JsonObject:
@@ -155,8 +155,8 @@ def asynctask(
     delay: seconds, or ``"5m"``, before a worker may run it. every: queue it by itself at this interval (``"90s"``,
     ``"5m"``, ``"1d"`` or seconds), at multiples of it since 1970. crontab: queue it at these times, ``"0 4 * * mon"``.
     idempotency_key: function of the task's arguments; of all tasks with the same key only one runs to success.
-    celery_options: queue, expires (seconds), rate_limit, time_limit, soft_time_limit, autoretry_for (tuple of
-    exceptions), max_retries (3), retry_backoff (seconds before the first repetition, doubled each time, 1),
+    celery_options: queue, expires (seconds, or ``"5m"``), rate_limit, time_limit, soft_time_limit, autoretry_for (tuple
+    of exceptions), max_retries (3), retry_backoff (seconds before the first repetition, doubled each time, 1),
     retry_backoff_max (600), retry_jitter (True), acks_late (True), reject_on_worker_lost (True).
     Raises: ConfigError: an option is unknown or its value does not fit.
     """
@@ -172,7 +172,7 @@ def asynctask(
             every_s=None if every is None else read_interval(every, name),
             crontab=crontab,
             idempotency_key=idempotency_key,
-            celery={**_DEFAULTS, **celery_options},
+            celery=_read_expiry({**_DEFAULTS, **celery_options}, name),
         )
         _check_limits(name, celery_options)
         _check_schedule(name, options, function)
@@ -186,9 +186,11 @@ def asynctask(
 def prepare_tasks(service: Service) -> None:
     """Load what queues tasks, if modules in the service's folder declare any; the first request need not do it.
 
+    With an outbox it is always loaded: `pymacaron db` then knows its table.
+
     Raises: ConfigError: the extra is not installed, or the configuration of tasks is wrong.
     """
-    if any(_is_of(task, Path(service.app.root_path)) for task in TASKS.values()):
+    if service.config.outbox or any(_is_of(task, Path(service.app.root_path)) for task in TASKS.values()):
         from pymacaron.tasks.queue import queue_of  # noqa: PLC0415 - it loads Celery
 
         queue_of(service)
@@ -204,6 +206,13 @@ def _check_names(task: str, options: Mapping[str, Any], known: frozenset[str]) -
     if unknown:
         fix = f"Choose among {', '.join(sorted(known | (_OWN_OPTIONS - {'every', 'crontab'})))}"
         raise ConfigError(Finding(task, f"a task has no option {', '.join(unknown)}", fix))
+
+
+def _read_expiry(options: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return *options* with ``expires`` in seconds."""
+    if options.get("expires") is not None:
+        options["expires"] = read_interval(options["expires"], name)
+    return options
 
 
 def _check_limits(name: str, options: Mapping[str, Any]) -> None:

@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pymacaron.events import QueueMeasured
-from pymacaron.tasks.settings import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, TaskSettings
+from pymacaron.tasks.keys import open_redis
+from pymacaron.tasks.settings import TaskSettings
 from pymacaron.tasks.sqlite_file import open_file
 
 if TYPE_CHECKING:
@@ -46,11 +47,7 @@ class QueueMeter:
 
     def _measure_redis(self, queue: str) -> QueueMeasured:
         if self._redis is None:
-            import redis  # noqa: PLC0415 - an optional dependency
-
-            self._redis = redis.Redis.from_url(
-                self._settings.broker, socket_connect_timeout=CONNECT_TIMEOUT_S, socket_timeout=ANSWER_TIMEOUT_S
-            )
+            self._redis = open_redis(self._settings.broker)
         depth = self._redis.llen(queue)
         first = self._redis.lindex(queue, -1)
         return QueueMeasured(queue, depth, find_age(first) if first else 0.0)

@@ -1,30 +1,58 @@
-"""What a worker's main process does beside running tasks: queues what is due, and measures the queues."""
+"""What a worker's main process does beside running tasks: queues what is due, sends what waits, measures the queues."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from pymacaron.events import QueueMeasured
 from pymacaron.exceptions import ConfigError
 from pymacaron.tasks.depth import QueueMeter
 from pymacaron.tasks.idempotency import keys_of
 from pymacaron.tasks.keys import SqliteKeys
+from pymacaron.tasks.queue import queue_of
 from pymacaron.tasks.schedule import Schedule, find_scheduled
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from celery import Celery
 
     from pymacaron.service import Service
+    from pymacaron.tasks.outbox import Outbox
     from pymacaron.tasks.settings import TaskSettings
 
 log = logging.getLogger(__name__)
 
 MEASURE_S = 5.0
+SEND_S = 1.0
 _LEAST_PAUSE_S = 0.05
+_FAILURE_PAUSE_S = 1.0
+
+
+class Chore:
+    """Something to do again and again. One that fails is told of once, and does not keep others from theirs."""
+
+    def __init__(self, what: str, work: Callable[[], float]) -> None:
+        """Take *work*, which returns after how many seconds to come back; logs call it *what*."""
+        self._what = what
+        self._work = work
+        self._is_failing = False
+        self.due_s = 0.0
+
+    def do(self) -> None:
+        """Do it, if it is due."""
+        if time.monotonic() < self.due_s:
+            return
+        try:
+            pause_s = self._work()
+            self._is_failing = False
+        except Exception:
+            if not self._is_failing:
+                log.exception("%s: this has to wait", self._what)
+            self._is_failing, pause_s = True, _FAILURE_PAUSE_S
+        self.due_s = time.monotonic() + max(_LEAST_PAUSE_S, pause_s)
 
 
 class Housekeeping:
@@ -34,17 +62,29 @@ class Housekeeping:
         """Take the *queues* to measure. Raises: ConfigError: tasks are scheduled and nothing can keep their times."""
         self._service = service
         self._queues = queues
+        self._settings = settings
         self._meter = QueueMeter(settings, celery)
+        self._queue = queue_of(service)
         self._is_over = threading.Event()
-        self._measured_at = 0.0
-        self._schedule: Schedule | None = None
+        self._chores = [Chore("Measuring the queues", self._measure)]
+        outbox = self._queue.outbox
+        if outbox is not None:
+            self._chores += [
+                Chore("Sending what waits in the outbox", lambda: self._send(outbox)),
+                Chore("Measuring the outbox", lambda: self._measure_outbox(outbox)),
+            ]
+        self._add_schedule(celery)
+
+    def _add_schedule(self, celery: Celery) -> None:
         try:
-            self._keys = keys_of(service)
+            keys = keys_of(self._service)
         except ConfigError:
             if find_scheduled():
                 raise
-        else:
-            self._schedule = Schedule(service, celery, self._keys)
+            return
+        self._chores.append(Chore("Queueing scheduled tasks", Schedule(self._service, celery, keys).queue_due))
+        if isinstance(keys, SqliteKeys):
+            self._chores.append(Chore("Forgetting old keys", lambda: self._forget(keys)))
 
     def start(self) -> None:
         """Begin."""
@@ -55,24 +95,26 @@ class Housekeeping:
         self._is_over.set()
 
     def _run(self) -> None:
-        is_failing = False
         while not self._is_over.is_set():
-            try:
-                pause_s = self._do()
-                is_failing = False
-            except Exception:
-                if not is_failing:
-                    log.exception("Scheduled tasks and lengths of queues have to wait")
-                is_failing, pause_s = True, 1.0
-            self._is_over.wait(max(_LEAST_PAUSE_S, pause_s))
+            for chore in self._chores:
+                chore.do()
+            self._is_over.wait(max(0.0, min(chore.due_s for chore in self._chores) - time.monotonic()))
 
-    def _do(self) -> float:
-        pause_s = self._schedule.queue_due() if self._schedule is not None else MEASURE_S
-        now = time.monotonic()
-        if now >= self._measured_at + MEASURE_S:
-            self._measured_at = now
-            for queue in self._queues:
-                self._service.bus.emit(self._meter.measure(queue))
-            if self._schedule is not None and isinstance(self._keys, SqliteKeys):
-                self._keys.forget_old()
-        return min(pause_s, self._measured_at + MEASURE_S - now)
+    def _measure(self) -> float:
+        for queue in self._queues:
+            self._service.bus.emit(self._meter.measure(queue))
+        return MEASURE_S
+
+    def _send(self, outbox: Outbox) -> float:
+        outbox.send_waiting(self._queue.outlet.send)
+        return SEND_S
+
+    def _measure_outbox(self, outbox: Outbox) -> float:
+        depth, oldest_age_s = outbox.measure()
+        self._service.bus.emit(QueueMeasured(f"{self._settings.name}.outbox", depth, oldest_age_s))
+        return MEASURE_S
+
+    @staticmethod
+    def _forget(keys: SqliteKeys) -> float:
+        keys.forget_old()
+        return MEASURE_S

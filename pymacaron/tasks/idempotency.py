@@ -47,11 +47,11 @@ class Claim:
         self._mark = f"running:{running.id}:{uuid4().hex}"
 
     @classmethod
-    def of(cls, service: Service, key: str | None, running: RunningTask) -> Claim | None:
-        """Return the claim of a task with *key*, None without one."""
+    def of(cls, service: Service, key: str | None, running: RunningTask, limit_s: float) -> Claim | None:
+        """Return the claim of a task with *key* that may take *limit_s*, None without a key."""
         if key is None:
             return None
-        return cls(keys_of(service), f"{running.name}:{key}", service.config.task_time_limit + _MARGIN_S, running)
+        return cls(keys_of(service), f"{running.name}:{key}", limit_s + _MARGIN_S, running)
 
     def take(self) -> bool:
         """Return whether the work is still to be done. Raises Celery's Retry: another task is doing it."""

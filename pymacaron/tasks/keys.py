@@ -121,9 +121,16 @@ def open_keys(settings: TaskSettings) -> KeyStore:
         raise ConfigError(Finding("result_backend", found, "Set result_backend to the address of a Redis server"))
     if is_embedded(url):
         return SqliteKeys(url)
-    import redis  # noqa: PLC0415 - an optional dependency
+    return RedisKeys(open_redis(url, decode_responses=True))
 
-    client = redis.Redis.from_url(
-        url, decode_responses=True, socket_connect_timeout=CONNECT_TIMEOUT_S, socket_timeout=ANSWER_TIMEOUT_S
+
+def open_redis(url: str, **options: Any) -> redis.Redis:
+    """Return a client that gives up within a second; nothing is connected yet."""
+    import redis  # noqa: PLC0415 - an optional dependency
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+    from redis.retry import Retry  # noqa: PLC0415
+
+    retry = Retry(NoBackoff(), 1)  # for a connection that was closed meanwhile
+    return redis.Redis.from_url(
+        url, socket_connect_timeout=CONNECT_TIMEOUT_S, socket_timeout=ANSWER_TIMEOUT_S, retry=retry, **options
     )
-    return RedisKeys(client)

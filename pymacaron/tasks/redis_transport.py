@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import Empty
 from threading import Event, Thread
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from kombu.transport import redis as kombu_redis
@@ -68,12 +69,62 @@ return {false, next_due}
 """
 
 
+class Unsettled(NamedTuple):
+    """A message that is done with, or to be given back, of which Redis could not be told yet."""
+
+    tag: str
+    taken_key: str
+    is_given_back: bool
+
+
+# By address of the broker; what a channel could not tell before it broke, the next one of this process tells.
+_unsettled: dict[str, deque[Unsettled]] = {}
+
+
 class QoS(kombu_redis.QoS):
-    """Messages are noted by the script that takes them."""
+    """Messages are noted by the script that takes them; those that Redis could not be told of do not hold up others.
+
+    kombu's own counts a message as held until Redis heard of its end. With a prefetch of 1 the worker would ask for no
+    other for ever, and so never notice that the connection broke.
+    """
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Remember a message that was taken."""
         virtual.QoS.append(self, message, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        """Forget a message that is done with."""
+        self._settle(Unsettled(delivery_tag, self.channel.taken_key, is_given_back=False))
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's signature
+        """Forget a message, or give it back."""
+        self._settle(Unsettled(delivery_tag, self.channel.taken_key, is_given_back=requeue))
+
+    def settle_late(self, client: Any) -> None:
+        """Tell Redis what it could not be told before. Raises what the client raises."""
+        waiting = self.channel.unsettled
+        while waiting:
+            self._tell(waiting[0], client)
+            waiting.popleft()
+
+    def _settle(self, message: Unsettled) -> None:
+        try:
+            with self.channel.conn_or_acquire() as client:
+                self._tell(message, client)
+        except self.channel.connection_errors as error:
+            log.warning("Redis is told later that a message is done with: %s", error)
+            self.channel.unsettled.append(message)
+        finally:
+            virtual.QoS.ack(self, message.tag)
+
+    def _tell(self, message: Unsettled, client: Any) -> None:
+        if message.is_given_back:
+            self.restore_by_tag(message.tag, client, leftmost=True)
+            client.srem(message.taken_key, message.tag)
+        else:
+            pipe = client.pipeline()
+            pipe.zrem(self.unacked_index_key, message.tag).hdel(self.unacked_key, message.tag)
+            pipe.srem(message.taken_key, message.tag).execute()
 
     def _remove_from_indices(self, delivery_tag: str, pipe: Any = None) -> Any:
         removing = super()._remove_from_indices(delivery_tag, pipe)
@@ -101,6 +152,7 @@ class Channel(kombu_redis.Channel):
         # Not the process but the connection: what was taken over one that broke is given back too.
         self.owner = f"{self.worker}:{uuid4().hex[:12]}" if self.worker else ""
         self._is_closing = Event()
+        self.unsettled = _unsettled.setdefault(self.connection.client.as_uri(include_password=True), deque())
 
     @property
     def taken_key(self) -> str:
@@ -207,6 +259,7 @@ class Channel(kombu_redis.Channel):
                 with self.conn_or_acquire() as client:
                     now = time.time()
                     client.zadd(_WORKERS, {self.owner: now})
+                    self.qos.settle_late(client)
                     for name in client.zrangebyscore(_WORKERS, "-inf", now - GONE_S):
                         self._take_over(client, bytes_to_str(name))
             except self.connection_errors:

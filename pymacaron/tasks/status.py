@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pymacaron.auth import get_userid
-from pymacaron.exceptions import HttpError
+from pymacaron.exceptions import HttpError, TaskBrokerError
 from pymacaron.service import current_service
 from pymacaron.tasks.keys import KeyStore, open_keys
 
 if TYPE_CHECKING:
     from pymacaron.config import PymConfig
     from pymacaron.json_types import Json
-    from pymacaron.tasks.caller import Caller
-    from pymacaron.tasks.queued import QueuedTask
+    from pymacaron.tasks.outbox import Outbox
+    from pymacaron.tasks.queued import Parcel
     from pymacaron.tasks.settings import TaskSettings
 
 State = Literal["queued", "running", "succeeded", "failed"]
@@ -47,9 +46,9 @@ class StatusStore:
         """Take where they are kept."""
         self._keys = keys
 
-    def note_queued(self, queued: QueuedTask, caller: Caller) -> None:
+    def note_queued(self, parcel: Parcel) -> None:
         """Note a task before it is queued."""
-        self.put(TaskStatus(queued.id, queued.name, "queued", time.time(), caller.user_id))
+        self.put(to_status(parcel))
 
     def put(self, status: TaskStatus) -> None:
         """Note *status* in place of what was known."""
@@ -62,6 +61,11 @@ class StatusStore:
             return None
         found: dict[str, Any] = json.loads(text)
         return TaskStatus(**found)
+
+
+def to_status(parcel: Parcel) -> TaskStatus:
+    """Return the state of a task that is queued."""
+    return TaskStatus(parcel.id, parcel.name, "queued", parcel.message["queued_at"], parcel.user_id)
 
 
 def open_status(config: PymConfig, settings: TaskSettings) -> StatusStore | None:
@@ -78,8 +82,22 @@ def find_task(task_id: str) -> TaskStatus:
     """
     from pymacaron.tasks.queue import queue_of  # noqa: PLC0415 - it loads Celery
 
-    store = queue_of(current_service()).status
-    status = store.get(task_id) if store is not None else None
+    queue = queue_of(current_service())
+    status = _find(queue.status, queue.outbox, task_id) if queue.status is not None else None
     if status is None or (status.user_id is not None and status.user_id != get_userid()):
         raise HttpError(404, "NOT_FOUND", "There is no such task of this user")
+    return status
+
+
+def _find(store: StatusStore, outbox: Outbox | None, task_id: str) -> TaskStatus | None:
+    """Return what is known of a task; one that waits in the outbox may be unknown elsewhere."""
+    try:
+        status = store.get(task_id)
+    except TaskBrokerError:
+        if outbox is None:
+            raise
+        status = None
+    if status is None and outbox is not None:
+        waiting = outbox.find(task_id)
+        return None if waiting is None else to_status(waiting)
     return status

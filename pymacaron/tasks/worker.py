@@ -19,11 +19,10 @@ from pymacaron.tasks.celery_app import build_celery
 from pymacaron.tasks.consumer import ServiceTask
 from pymacaron.tasks.declaration import TASKS, AsyncTask
 from pymacaron.tasks.housekeeping import Housekeeping
-from pymacaron.tasks.queue import CeleryOutlet, TaskQueue, replace_queue
+from pymacaron.tasks.queue import open_queue, replace_queue
 from pymacaron.tasks.running import run_packed
 from pymacaron.tasks.settings import SOFT_SHARE, TaskSettings, warn_of_embedded
 from pymacaron.tasks.sqlite_file import name_owner
-from pymacaron.tasks.status import open_status
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -75,8 +74,7 @@ def work(service: Service, options: WorkerOptions) -> int:
     warn_of_embedded(service.config)
     celery = build_worker_app(service, settings)
     # Tasks queue others over connections of their own, which give up within a second.
-    outlet = CeleryOutlet(build_celery(settings), settings)
-    replace_queue(service, TaskQueue(service, outlet, settings, open_status(service.config, settings)))
+    replace_queue(service, open_queue(service, settings))
     logging.getLogger("celery.app.trace").setLevel(logging.CRITICAL)  # `running` tells it, without values
     logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", category=SecurityWarning)  # of being root, as in most containers

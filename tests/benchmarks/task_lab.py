@@ -17,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 START_S = 180.0
+_EPMD_END_S = 10.0
 CONFIG = """\
 name: shop
 jwt_secret: 0123456789abcdef0123456789abcdef
@@ -108,6 +109,12 @@ def die(number):
     note(f"end-{number}")
 
 
+@asynctask()
+def kill(number, is_group=False):
+    note(f"begin-{number}")
+    os.killpg(0, 9) if is_group else os.kill(os.getpid(), 9)
+
+
 @asynctask(idempotency_key=lambda number: f"charge-{number}")
 def charge(number):
     time.sleep(0.2)
@@ -128,12 +135,42 @@ def create_order(body):
 
 @dataclass
 class Broker:
-    """A server that keeps messages. url: for ``broker_url``. restart: kills it, and starts it on the same data."""
+    """A server that keeps messages: a program that listens at *port*, and keeps what it has in *folder*.
+
+    url: for ``broker_url``.
+    """
 
     url: str
-    restart: Callable[[], None]
-    stop: Callable[[], None]
-    start: Callable[[], None]
+    port: int
+    folder: Path
+    command: list[str]
+    environment: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it on the data that there are; return when it listens."""
+        log = self.folder / "server.log"
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                self.command,
+                env={**os.environ, **self.environment},
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        wait_for_port(self.port, self.process, log)
+
+    def stop(self) -> None:
+        """Kill it, if it runs."""
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+    def restart(self) -> None:
+        """Kill it, and start it on the same data."""
+        self.stop()
+        self.start()
 
 
 @dataclass
@@ -244,7 +281,7 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> Non
     while True:
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        if is_open(port):
             return
         time.sleep(0.05)
 
@@ -252,34 +289,12 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> Non
 @contextlib.contextmanager
 def run_redis(folder: Path) -> Iterator[Broker]:
     """Run a Redis that appends each change to its file."""
-    port, running = find_port(), []
     folder.mkdir(parents=True, exist_ok=True)
-    program = shutil.which("redis-server")
+    port, program = find_port(), shutil.which("redis-server")
     assert program is not None
-
-    def start() -> None:
-        log = folder / "redis.log"
-        command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
-        with log.open("ab") as output:
-            process = subprocess.Popen([*command, "--appendonly", "yes"], stdout=output, stderr=output)
-        running.append(process)
-        wait_for_port(port, process, log)
-
-    def stop() -> None:
-        process = running.pop()
-        process.kill()
-        process.wait()
-
-    def restart() -> None:
-        stop()
-        start()
-
-    start()
-    try:
-        yield Broker(f"redis://127.0.0.1:{port}/0", restart, stop, start)
-    finally:
-        if running:
-            stop()
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
+    with _running(Broker(f"redis://127.0.0.1:{port}/0", port, folder, [*command, "--appendonly", "yes"])) as broker:
+        yield broker
 
 
 @contextlib.contextmanager
@@ -290,7 +305,6 @@ def run_rabbitmq(folder: Path) -> Iterator[Broker]:
     (folder / "rabbitmq.conf").write_text("loopback_users = none\nlog.console.level = warning\n")
     (folder / "plugins").write_text("[].\n")
     environment = {
-        **os.environ,
         "HOME": str(folder),
         "RABBITMQ_NODENAME": f"lab{port}@localhost",
         "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
@@ -303,34 +317,34 @@ def run_rabbitmq(folder: Path) -> Iterator[Broker]:
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
         "RABBITMQ_CONF_ENV_FILE": str(folder / "none"),
     }
-    running: list[subprocess.Popen[bytes]] = []
-
-    def start() -> None:
-        log = folder / "rabbitmq.log"
-        with log.open("ab") as output:
-            process = subprocess.Popen(
-                ["/usr/lib/rabbitmq/bin/rabbitmq-server"],
-                env=environment,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        running.append(process)
-        wait_for_port(port, process, log)
-
-    def stop() -> None:
-        process = running.pop()
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-    def restart() -> None:
-        stop()
-        start()
-
-    start()
+    command = ["/usr/lib/rabbitmq/bin/rabbitmq-server"]
     try:
-        yield Broker(f"amqp://guest:guest@127.0.0.1:{port}//", restart, stop, start)
+        broker = Broker(f"amqp://guest:guest@127.0.0.1:{port}//", port, folder, command, environment)
+        with _running(broker):
+            yield broker
     finally:
-        if running:
-            stop()
-        subprocess.run(["epmd", "-port", str(epmd), "-kill"], env=environment, capture_output=True, check=False)
+        _end_epmd(epmd)
+
+
+@contextlib.contextmanager
+def _running(broker: Broker) -> Iterator[Broker]:
+    broker.start()
+    try:
+        yield broker
+    finally:
+        broker.stop()
+
+
+def _end_epmd(port: int) -> None:
+    """End Erlang's name service. It refuses while it knows nodes, and learns of their end a little later."""
+    deadline = time.monotonic() + _EPMD_END_S
+    while is_open(port) and time.monotonic() < deadline:
+        subprocess.run(["epmd", "-port", str(port), "-kill"], capture_output=True, check=False)
+        time.sleep(0.1)
+
+
+def is_open(port: int) -> bool:
+    """Tell whether something listens at *port*."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False

@@ -8,13 +8,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from kombu import Connection, Queue
-from task_lab import Broker
+from task_lab import Broker, run_redis
 
 from pymacaron.tasks import redis_transport
 from pymacaron.tasks.settings import make_embedded
@@ -24,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 from tasks_brokers import count_kept, measure, open_own
 
+REDIS = "pymacaron.tasks.redis_transport:Transport"
 Connect = Callable[..., Connection]
 
 
@@ -33,7 +35,7 @@ def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connect]
     opened: list[Connection] = []
     if request.param == "redis":
         broker: Broker = request.getfixturevalue("redis_broker")
-        address, transport = broker.url, "pymacaron.tasks.redis_transport:Transport"
+        address, transport = broker.url, REDIS
     else:
         address, transport = make_embedded(tmp_path / "t.sqlite3"), "pymacaron.tasks.embedded:Transport"
 
@@ -113,7 +115,7 @@ def test_owners_are_known_by_more_than_their_number() -> None:
 def test_a_message_is_noted_as_taken_in_the_moment_it_is_taken(redis_broker: Broker) -> None:
     """On Redis nothing lies between the queue and the notes: what the script took is noted, whoever dies after it."""
     name = uuid4().hex
-    with Connection(redis_broker.url, transport="pymacaron.tasks.redis_transport:Transport") as connection:
+    with Connection(redis_broker.url, transport=REDIS) as connection:
         _put(connection, name, "a")
         channel = connection.default_channel
         keys = channel._keys([name])
@@ -132,10 +134,9 @@ def test_what_a_silent_worker_took_goes_back(redis_broker: Broker, monkeypatch: 
     monkeypatch.setattr(redis_transport, "GONE_S", 0.3)
     monkeypatch.setattr(redis_transport, "SIGN_OF_LIFE_S", 0.1)
     name = uuid4().hex
-    transport = "pymacaron.tasks.redis_transport:Transport"
     with (
-        Connection(redis_broker.url, transport=transport, transport_options={"worker": "a"}) as silent,
-        Connection(redis_broker.url, transport=transport, transport_options={"worker": "b"}) as living,
+        Connection(redis_broker.url, transport=REDIS, transport_options={"worker": "a"}) as silent,
+        Connection(redis_broker.url, transport=REDIS, transport_options={"worker": "b"}) as living,
     ):
         _put(silent, name, "a")
         with silent.Consumer(Queue(name, routing_key=name), callbacks=[lambda *_: None], no_ack=False):
@@ -152,3 +153,33 @@ def test_what_a_silent_worker_took_goes_back(redis_broker: Broker, monkeypatch: 
                 while not found:
                     living.drain_events(timeout=10)
     assert found == ["a"]
+
+
+def test_redis_is_told_later_what_is_done(tmp_path: Path) -> None:
+    """What could not be acknowledged, or given back, keeps no place; the next connection tells Redis of both."""
+    options = {"worker": "w"}
+    with run_redis(tmp_path) as broker:
+        connect = partial(Connection, broker.url, transport=REDIS, transport_options=options)
+        taken: dict[str, Any] = {}
+
+        def take(body: Any, message: Any) -> None:
+            taken[body] = message
+
+        with connect() as first:
+            for body in ("done", "back"):
+                _put(first, "q", body)
+            with first.Consumer(Queue("q", routing_key="q"), callbacks=[take], prefetch_count=2) as consumer:
+                while len(taken) < 2:
+                    first.drain_events(timeout=5)
+                assert not consumer.channel.qos.can_consume()
+                broker.stop()
+                taken["done"].ack()
+                taken["back"].requeue()
+                assert consumer.channel.qos.can_consume()
+                taken.clear()
+                broker.start()
+        with connect() as second, second.Consumer(Queue("q", routing_key="q"), callbacks=[take]):
+            second.drain_events(timeout=10)
+            assert list(taken) == ["back"]
+            taken["back"].ack()
+            assert second.default_channel.client.hlen("unacked") == 0

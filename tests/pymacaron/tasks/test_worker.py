@@ -12,14 +12,25 @@ from task_lab import Lab
 from tasks_endurance import Ordeal, endure
 
 MakeLab = Callable[..., Lab]
+READ_DEAD = """
+from pymacaron import service_of
+from pymacaron.tasks.queue import queue_of
+from pymacaron.tasks.sqlite_file import open_file
+queue = queue_of(service_of(app))
+dead = [queue.settings.queue + ".dead"]
+status = queue.status.get("{task_id}")
+print(open_file(queue.settings.broker).run("SELECT count(*) FROM messages WHERE queue = ?", dead)[0][0])
+print(status.state, status.error)
+"""
 
 
 def test_tasks_run_as_their_caller_and_again_where_they_fail(make_lab: MakeLab, broker_url: str | None) -> None:
     """A request's task has its arguments, user, token, URL and id; one that fails, or whose process dies, runs again.
 
-    One that hangs is ended at its time_limit and not run again. What went wrong is reported, without values.
+    One that hangs is ended at its time_limit and not run again; one whose process dies each time is put aside. What
+    went wrong is reported, without values.
     """
-    lab = make_lab(broker_url)
+    lab = make_lab(broker_url, "task_max_losses: 2\n")
     lab.run(
         "from pymacaron.auth import generate_token\n"
         "headers = {'Authorization': 'Bearer ' + generate_token('alice'), 'X-Request-Id': 'r-1'}\n"
@@ -28,6 +39,7 @@ def test_tasks_run_as_their_caller_and_again_where_they_fail(make_lab: MakeLab, 
         "handlers.fail.queue(1)\n"
         "handlers.die.queue(2)\n"
         "handlers.take_for_ever.queue(3)\n"
+        "handlers.kill.queue(4)\n"
         "handlers.record.with_options(delay=1).queue('late')"
     )
     lab.start_worker(concurrency=2)
@@ -40,13 +52,15 @@ def test_tasks_run_as_their_caller_and_again_where_they_fail(make_lab: MakeLab, 
         "end-2": 1,
         "begin-3": 1,
         "SoftTimeLimitExceeded-3": 1,
+        "begin-4": 3,
         "late": 1,
     }
-    assert lab.wait_for(lambda lines: len(lines) >= len(expected), timeout_s=60) == expected
+    assert lab.wait_for(lambda lines: lines.total() >= sum(expected.values()), timeout_s=60) == expected
     reports = [
         "TASK_FAILED: ConnectionError in handlers.fail",
         "TASK_LOST: WorkerLostError in handlers.die",
         "TASK_FAILED: TimeoutError in handlers.take_for_ever",
+        "TASK_FAILED: TaskLostError in handlers.kill",
     ]
     lab.wait_for(lambda _: all(report in lab.read_logs() for report in reports))
     assert "alice" not in "".join(line for line in lab.read_logs().splitlines() if '"user_id": "alice"' not in line)
@@ -63,6 +77,22 @@ def test_a_killed_worker_gives_its_tasks_to_another(make_lab: MakeLab, broker_ur
     lab.start_worker()
     ended = lab.wait_for(lambda lines: sum(line.startswith("end-") for line in lines) == 4, timeout_s=60)
     assert {line for line in ended if line.startswith("end-")} == {f"end-{number}" for number in range(4)}
+
+
+@pytest.mark.parametrize("broker_url", ["embedded"], indirect=True)
+def test_a_task_that_kills_workers_is_put_aside(make_lab: MakeLab, broker_url: str | None) -> None:
+    """A task that takes its whole worker along, each time, is kept in the queue of the dead, and is run no more."""
+    lab = make_lab(broker_url, "task_max_losses: 1\ntask_status: true\n")
+    task_id = lab.run("print(handlers.kill.queue(1, True).id)").strip()
+    for number in (1, 2):
+        worker = lab.start_worker()
+        worker.wait(timeout=60)
+        assert lab.read() == {"begin-1": number}
+    lab.run("handlers.record.queue('after')")
+    lab.start_worker()
+    assert lab.wait_for(lambda lines: "after" in lines) == {"begin-1": 2, "after": 1}
+    lab.wait_for(lambda _: "TASK_FAILED: TaskLostError in handlers.kill" in lab.read_logs())
+    assert lab.run(READ_DEAD.format(task_id=task_id)).split() == ["1", "failed", "TaskLostError"]
 
 
 @pytest.mark.parametrize("broker_url", ["embedded", "redis"], indirect=True)
