@@ -17,6 +17,9 @@ from pymacaron.exceptions import ConfigError, Finding
 from pymacaron.spec import parse_spec
 
 TEMPLATES = Path(__file__).parent / "templates" / "service"
+CI_TEMPLATES = Path(__file__).parent / "templates" / "ci"
+# Who runs the pipeline -> the file that tells it what to do.
+PIPELINES = {"github": ".github/workflows/service.yml", "gitlab": ".gitlab-ci.yml"}
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*\Z")
 _LONGEST_NAME = 40
 _OWN_MODULES = frozenset({"apis", "server", "testaccept", "data"})
@@ -24,9 +27,10 @@ _OWN_MODULES = frozenset({"apis", "server", "testaccept", "data"})
 _RENAMED = {"package": "{package}", "service.yaml": "{package}.yaml", "gitignore": ".gitignore"}
 
 
-def plan_service(name: str) -> dict[str, str]:
+def plan_service(name: str, ci: str | None = None) -> dict[str, str]:
     """Return every file of a new service: path relative to its folder -> text. Each call has a secret of its own.
 
+    ci: ``github`` or ``gitlab``, to have a pipeline too.
     Raises: ConfigError: *name* is no name, or its Python package would hide another one.
     """
     package = check_name(name)
@@ -47,10 +51,25 @@ def plan_service(name: str) -> dict[str, str]:
         relative = template.relative_to(TEMPLATES)
         path = "/".join(_RENAMED.get(part, part).format(package=package) for part in relative.parts)
         files[path] = environment.get_template(relative.as_posix()).render(words)
+    if ci is not None:
+        files[PIPELINES[ci]] = _write_pipeline(ci, words)
     document = f"apis/{package}.yaml"
     api = parse_spec(files[document], source=document, name=package)
     files[f"apis/{package}_models.py"] = generate_models(api)
     return files
+
+
+def _write_pipeline(ci: str, words: dict[str, str]) -> str:
+    """Return the text of a pipeline; its own braces stay as they are."""
+    environment = Environment(  # noqa: S701 - text, not HTML
+        loader=FileSystemLoader(CI_TEMPLATES),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        variable_start_string="<<",
+        variable_end_string=">>",
+    )
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return environment.get_template(f"{ci}.yml").render(words, python=python)
 
 
 def check_name(name: str) -> str:
@@ -71,12 +90,13 @@ def check_name(name: str) -> str:
     return package
 
 
-def write_service(name: str, folder: Path) -> list[Path]:
+def write_service(name: str, folder: Path, ci: str | None = None) -> list[Path]:
     """Write a new service called *name* into *folder* and return its files; nothing that exists is changed.
 
+    ci: ``github`` or ``gitlab``, to have a pipeline too.
     Raises: ConfigError: the name does not do, a file exists already, or *folder* cannot be written.
     """
-    files = {folder / path: text for path, text in plan_service(name).items()}
+    files = {folder / path: text for path, text in plan_service(name, ci).items()}
     findings = [
         Finding(str(file), "it exists already", "Remove it, or choose another folder with --folder")
         for file in files
@@ -98,10 +118,11 @@ def write_service(name: str, folder: Path) -> list[Path]:
 @click.command()
 @click.argument("name")
 @click.option("--folder", type=click.Path(path_type=Path), default=None, help="Where to write it. Default: ./NAME.")
-def new(name: str, folder: Path | None) -> None:
+@click.option("--ci", type=click.Choice(list(PIPELINES)), default=None, help="Write a pipeline for that, too.")
+def new(name: str, folder: Path | None, ci: str | None) -> None:
     """Write a small service called NAME that starts and passes its tests."""
     folder = folder or Path(name)
-    files = write_service(name, folder)
+    files = write_service(name, folder, ci)
     click.echo(f"Wrote {len(files)} files into {folder}. Next:")
     click.echo(f"  cd {folder}")
     click.echo("  pymacaron run    serve it, docs at http://127.0.0.1:8000/doc")

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +14,7 @@ from click.testing import CliRunner
 from pymacaron.cli import main
 from pymacaron.config import load_config
 from pymacaron.exceptions import ConfigError
-from pymacaron.scaffold import check_name, plan_service, write_service
+from pymacaron.scaffold import PIPELINES, check_name, plan_service, write_service
 from pymacaron.spec import load_spec
 
 FILES = {
@@ -173,3 +176,72 @@ def test_code_is_an_example(service: Path, command: list[str]) -> None:
     """What is written is formatted, clean to a linter with its defaults, and typed."""
     done = subprocess.run([sys.executable, "-m", *command], cwd=service, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("ci", "schema"), [("github", "vendor.github-workflows"), ("gitlab", "vendor.gitlab-ci")])
+def test_pipeline_is_what_its_runner_reads(ci: str, schema: str, tmp_path: Path) -> None:
+    """The file keeps to the schema that is published for it, and names the service's own document and secret."""
+    text = plan_service("pet-shop", ci)[PIPELINES[ci]]
+    file = tmp_path / "pipeline.yml"
+    file.write_text(text)
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "<<" not in text
+    assert "apis/pet_shop.yaml" in text
+    assert "PET_SHOP_JWT_SECRET" in text
+
+
+@pytest.mark.unmeasured
+def test_pipeline_runs(tmp_path: Path) -> None:
+    """The commands of the pipeline pass on the service that they were written with, and stop a breaking change."""
+    folder = tmp_path / "pet-shop"
+    write_service("pet-shop", folder, "github")
+    commit = "git add -A && git -c user.name=A -c user.email=a@example.com commit -qm Begin"
+    origin = f"git clone -q --bare . {tmp_path}/origin && git remote add origin {tmp_path}/origin"
+    subprocess.run(["bash", "-ec", f"git init -qb main && {commit} && {origin}"], cwd=folder, check=True)
+    jobs = yaml.safe_load((folder / PIPELINES["github"]).read_text())["jobs"]
+    steps = {step["name"]: step["run"] for step in jobs["gate"]["steps"] if "run" in step}
+    del steps["Install"]  # what it installs is here
+    compare = steps.pop("Compare the document with the one that clients know")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    told = {"BASE": "main", "RUNNER_TEMP": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment = {**{key: value for key, value in os.environ.items() if not key.startswith("PYM_")}, **told}
+
+    script = "\n".join([compare, *steps.values()]).replace("8000", str(port))
+    with subprocess.Popen(
+        ["bash", "-e", "-o", "pipefail", "-c", script],
+        cwd=folder,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    ) as running:
+        try:
+            running.wait(timeout=300)
+        finally:
+            os.killpg(running.pid, signal.SIGTERM)  # the service, too
+        assert running.stdout
+        output = running.stdout.read()
+    assert running.returncode == 0, output
+    assert "Verdict: pass" in output
+
+    document = folder / "apis" / "pet_shop.yaml"
+    document.write_text(document.read_text().replace("operationId: get_item", "operationId: read_item"))
+    stopped = subprocess.run(
+        ["bash", "-ec", compare], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert stopped.returncode == 1, stopped.stderr
+    assert "breaking" in stopped.stdout
+
+
+def test_pipelines_judge_alike() -> None:
+    """Whoever runs the pipeline, the service is tested and judged by the same commands."""
+    hub = yaml.safe_load(plan_service("shop", "github")[PIPELINES["github"]])["jobs"]["gate"]["steps"]
+    lab = yaml.safe_load(plan_service("shop", "gitlab")[PIPELINES["gitlab"]])["gate"]["script"]
+    single = [step["run"].strip() for step in hub if "run" in step and "\n" not in step["run"].strip()]
+    assert single == [line for line in lab if line in single]
+    assert any("pymacaron gate" in line for line in single)

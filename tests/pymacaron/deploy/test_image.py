@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 import requests
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from images import Registry, base_image, require_engine
 from pymacaron.deploy.image import ImageOptions, build
@@ -116,6 +118,7 @@ def test_image_says_what_it_is(shop: Path, options: ImageOptions) -> None:
         "io.pymacaron.spec.sha256": release.spec_sha256,
     }
     assert files["pym/VERSION"] == b"v1\n"
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(files["pym/SBOM.cdx.json"].decode()) is None
     assert bill["metadata"]["component"] == {
         "type": "application",
         "bom-ref": "service",
