@@ -5,7 +5,7 @@ service that ``pymacaron new`` writes run beside each other, with two workers ea
 for the gate: 300 requests of ``list_items`` to each of them by turns, in 20 rounds, and the gate's verdict on them. The
 services are started anew after every 20 trials: two processes of one code differ by some per cent.
 
-Half as many trials have a candidate that works 30 % longer: a loop in its handler, as calibration found it to take.
+Half as many trials have a candidate that works 30 % longer than an undisturbed request takes: a loop in its handler.
 Then ten trials of the same code at a time, chosen by lot, are judged as ten operations of one service, and nine of them
 with one of the slower candidate: what comparing many operations costs.
 
@@ -28,6 +28,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -59,7 +60,11 @@ _HANDLER = "    return ItemPage("
 
 @dataclass(slots=True)
 class Tally:
-    """What became of trials. ratios: of the medians, by trial. naive, naive_after: rules of p95; after: of how many."""
+    """What became of trials.
+
+    loads, ratios: of the machine, and of the medians, by trial. naive, naive_after: what rules of p95 call slower.
+    after: of how many.
+    """
 
     rounds: list[Rounds] = field(default_factory=list)
     failed: int = 0
@@ -67,6 +72,7 @@ class Tally:
     naive: int = 0
     naive_after: int = 0
     after: int = 0
+    loads: list[float] = field(default_factory=list)
     ratios: list[float] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
 
@@ -90,7 +96,8 @@ class Tally:
     def show(self, title: str) -> str:
         """Return a line for each rule."""
         spread = ", ".join(f"{one:.3f}" for one in quantiles(self.ratios, n=20)[::9])
-        lines = [f"{title}: {self.trials} trials, ratio of medians {spread} (5, 50, 95 % of trials)"]
+        lines = [f"{title}: {self.trials} trials, ratio of medians {spread} (5, 50, 95 % of trials), "]
+        lines[0] += f"load {min(self.loads):.0f} to {max(self.loads):.0f} on {os.cpu_count()} processors"
         lines += [_show("gate: fail", self.failed, self.trials), _show("gate: undecided", self.undecided, self.trials)]
         lines += [_show("p95 + 10 %, by turns", self.naive, self.trials)]
         lines += [_show("p95 + 10 %, one after the other", self.naive_after, self.after)]
@@ -139,6 +146,7 @@ def run_trial(
     rounds = Rounds.model_validate(sent.to_dict())
     ours, theirs = ([one for times in side for one in times] for side in (sent.candidate, sent.baseline))
     tally.rounds.append(rounds)
+    tally.loads.append(os.getloadavg()[0])
     tally.ratios.append(median(ours) / median(theirs))
     tally.naive += _is_naively_slower(ours, theirs)
     if is_compared:
@@ -179,11 +187,16 @@ def run_trials(count: int, loops: int, *, compared: int = 3, size: int = REQUEST
 
 
 def calibrate(slower: float) -> int:
-    """Return how many loops make ``list_items`` slower by that share, 0.3 for 30 %.
+    """Return how many loops make ``list_items`` slower by that share, 0.3 for 30 %, where nothing else disturbs it.
 
-    Many loops are measured, in several starts: two processes of the same code differ as much as few loops do.
+    Many loops are measured, in several starts, by the lowest deciles: two processes of the same code, and what else the
+    machine does, make as much of a difference as few loops do.
     """
-    added = [median(run_trials(4, _MANY_LOOPS, compared=0).ratios) - 1 for _ in range(3)]
+    added = []
+    for _ in range(3):
+        for rounds in run_trials(3, _MANY_LOOPS, compared=0).rounds:
+            ours, theirs = (sorted(chain.from_iterable(side)) for side in (rounds.candidate, rounds.baseline))
+            added.append(ours[len(ours) // 10] / theirs[len(theirs) // 10] - 1)
     _tell(f"  {_MANY_LOOPS} loops: {', '.join(f'{one:.0%}' for one in added)} slower")
     return round(_MANY_LOOPS * slower / median(added))
 
