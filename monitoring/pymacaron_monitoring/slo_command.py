@@ -13,11 +13,11 @@ from pymacaron.exceptions import Finding, SpecError, TargetError
 from pymacaron.spec import Api, load_spec
 from pymacaron_monitoring.asked_counts import ask_balances
 from pymacaron_monitoring.budget import Balance, balance_page
-from pymacaron_monitoring.command import fetch_page
 from pymacaron_monitoring.files import dump_json, dump_yaml, find_stale, write_files, write_header
 from pymacaron_monitoring.grafana import DashboardOptions, make_fleet_dashboard, make_service_dashboard
 from pymacaron_monitoring.indicators import Indicator, find_indicators
 from pymacaron_monitoring.prometheus import Page, read_page
+from pymacaron_monitoring.release_pages import fetch_page
 from pymacaron_monitoring.rule_tests import make_rule_tests
 from pymacaron_monitoring.rules import RuleOptions, make_rules
 from pymacaron_monitoring.slo import read_objectives

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pymacaron.json_types import JsonObject
+from pymacaron_monitoring.verdict_files import render_html, render_junit
 
 Level = Literal["fail", "undecided", "note", "pass"]
 Outcome = Literal["pass", "fail", "undecided"]
@@ -59,6 +60,24 @@ class Verdict:
     def exit_code(self) -> int:
         """0 for pass, 1 for fail, 2 for undecided."""
         return _EXIT_CODES[self.outcome]
+
+    @property
+    def sentence(self) -> str:
+        """The outcome and its first reason: ``fail: GET /pets/{id}: 40 of 212 requests over 300 ms (and 2 more)``."""
+        wanted: Level = self.outcome
+        texts = [reason.text for reason in self.reasons if reason.level == wanted]
+        if wanted == "pass" or not texts:
+            return f"{wanted}: {len(texts)} reasons" if texts else f"{wanted}: nothing was judged"
+        more = f" (and {len(texts) - 1} more)" if len(texts) > 1 else ""
+        return f"{wanted}: {texts[0]}{more}"
+
+    def to_junit(self) -> str:
+        """Return JUnit's XML: a test case for each reason; undecided ones are errors, notes are skipped."""
+        return render_junit(self.to_json())
+
+    def to_html(self, title: str) -> str:
+        """Return a page that needs nothing else. title: what was judged."""
+        return render_html(self.to_json(), title=title)
 
     def to_json(self) -> JsonObject:
         """Return ``{version: 1, outcome, exit_code, reasons: [{level, text, operation, numbers, curl}]}``."""

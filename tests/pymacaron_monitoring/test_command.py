@@ -1,18 +1,27 @@
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import shutil
+import socket
+import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
+import requests
 from click.testing import CliRunner, Result
 
 from pymacaron.cli import main
 from pymacaron.json_types import JsonObject
+from pymacaron_monitoring.prometheus import METRIC
 
 MakePage = Callable[..., str]
 Gate = Callable[..., Result]
@@ -20,17 +29,21 @@ AFTER = {"listPets_200": (305, 0), "getPet_200": (300, 0), "deletePet_204": (300
 
 
 class Answer(BaseHTTPRequestHandler):
-    """Answers /metrics with the server's page, anything else with 404."""
+    """Answers /metrics with the server's page to who has its token, a document, and anything else with 404."""
 
     server: Target
 
     def do_GET(self) -> None:
         """Answer."""
-        is_found = self.path == "/metrics" and self.server.page is not None
-        self.send_response(200 if is_found else 404)
+        texts = {"/metrics": self.server.page, "/doc/pets.yaml": self.server.document}
+        text = texts.get(self.path)
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        is_refused = self.path == "/metrics" and token != self.server.token
+        self.send_response(401 if is_refused else 404 if text is None else 200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
         self.end_headers()
-        if is_found:
-            self.wfile.write((self.server.page or "").encode())
+        if text is not None and not is_refused:
+            self.wfile.write(text.encode())
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -41,6 +54,8 @@ class Target(ThreadingHTTPServer):
 
     daemon_threads = True
     page: str | None = None
+    document: str | None = None
+    token = ""
 
     @property
     def url(self) -> str:
@@ -51,6 +66,18 @@ class Target(ThreadingHTTPServer):
 @pytest.fixture
 def target(make_page: MakePage) -> Iterator[Target]:
     """Serve a page of metrics on a free port."""
+    yield from serve(make_page)
+
+
+@pytest.fixture
+def running(make_page: MakePage, pets_text: str) -> Iterator[Target]:
+    """Serve the running release, which publishes its document."""
+    for server in serve(make_page):
+        server.document = pets_text
+        yield server
+
+
+def serve(make_page: MakePage) -> Iterator[Target]:
     with Target(("127.0.0.1", 0), Answer) as server:
         server.page = make_page(**AFTER)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -185,3 +212,194 @@ def test_a_verdict_that_cannot_be_written_is_told(gate: Gate, tmp_path: Path) ->
         f"{file}: it cannot be written: No such file or directory. Name another file with --json.\n",
     )
     assert result.stdout.startswith("Verdict: pass")
+
+
+def test_the_verdict_is_written_for_other_programs(
+    gate: Gate, target: Target, report: JsonObject, tmp_path: Path
+) -> None:
+    """JUnit's XML for a CI, a page for people; the same reasons in both."""
+    target.page = report["metrics"]["after"] = make_slow(report)
+    junit, page = tmp_path / "gate.xml", tmp_path / "gate.html"
+    assert gate("--junit", junit, "--html", page).exit_code == 1
+    suite = ET.fromstring(junit.read_text())[0]
+    assert {name: suite.get(name) for name in ("tests", "failures", "errors", "skipped")} == {
+        "tests": "7",
+        "failures": "2",
+        "errors": "0",
+        "skipped": "0",
+    }
+    text = "GET /pets/{petId}: 100 of 300 requests over 300 ms, allowed 5 % (p95)"
+    failure = suite[0][0]
+    assert (suite[0].get("classname"), failure.tag, failure.get("message")) == (
+        "gate.GET /pets/{petId}",
+        "failure",
+        text,
+    )
+    html = page.read_text()
+    assert f'<th scope="row" class="fail">fail</th><td>{text}</td>' in html
+    assert '<h1 class="fail">Fail</h1>' in html
+    assert "http" not in html.replace(target.url, "").replace("http-equiv", "")  # nothing is loaded
+
+
+def make_slow(report: JsonObject) -> str:
+    """Return the page after the tests with a hundred slow requests."""
+    page: str = report["metrics"]["after"]
+    lines = []
+    for line in page.splitlines():
+        is_bound = "_bucket" in line and "getPet" in line and 'le="+Inf"' not in line
+        name, _, value = line.rpartition(" ")
+        lines.append(f"{name} {float(value) - 100}" if is_bound and float(value) else line)
+    return "\n".join(lines) + "\n"
+
+
+def test_a_document_must_not_break_the_clients_of_the_running_release(
+    gate: Gate, running: Target, pets_text: str, tmp_path: Path
+) -> None:
+    """What that publishes, or the file that is named, is compared with what was tested."""
+    assert gate("--baseline", running.url).exit_code == 0
+    old = pets_text.replace("get:\n      operationId: listPets", "get:\n      operationId: listAll")
+    running.document = old
+    result = gate("--baseline", running.url)
+    assert (result.exit_code, "fail       GET /pets: operationId" in result.stdout) == (1, True)
+    assert gate("--baseline", running.url, "--allow-breaking").exit_code == 0
+    running.document = None
+    result = gate("--baseline", running.url)
+    assert result.exit_code == 2
+    assert (
+        "undecided  Documents: the running release publishes no pets, so whether clients break is unknown; name its "
+        "document with --baseline-spec" in result.stdout
+    )
+    (tmp_path / "old.yaml").write_text(old)
+    assert gate("--baseline", running.url, "--baseline-spec", tmp_path / "old.yaml").exit_code == 1
+
+
+def test_live_requests_are_watched(
+    target: Target, running: Target, make_page: MakePage, pets_text: str, tmp_path: Path
+) -> None:
+    """Without any report: what both releases count within a while, one of them with more errors."""
+    spec = tmp_path / "pets.yaml"
+    spec.write_text(pets_text)
+    counts = {name: (total + 700, slow) for name, (total, slow) in AFTER.items()}
+    pages = {target: make_page(**counts, getPet_503=(40, 0)), running: make_page(**counts)}
+
+    def serve_requests() -> None:
+        for server, page in pages.items():
+            server.page = page
+
+    timer = threading.Timer(0.5, serve_requests)
+    timer.start()
+    arguments = ["--target", target.url, "--baseline", running.url, "--spec", str(spec), "--watch", "1s"]
+    result = CliRunner().invoke(main, ["gate", *arguments, "--report", str(tmp_path / "none.json")])
+    timer.join()
+    assert result.exit_code == 1
+    assert "GET /pets/{petId}: 40 of 740 requests answered 5xx; running release 0 of 700 (p " in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("token", "exit_code", "text"),
+    [
+        pytest.param("right", 0, "Verdict: pass", id="right"),
+        pytest.param("wrong", 2, "its /metrics refuses the token", id="wrong"),
+        pytest.param("", 2, "--metrics-token-env: the environment variable TOKEN is not set", id="none"),
+    ],
+)
+def test_metrics_may_ask_for_a_token(
+    gate: Gate, target: Target, monkeypatch: pytest.MonkeyPatch, token: str, exit_code: int, text: str
+) -> None:
+    """It comes from an environment variable, so that no list of processes shows it."""
+    target.token = "right"
+    monkeypatch.setenv("TOKEN", token)
+    result = gate("--metrics-token-env", "TOKEN")
+    assert (result.exit_code, text in result.output) == (exit_code, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param([], "Name the service with --target URL, or --prometheus URL", id="nothing"),
+        pytest.param(
+            ["--target", "http://127.0.0.1:1", "--prometheus", "http://127.0.0.1:1"],
+            "--prometheus and --select belong together.",
+            id="no selector",
+        ),
+        pytest.param(
+            ["--target", "http://127.0.0.1:1", "--watch", "1s"],
+            "Without a report, name the document whose x-slo counts with --spec.",
+            id="no document",
+        ),
+        pytest.param(["--target", "x", "--watch", "soon"], "'soon' is no duration; write 45s or 10m", id="no duration"),
+    ],
+)
+def test_options_that_make_no_sense(arguments: list[str], message: str, tmp_path: Path) -> None:
+    """They are told before anything is asked."""
+    result = CliRunner().invoke(main, ["gate", "--report", str(tmp_path / "none.json"), *arguments])
+    assert (result.exit_code, message in result.stderr) == (2, True)
+
+
+@pytest.fixture
+def prometheus(tmp_path: Path, target: Target, running: Target) -> Iterator[str]:
+    """Run Debian's Prometheus, which scrapes both releases five times a second."""
+    program = shutil.which("prometheus")
+    if program is None:
+        reason = "prometheus is missing: apt-get install prometheus"
+        (pytest.fail if os.environ.get("PYMACARON_REQUIRE_SERVICES") == "1" else pytest.skip)(reason)
+    jobs = [
+        f"  - {{job_name: {name}, static_configs: [{{targets: ['127.0.0.1:{server.server_port}']}}]}}\n"
+        for name, server in (("new", target), ("old", running))
+    ]
+    (tmp_path / "prometheus.yml").write_text(f"global: {{scrape_interval: 200ms}}\nscrape_configs:\n{''.join(jobs)}")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    command = [program, f"--config.file={tmp_path / 'prometheus.yml'}", f"--web.listen-address=127.0.0.1:{port}"]
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen([*command, f"--storage.tsdb.path={tmp_path / 'data'}"], stdout=log, stderr=log)
+        yield f"http://127.0.0.1:{port}"
+        process.terminate()
+        process.wait(30)
+
+
+def wait_for_samples(url: str, server: Target, page: str, job: str) -> float:
+    """Serve *page* until Prometheus has it, and return when it had."""
+    server.page = page
+    count = sum(float(line.rpartition(" ")[2]) for line in page.splitlines() if line.startswith(f"{METRIC}_count"))
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with contextlib.suppress(requests.RequestException, LookupError):
+            query = {"query": f'sum({METRIC}_count{{job="{job}"}})'}
+            found = requests.get(f"{url}/api/v1/query", params=query, timeout=5).json()["data"]["result"]
+            if float(found[0]["value"][1]) == count:
+                return time.time()
+        time.sleep(0.1)
+    raise AssertionError(f"Prometheus has not {count} requests of {job}")
+
+
+def test_a_prometheus_may_have_seen_the_requests(
+    prometheus: str, target: Target, running: Target, make_page: MakePage, pets_text: str, tmp_path: Path
+) -> None:
+    """Series of a release that just came up count from zero: what rate() does not see."""
+    spec = tmp_path / "pets.yaml"
+    spec.write_text(pets_text)
+    target.page = "# nothing yet\n"
+    began = wait_for_samples(prometheus, running, make_page(listPets_200=(900, 100)), "old")
+    wait_for_samples(prometheus, target, make_page(**AFTER, getPet_503=(40, 0)), "new")
+    wait_for_samples(prometheus, running, make_page(listPets_200=(1800, 100), getPet_200=(700, 0)), "old")
+    window = f"{time.time() - began:.2f}s"
+    arguments = [
+        "--prometheus",
+        prometheus,
+        "--select",
+        'job="new"',
+        "--baseline-select",
+        'job="old"',
+        "--spec",
+        str(spec),
+    ]
+    report = ["--report", str(tmp_path / "none.json")]
+    result = CliRunner().invoke(main, ["gate", *arguments, *report, "--last", window])
+    assert "GET /pets/{petId}: 40 of 340 requests answered 5xx; running release 0 of 700 (p " in result.stdout, result
+    assert "GET /pets: 0 of 305 requests over 200 ms, allowed 5 % (p95); running release 0 of 900" in result.stdout
+    assert result.exit_code == 1
+    arguments[3] = 'job="other"'
+    result = CliRunner().invoke(main, ["gate", *arguments, *report])
+    assert (result.exit_code, f'it has no {METRIC}_bucket{{job="other"}}' in result.stderr) == (2, True)

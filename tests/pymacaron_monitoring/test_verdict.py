@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from xml.etree import ElementTree as ET
+
 import pytest
 
 from pymacaron_monitoring.verdict import Level, Outcome, Reason, Verdict, render_verdict
@@ -72,3 +74,39 @@ def test_machines_read_json() -> None:
             },
         ],
     }
+
+
+@pytest.mark.parametrize(
+    ("reasons", "sentence"),
+    [
+        pytest.param((), "undecided: nothing was judged", id="none"),
+        pytest.param((Reason("pass", "All is well"), Reason("pass", "Really")), "pass: 2 reasons", id="pass"),
+        pytest.param((Reason("pass", "All is well"), Reason("fail", "Too slow")), "fail: Too slow", id="one"),
+        pytest.param(
+            (Reason("undecided", "Few"), Reason("fail", "Too slow"), Reason("fail", "Too wrong")),
+            "fail: Too slow (and 1 more)",
+            id="more",
+        ),
+    ],
+)
+def test_a_verdict_is_one_sentence(reasons: tuple[Reason, ...], sentence: str) -> None:
+    """For a line of a log: the outcome and the first reason for it."""
+    assert Verdict(reasons).sentence == sentence
+
+
+def test_other_programs_can_read_any_text() -> None:
+    """XML has no control characters, and HTML no tags of ours."""
+    verdict = Verdict(
+        (Reason("fail", "answered \x00<b>&\x1b", curl="curl 'x'"), Reason("note", "n"), Reason("undecided", "u"))
+    )
+    root = ET.fromstring(verdict.to_junit())
+    names = {case.get("name"): [(one.tag, one.text) for one in case] for case in root[0]}
+    assert names == {
+        "answered \ufffd<b>&\ufffd": [("failure", "curl 'x'")],
+        "u": [("error", None)],
+        "n": [("skipped", None)],
+    }
+    page = verdict.to_html("<shop>")
+    assert "&lt;b&gt;&amp;" in page
+    assert "<p>&lt;shop&gt;</p>" in page
+    assert "1 fail, 1 undecided, 1 note</caption>" in page

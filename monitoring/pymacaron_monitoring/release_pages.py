@@ -1,0 +1,109 @@
+"""What a release shows: its page of metrics, the documents that it publishes, and what Prometheus saw of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import requests
+
+from pymacaron.exceptions import Finding, SpecError, TargetError
+from pymacaron.spec import Api, parse_spec
+from pymacaron_monitoring.prometheus import METRIC
+
+_TIMEOUT_S = 10
+_USUAL_PATHS = ("/openapi.yaml", "/openapi.json", "/swagger.json", "/v3/api-docs")
+_LABELS = ("http_request_method", "http_route", "operation_id", "http_response_status_code", "le")
+_REFUSALS = {401, 403}
+_QUERY_TIMEOUT_S = 30
+_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
+
+
+def fetch_page(target: str, token: str | None = None, path: str = "/metrics") -> str | None:
+    """Return the page of metrics of *target*; None if it has none.
+
+    token: the bearer token that it asks for; without it such a page is none. path: where it is. Raises: TargetError:
+    nobody answers, or the token is refused.
+    """
+    answer = _get(f"{target.rstrip('/')}{path}", target, token)
+    if token is not None and answer.status_code in _REFUSALS:
+        fix = "Name the environment variable that holds the right one with --metrics-token-env"
+        raise TargetError(Finding(target, f"its {path} refuses the token", fix))
+    return answer.text if answer.ok else None
+
+
+def fetch_documents(target: str, names: Sequence[str]) -> list[Api]:
+    """Return the documents called *names* that *target* publishes: at ``/doc/NAME.yaml``, or where others have theirs.
+
+    Those that it does not publish are missing. Raises: TargetError: nobody answers.
+    """
+    found = []
+    for name in names:
+        paths = (f"/doc/{name}.yaml", *(_USUAL_PATHS if len(names) == 1 else ()))
+        api = next((one for path in paths if (one := _fetch_document(target, path, name))), None)
+        if api is not None:
+            found.append(api)
+    return found
+
+
+def ask_counts(url: str, selector: str, window_s: float, at_s: float) -> str:
+    """Return a page of metrics with the requests that Prometheus at *url* saw within *window_s* seconds until *at_s*.
+
+    Series that came into being within that time count from zero, and those that were reset from there.
+
+    selector: which series, ``job="shop",version="2"``. at_s: seconds since the epoch. Raises: TargetError: nobody
+    answers there, it is no Prometheus, or it has no such series.
+    """
+    expr = f"{METRIC}_bucket{{{selector}}}"
+    before, after = (_ask(url, expr, moment) for moment in (at_s - window_s, at_s))
+    if not after:
+        fix = "Correct the selector, or wait until Prometheus has scraped it"
+        raise TargetError(Finding(url, f"it has no {expr}", fix))
+    counts: dict[tuple[str, ...], float] = {}
+    for labels, value in after.items():
+        known = dict(labels)
+        old = before.get(labels, 0.0)
+        key = tuple(known.get(name, "") for name in _LABELS)
+        counts[key] = counts.get(key, 0.0) + (value - old if value >= old else value)
+    return "".join(_write_lines(counts))
+
+
+def _write_lines(counts: Mapping[tuple[str, ...], float]) -> Iterator[str]:
+    yield f"# TYPE {METRIC} histogram\n"
+    for key, value in counts.items():
+        pairs = ",".join(f'{name}="{text.translate(_ESCAPES)}"' for name, text in zip(_LABELS, key, strict=True))
+        yield f"{METRIC}_bucket{{{pairs}}} {value!r}\n"
+
+
+def _ask(url: str, expr: str, at_s: float) -> dict[frozenset[tuple[str, str]], float]:
+    """Return the samples of an instant query by their labels. Source: Prometheus HTTP API, "Instant queries"."""
+    query = {"query": expr, "time": f"{at_s:.3f}"}
+    try:
+        answer = requests.post(f"{url.rstrip('/')}/api/v1/query", data=query, timeout=_QUERY_TIMEOUT_S)
+        body = answer.json()
+        if body["status"] != "success":
+            raise TargetError(Finding(url, f"it cannot answer: {body.get('error')}", "Correct what it says"))
+        return {frozenset(one["metric"].items()): float(one["value"][1]) for one in body["data"]["result"]}
+    except requests.JSONDecodeError as error:
+        raise TargetError(Finding(url, "it is no Prometheus", "Correct the URL")) from error
+    except (requests.RequestException, KeyError, TypeError, ValueError) as error:
+        found = f"it does not answer as a Prometheus does ({type(error).__name__})"
+        raise TargetError(Finding(url, found, "Start it, or correct the URL")) from error
+
+
+def _fetch_document(target: str, path: str, name: str) -> Api | None:
+    answer = _get(f"{target.rstrip('/')}{path}", target, None)
+    if not answer.ok:
+        return None
+    try:
+        return parse_spec(answer.text, source=f"{target.rstrip('/')}{path}", name=name)
+    except SpecError:
+        return None
+
+
+def _get(url: str, target: str, token: str | None) -> requests.Response:
+    headers = {"Authorization": f"Bearer {token}"} if token else None
+    try:
+        return requests.get(url, headers=headers, timeout=_TIMEOUT_S)
+    except (requests.RequestException, ValueError) as error:
+        fix = "Start the service, or correct the URL"
+        raise TargetError(Finding(target, f"it does not answer ({type(error).__name__})", fix)) from error
