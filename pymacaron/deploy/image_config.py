@@ -63,8 +63,10 @@ class Facts:
     def environment(self, given: Mapping[str, str]) -> dict[str, str]:
         """Return the image's variables: those *given* by the base, and what the service needs."""
         paths = [f"/{PACKAGES}", given.get("PYTHONPATH", "")]
+        revision = {"PYM_REVISION": self.revision} if self.revision else {}
         return {
             **given,
+            **revision,
             "PATH": f"/{PACKAGES}/bin:{given.get('PATH', '/usr/local/bin:/usr/bin:/bin')}",
             "PYTHONPATH": ":".join(path for path in paths if path),
             "PYTHONUNBUFFERED": "1",

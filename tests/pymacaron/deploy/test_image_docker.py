@@ -114,6 +114,7 @@ def test_dockerfile_holds_no_more_than_it_needs() -> None:
         "USER root\n"
         "ADD .pymacaron-image/packages.tar.gz /\n"
         "ADD .pymacaron-image/service.tar.gz /\n"
+        'ENV PYM_REVISION="abc"\n'
         'ENV PATH="/opt/pymacaron/bin:$PATH"\n'
         'ENV PYTHONPATH="/opt/pymacaron${PYTHONPATH:+:$PYTHONPATH}"\n'
         'ENV PYTHONUNBUFFERED="1"\n'
