@@ -176,6 +176,23 @@ def service_image(registry: Registry, folder: Path, version: str = "test") -> st
     return _push_image(registry, f"{name}:{version}", layers, settings)
 
 
+def script_image(registry: Registry, name: str, script: str) -> str:
+    """Return ``repository@sha256:…`` of an image that runs the Python text *script*, and starts at once."""
+    base_image(registry)
+    for layer in registry._base_layers:
+        registry.mount_blob(name, layer.digest, _BASE)
+    content = io.BytesIO()
+    with gzip.GzipFile(fileobj=content, mode="wb", compresslevel=1, mtime=0) as packed, _writing(packed) as archive:
+        _add_text(archive, "pym/script.py", script)
+    layers = [*registry._base_layers, _push_layer(registry, name, content.getvalue())]
+    settings: dict[str, object] = {
+        "Env": [*_ENVIRONMENT, "PYTHONUNBUFFERED=1"],
+        "Cmd": ["python3", "/pym/script.py"],
+        "User": "65534:65534",
+    }
+    return _push_image(registry, f"{name}:test", layers, settings)
+
+
 def _service_layer(folder: Path, version: str) -> bytes:
     content = io.BytesIO()
     with gzip.GzipFile(fileobj=content, mode="wb", compresslevel=1, mtime=0) as packed, _writing(packed) as archive:
