@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from pymacaron.deploy.ecr import prepare_repository
 from pymacaron.deploy.image_base import default_base, find_base
 from pymacaron.deploy.image_config import Facts, plan_config, plan_manifest
 from pymacaron.deploy.image_content import list_materials, plan_facts, write_service_layer
@@ -16,6 +17,7 @@ from pymacaron.deploy.image_packages import install_packages, read_wish
 from pymacaron.deploy.image_source import Source, find_version, read_source
 from pymacaron.deploy.reference import ImageReference, parse_reference
 from pymacaron.deploy.registry import OCI, Manifest, RegistryClient
+from pymacaron.deploy.registry_login import Credentials
 from pymacaron.deploy.target import Release
 from pymacaron.exceptions import ConfigError, Finding
 
@@ -61,13 +63,22 @@ def build(folder: Path, version: str | None = None, options: ImageOptions | None
     """
     options = options or ImageOptions()
     source = read_source(folder, options.env or None)
-    repository = find_repository(source, options)
+    find_repository(source, options)  # before anything is built
     version = version or find_version(source.commit)
     if needs_docker(source, options):
         made = build_docker_image(source, version, options)
-        return made.facts.to_release(push_with_docker(made, f"{repository.registry}/{repository.repository}"))
+        return made.facts.to_release(push_to_repository(made, source, options))
     image = build_image(source, version, options)
-    return image.facts.to_release(push_image(image, repository))
+    return image.facts.to_release(push_to_repository(image, source, options))
+
+
+def push_to_repository(image: Image | DockerImage, source: Source, options: ImageOptions) -> str:
+    """Push *image* where `find_repository` says, and return ``repository@sha256:…``; in ECR the repository is made."""
+    place = find_repository(source, options)
+    credentials = prepare_repository(place, source.settings)
+    if isinstance(image, DockerImage):
+        return push_with_docker(image, f"{place.registry}/{place.repository}", credentials)
+    return push_image(image, place, credentials)
 
 
 def needs_docker(source: Source, options: ImageOptions) -> bool:
@@ -130,11 +141,15 @@ def build_image(source: Source, version: str, options: ImageOptions) -> Image:
     return Image(facts, base.reference, manifest, config, (*base.layers, *layers), sbom)
 
 
-def push_image(image: Image, repository: ImageReference) -> str:
-    """Push *image* with its version as tag, and return ``repository@sha256:…``. What is there is not sent again."""
+def push_image(image: Image, repository: ImageReference, credentials: Credentials | None = None) -> str:
+    """Push *image* with its version as tag, and return ``repository@sha256:…``. What is there is not sent again.
+
+    credentials: by default what `docker login` remembers.
+    """
     digest, tag = image.manifest.digest, image.facts.version
     is_neighbour = image.base.registry == repository.registry and image.base.repository != repository.repository
-    client = RegistryClient(repository, source=image.base.repository if is_neighbour else "")
+    mounted = image.base.repository if is_neighbour else ""
+    client = RegistryClient(repository, source=mounted, credentials=credentials)
     if client.find_digest(tag) != digest:
         source = RegistryClient(image.base)
         with ThreadPoolExecutor(_AT_ONCE) as pool:

@@ -16,12 +16,11 @@ from pymacaron.deploy.image import (
     build_image,
     find_base_name,
     find_machine,
-    find_repository,
     needs_docker,
-    push_image,
+    push_to_repository,
 )
 from pymacaron.deploy.image_archive import write_archive
-from pymacaron.deploy.image_docker import DockerImage, push_with_docker
+from pymacaron.deploy.image_docker import DockerImage
 from pymacaron.deploy.image_source import Source, find_commit, find_version, read_source
 from pymacaron.deploy.image_store import recall_image, remember_image
 from pymacaron.exceptions import ConfigError, Finding, StartupError
@@ -90,7 +89,7 @@ def build(  # noqa: PLR0913 - one argument an option
     if is_loaded:
         _load(image)
     if is_pushed:
-        click.echo(_push(image, source, options))
+        click.echo(push_to_repository(image, source, options))
 
 
 @click.command()
@@ -100,20 +99,13 @@ def push(folder: Path, repository: str) -> None:
     """Push the image that was built last in this folder, and print its name by digest."""
     image = recall_image(folder)
     source = read_source(folder, image.facts.env)
-    click.echo(_push(image, source, ImageOptions(repository)))
+    click.echo(push_to_repository(image, source, ImageOptions(repository)))
 
 
 def _build(source: Source, version: str, options: ImageOptions) -> Image | DockerImage:
     if needs_docker(source, options):
         return build_docker_image(source, version, options)
     return build_image(source, version, options)
-
-
-def _push(image: Image | DockerImage, source: Source, options: ImageOptions) -> str:
-    place = find_repository(source, options)
-    if isinstance(image, DockerImage):
-        return push_with_docker(image, f"{place.registry}/{place.repository}")
-    return push_image(image, place)
 
 
 def _describe(source: Source, image: Image | DockerImage, options: ImageOptions) -> str:

@@ -24,6 +24,7 @@ from pymacaron.deploy.image_packages import (
 )
 from pymacaron.deploy.image_source import Source
 from pymacaron.deploy.reference import parse_reference
+from pymacaron.deploy.registry_login import Credentials, docker_knowing
 from pymacaron.deploy.target import PORT, PlacementError
 from pymacaron.exceptions import Finding, TargetError
 
@@ -135,13 +136,17 @@ def find_docker_base(name: str) -> DockerBase:
     return DockerBase(found, platform)
 
 
-def push_with_docker(image: DockerImage, repository: str) -> str:
-    """Push *image* as ``repository:version`` and return ``repository@sha256:…``. Raises: TargetError."""
+def push_with_docker(image: DockerImage, repository: str, credentials: Credentials | None = None) -> str:
+    """Push *image* as ``repository:version`` and return ``repository@sha256:…``. Raises: TargetError.
+
+    credentials: by default docker's own.
+    """
     tag = f"{repository}:{image.facts.version}"
     if tag != image.tag:
         run_docker("tag", image.tag, tag)
-    run_docker("push", tag, timeout_s=_BUILD_TIMEOUT_S)
     wanted = parse_reference(repository, "docker_repo")
+    with docker_knowing(wanted.registry, credentials) as environment:
+        run_docker("push", tag, timeout_s=_BUILD_TIMEOUT_S, environment=environment)
     for name in json.loads(run_docker("image", "inspect", "--format", "{{json .RepoDigests}}", tag)):
         found = parse_reference(name, "docker_repo")
         if found.root == wanted.root:

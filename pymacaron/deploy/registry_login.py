@@ -8,8 +8,11 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import requests
 
@@ -53,6 +56,30 @@ def find_credentials(registry: str, folder: Path | None = None) -> Credentials |
     if settings.get("credsStore"):
         return _ask_program(str(settings["credsStore"]), keys[0])
     return None
+
+
+@contextmanager
+def docker_knowing(registry: str, credentials: Credentials | None) -> Iterator[dict[str, str]]:
+    """Give the variables with which the docker command knows *credentials* too; they are kept until the block ends.
+
+    What docker's folder has stays in force, except credentials of other registries that a program keeps.
+    """
+    if credentials is None:
+        yield {}
+        return
+    usual = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    settings = {
+        key: value for key, value in _read_settings(usual / "config.json").items() if not key.startswith("cred")
+    }
+    known = settings.get("auths")
+    pair = base64.b64encode(f"{credentials.user}:{credentials.password}".encode()).decode()
+    settings["auths"] = {**(known if isinstance(known, dict) else {}), registry: {"auth": pair}}
+    with TemporaryDirectory(prefix="pymacaron-docker-") as name:  # readable by its owner only
+        for part in usual.glob("*"):
+            if part.name != "config.json":
+                (Path(name) / part.name).symlink_to(part)
+        (Path(name) / "config.json").write_text(json.dumps(settings), encoding="utf-8")
+        yield {"DOCKER_CONFIG": name}
 
 
 def _read_settings(file: Path) -> JsonObject:
