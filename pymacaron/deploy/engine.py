@@ -59,7 +59,7 @@ def run_docker(*arguments: str, timeout_s: float = _TIMEOUT_S, environment: Mapp
         raise PlacementError(Finding(what, f"no end after {timeout_s:g} s", "Look at the Docker engine")) from error
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise PlacementError(Finding(what, lines[-1].rstrip("."), "Mend what it says and try again"))
+        raise PlacementError(Finding(what, lines[-1].rstrip("."), "Mend what it says and try again"), lines[-20:])
     return done.stdout
 
 

@@ -26,11 +26,12 @@ from pymacaron.deploy.image_source import Source
 from pymacaron.deploy.reference import parse_reference
 from pymacaron.deploy.registry_login import Credentials, docker_knowing
 from pymacaron.deploy.target import PORT, PlacementError
-from pymacaron.exceptions import Finding, TargetError
+from pymacaron.exceptions import ConfigError, Finding, TargetError
 
 EXTRA = "Dockerfile.extra"
 _CONTEXT = ".pymacaron-image"
 _BUILD_TIMEOUT_S = 3600.0
+_SHOWN_LINES = 3
 _WHEELS = "/tmp/pymacaron-wheels"  # noqa: S108 - in a container that only this build uses
 
 
@@ -59,6 +60,11 @@ def build_with_docker(
     The packages are the same wheels that an image without Docker gets; those that have none are compiled in a container
     of the base with Dockerfile.extra. Raises: TargetError: Docker refuses, with what it says.
     """
+    if shutil.which("docker") is None:
+        fix = "Install Docker; or write --no-docker, which leaves Dockerfile.extra out"
+        raise ConfigError(
+            Finding(EXTRA, "only a Docker engine can do what it says, and there is no docker command", fix)
+        )
     base = find_docker_base(base_name)
     wish = read_wish(source.folder, requirements)
     extra = read_extra(source.folder)
@@ -76,7 +82,7 @@ def build_with_docker(
             shutil.copyfile(_file_of(packages.layer.blob.file), context / _CONTEXT / "packages.tar.gz")
         text = plan_dockerfile(base.name, facts, extra=extra, has_packages=packages.layer is not None)
         (context / "Dockerfile").write_text(text, encoding="utf-8")
-        run_docker("build", "--quiet", "--tag", f"{repository}:{version}", str(context), timeout_s=_BUILD_TIMEOUT_S)
+        _run_build(f"{repository}:{version}", context)
     return DockerImage(facts, f"{repository}:{version}", sbom)
 
 
@@ -154,6 +160,17 @@ def push_with_docker(image: DockerImage, repository: str, credentials: Credentia
     raise TargetError(Finding(tag, "docker tells no digest of what it pushed", "Push it again"))
 
 
+def _run_build(tag: str, context: Path) -> None:
+    """Have the engine build *tag* from *context*. Raises: TargetError: with the last lines of what it said."""
+    try:
+        run_docker("build", "--quiet", "--tag", tag, str(context), timeout_s=_BUILD_TIMEOUT_S)
+    except PlacementError as error:
+        said = " | ".join(line.strip() for line in error.lines[-_SHOWN_LINES:] if line.strip())
+        if not said:
+            raise
+        raise TargetError(Finding("docker build", said.rstrip("."), f"Mend {EXTRA}, or what it says")) from error
+
+
 def _write_context(source: Source, context: Path) -> Path:
     """Write what a Dockerfile.extra may copy: the service's files, and nothing that the image must not hold."""
     for place, file in source.files.items():
@@ -178,7 +195,7 @@ def _compile_packages(source: Source, wish: Wish, base: DockerBase, extra: str) 
         listed = Path(work) / "requirements.txt"
         listed.write_text(wish.text, encoding="utf-8")
         try:
-            run_docker("build", "--quiet", "--tag", mark, str(context), timeout_s=_BUILD_TIMEOUT_S)
+            _run_build(mark, context)
             run_docker("create", "--name", mark, "--entrypoint", "/bin/sh", mark, "-c", script)
             run_docker("cp", str(listed), f"{mark}:{_WHEELS}.txt")
             run_docker("start", "--attach", mark, timeout_s=_BUILD_TIMEOUT_S)

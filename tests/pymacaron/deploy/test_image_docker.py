@@ -18,6 +18,7 @@ from images import Registry, base_image, require_engine
 from pymacaron.deploy.image import ImageOptions, build
 from pymacaron.deploy.image_config import Facts
 from pymacaron.deploy.image_docker import plan_dockerfile
+from pymacaron.exceptions import ConfigError, TargetError
 from pymacaron.scaffold import write_service
 
 # A source package that makes its wheel with nothing but Python.
@@ -137,4 +138,25 @@ def test_dockerfile_holds_no_more_than_it_needs() -> None:
         "HEALTHCHECK …\n"
         'ENTRYPOINT ["python3", "-m", "pymacaron.cli"]\n'
         'CMD ["run", "--host", "0.0.0.0"]\n'
+    )
+
+
+def test_says_why_docker_does_not_build(tmp_path: Path, options: ImageOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a command of Dockerfile.extra said is told; without Docker, what to do instead."""
+    require_engine()
+    folder = tmp_path / "shop"
+    write_service("shop", folder)
+    (folder / "requirements.txt").write_text("")
+    (folder / "Dockerfile.extra").write_text("RUN cat /no/such/file\n")
+    with pytest.raises(TargetError) as raised:
+        build(folder, "v1", options)
+    assert "cat: /no/such/file: No such file or directory" in str(raised.value)
+    assert str(raised.value).endswith("Mend Dockerfile.extra, or what it says.")
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigError) as missing:
+        build(folder, "v1", options)
+    assert str(missing.value) == (
+        "Dockerfile.extra: only a Docker engine can do what it says, and there is no docker command. "
+        "Install Docker; or write --no-docker, which leaves Dockerfile.extra out."
     )
