@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask, jsonify, request
 
-from pymacaron.spec import load_spec
+from pymacaron.spec import Api, load_spec
 from pymacaron_testing.checks.baseline import Baseline, check_baseline
 from pymacaron_testing.credentials import Identity
 from pymacaron_testing.failure import Failure
@@ -63,6 +63,7 @@ def build_app(first_id: int, change: str = "") -> Flask:
     """Return a release of the service. first_id: each release has ids of its own. change: what is different in it."""
     app = Flask("parcels")
     parcels: dict[int, dict[str, Any]] = {}
+    app.config["parcels"] = parcels
     ids = itertools.count(first_id)
 
     def price(grams: int) -> int:
@@ -98,19 +99,21 @@ def build_app(first_id: int, change: str = "") -> Flask:
     return app
 
 
+def build_suite(api: Api, url: str) -> Suite:
+    generator = Generator(api, url, seed=0, max_examples=10)
+    wire = Wire(generator, TargetSession(url, RequestCount(), timeout_s=5), (Identity(lambda: None),))
+    return Suite(api, generator, wire, Resources(), "parcels.yaml", run_salt=7)
+
+
 @pytest.fixture
 def compare(serve: Callable[[Any], str], tmp_path: Path) -> Callable[[str], dict[str, list[Failure]]]:
     """Give a function that compares a changed release with the old one: operation -> failures."""
     (tmp_path / "parcels.yaml").write_text(DOCUMENT)
     api = load_spec(tmp_path / "parcels.yaml")
 
-    def build(url: str) -> Suite:
-        generator = Generator(api, url, seed=0, max_examples=10)
-        wire = Wire(generator, TargetSession(url, RequestCount(), timeout_s=5), (Identity(lambda: None),))
-        return Suite(api, generator, wire, Resources(), "parcels.yaml", run_salt=7)
-
     def run(change: str) -> dict[str, list[Failure]]:
-        suite, baseline = build(serve(build_app(500, change))), Baseline(build(serve(build_app(1))), requests=20)
+        suite, other = (build_suite(api, serve(app)) for app in (build_app(500, change), build_app(1)))
+        baseline = Baseline(other, requests=20)
         outcomes = {one.operation_id: check_baseline(suite, baseline, one) for one in order_operations(api)}
         assert not any(outcome.not_run for outcome in outcomes.values())
         return {name: list(outcome.failures) for name, outcome in outcomes.items()}
@@ -153,3 +156,29 @@ def test_gross_slowness(compare: Callable[[str], dict[str, list[Failure]]]) -> N
     found = compare("slow")
     assert checks(found) == {"get_parcel": {"baseline_latency"}}
     assert "requests that were sent by turns" in found["get_parcel"][0].answer
+
+
+def test_reading_requests_are_timed_by_turns(serve: Callable[[Any], str], tmp_path: Path) -> None:
+    """For the gate; of a thing that was deleted meanwhile, another one is read."""
+    (tmp_path / "parcels.yaml").write_text(DOCUMENT)
+    api = load_spec(tmp_path / "parcels.yaml")
+    apps = build_app(500), build_app(1)
+    suite, other = (build_suite(api, serve(app)) for app in apps)
+    for operation in order_operations(api):
+        suite.exercise(operation)
+    baseline = Baseline(other, requests=40)
+    outcomes = {one.operation_id: check_baseline(suite, baseline, one) for one in order_operations(api)}
+    assert outcomes["create_parcel"].rounds is None
+    reading = {one.operation_id: one for one in api.operations if one.method.upper() == "GET"}
+    parcels = apps[0].config["parcels"]
+    for number in list(parcels)[::2]:
+        del parcels[number]
+    again = [check_baseline(suite, baseline, reading[name]) for name in ("get_parcel", "list_parcels")]
+    assert again[1].rounds is None
+    assert again[1].gaps == (
+        "latency beside the baseline: the two answer with more or with less, give them the same data",
+    )
+    for rounds in (outcomes["get_parcel"].rounds, again[0].rounds):
+        assert rounds is not None
+        assert [len(one) for one in rounds.candidate] == [len(one) for one in rounds.baseline] == [2] * 20
+        assert (rounds.candidate_errors, rounds.baseline_errors) == (0, 0)
