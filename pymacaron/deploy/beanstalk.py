@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -50,9 +50,8 @@ class BeanstalkTarget:
 
     @cached_property
     def live_url(self) -> str:
-        """Return `live_url` of the configuration, else the URL of the live name."""
-        scheme = "https" if self.settings.aws_cert_arn else "http"
-        return self.settings.live_url or f"{scheme}://{self._traffic.name}"
+        """Return `live_url` of the configuration, else the URL of the live name, for which no certificate is made."""
+        return (self.settings.live_url or f"http://{self._traffic.name}").rstrip("/")
 
     def plan(self, release: Release) -> list[str]:
         """Return sentences: what deploying *release* creates, changes and costs. Changes nothing."""
@@ -252,5 +251,5 @@ class BeanstalkTarget:
     def _wait_for_drain(self, one: Environment) -> None:
         """Wait until the swap, which changed the environment last, is `aws_dns_ttl` and `aws_drain_time` ago."""
         span = timedelta(seconds=self.settings.aws_dns_ttl + self.settings.aws_drain_time)
-        while (left := one["DateUpdated"] + span - datetime.now(UTC)) > timedelta():
+        while (left := one["DateUpdated"] + span - self._environments.now()) > timedelta():
             time.sleep(min(left, span).total_seconds())

@@ -18,7 +18,9 @@ from pymacaron.json_types import JsonObject
 
 COMPOSE = "docker-compose.yml"
 RELEASE = "pymacaron-release.json"
+PASSWORD_KEY = "docker/dockercfg"  # noqa: S105 - where pymacaron 2 has it in docker_bucket
 HEALTH_PATH = "/ping"
+_LOGIN = "Dockerrun.aws.json"
 _MOST_NAME = 40  # Source: Elastic Beanstalk API reference, "CreateEnvironment"
 _LEAST_NAME = 4
 _STACK = re.compile(r"64bit Amazon Linux 2023 v(\d+)\.(\d+)\.(\d+) running Docker\Z")
@@ -29,13 +31,14 @@ _SECRETS = "aws:elasticbeanstalk:application:environmentsecrets"
 Options = dict[tuple[str, str], str]
 
 
-def write_bundle(release: Release) -> bytes:
+def write_bundle(release: Release, password: tuple[str, str] | None = None) -> bytes:
     """Return the source bundle: a zip with docker-compose.yml and the release as JSON, the same bytes each time.
 
+    password: bucket and key of the file by which instances log in to the registry; ECR needs none.
     Environment properties and secrets reach the container by the file .env, which Beanstalk writes beside it.
     Source: Elastic Beanstalk developer guide, "Preparing your Docker image" and "Configuring Docker environments".
     """
-    service = {
+    service: dict[str, object] = {
         "image": release.image,
         "ports": [f"80:{PORT}"],
         "env_file": [".env"],
@@ -47,6 +50,9 @@ def write_bundle(release: Release) -> bytes:
         COMPOSE: yaml.safe_dump({"services": {"app": service}}, sort_keys=False),
         RELEASE: json.dumps(release.to_json(), indent=2) + "\n",
     }
+    if password is not None:
+        where = {"bucket": password[0], "key": password[1]}
+        files[_LOGIN] = json.dumps({"AWSEBDockerrunVersion": "3", "Authentication": where}) + "\n"
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as bundle:
         for name, text in files.items():

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 import requests
@@ -35,6 +36,11 @@ class Environments:
         """Take the clients, and the settings that name the application and say how long to wait."""
         self._aws = aws
         self._settings = settings
+        self._ahead = timedelta()
+
+    def now(self) -> datetime:
+        """Return the time by AWS's clock, as its last list of environments had it."""
+        return datetime.now(UTC) + self._ahead
 
     def list_present(self) -> list[Environment]:
         """Return the environments that are there, oldest first; terminated ones, which AWS lists for an hour, not."""
@@ -50,6 +56,9 @@ class Environments:
                     **more,
                 )
                 found += answer["Environments"]
+                told = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+                if told:
+                    self._ahead = parsedate_to_datetime(told) - datetime.now(UTC)
                 token = answer.get("NextToken", "")
                 if not token:
                     break

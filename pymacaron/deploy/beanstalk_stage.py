@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from pymacaron.deploy.aws import Aws, AwsError, read_code, telling
 from pymacaron.deploy.beanstalk_bundle import (
     HEALTH_PATH,
+    PASSWORD_KEY,
     Options,
     choose_stack,
     name_environment,
@@ -19,6 +20,7 @@ from pymacaron.deploy.beanstalk_bundle import (
 )
 from pymacaron.deploy.beanstalk_environments import GONE, Environments
 from pymacaron.deploy.beanstalk_settings import BeanstalkSettings
+from pymacaron.deploy.ecr import is_ecr
 from pymacaron.deploy.s3_shelf import S3Shelf
 from pymacaron.deploy.target import PlacementError, Release
 from pymacaron.exceptions import ConfigError, Finding
@@ -90,7 +92,7 @@ class Stage:
                 raise PlacementError(Finding("aws-beanstalk", found, "Give each release a version of its own"))
             return
         key = f"{_BUNDLES}{release.version}.zip"
-        bundle = write_bundle(release)
+        bundle = write_bundle(release, self._find_password(release.image))
         with telling("PutObject"):
             self._aws.s3.put_object(Bucket=self._shelf.bucket, Key=self._shelf.prefix + key, Body=bundle)
         with telling("CreateApplicationVersion"):
@@ -106,12 +108,30 @@ class Stage:
                 if "already exists" not in str(error):  # this call was made before, and its answer was lost
                     raise
 
+    def _find_password(self, image: str) -> tuple[str, str] | None:
+        """Return bucket and key of the registry's password, as pymacaron 2 has it; None: no such file, or ECR."""
+        if is_ecr(image.partition("/")[0]) or not self._settings.bucket:
+            return None
+        with telling("HeadObject"):
+            try:
+                self._aws.s3.head_object(Bucket=self._settings.bucket, Key=PASSWORD_KEY)
+            except ClientError as error:
+                if read_code(error) in {"404", "NoSuchKey", "NotFound"}:
+                    return None
+                raise
+        return self._settings.bucket, PASSWORD_KEY
+
     def find_release(self, version: str) -> Release | None:
         """Return the release of an application version; None: there is none, or somebody else made it."""
         with telling("DescribeApplicationVersions"):
-            answer = self._aws.beanstalk.describe_application_versions(
-                ApplicationName=self._settings.application, VersionLabels=[version]
-            )
+            try:
+                answer = self._aws.beanstalk.describe_application_versions(
+                    ApplicationName=self._settings.application, VersionLabels=[version]
+                )
+            except ClientError as error:
+                if "No Application named" in str(error):
+                    return None
+                raise
         for one in answer["ApplicationVersions"]:
             source = one.get("SourceBundle", {})
             if source.get("S3Bucket") != self._shelf.bucket or not source.get("S3Key", "").startswith(

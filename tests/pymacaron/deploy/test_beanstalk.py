@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -140,6 +143,14 @@ def keep_secret(aws: Cloud, name: str, value: str) -> None:
     )
 
 
+def keep_password(aws: Cloud, bucket: str, image: str) -> None:
+    """Put the registry's password where pymacaron 2 wanted it."""
+    password = json.dumps({image.partition("/")[0]: {"auth": "dXNlcjpwYXNzd29yZA=="}}).encode()
+    boto3.client("s3", endpoint_url=f"http://127.0.0.1:{aws.moto_port}").put_object(
+        Bucket=bucket, Key="docker/dockercfg", Body=password
+    )
+
+
 def read_total(page: str) -> float:
     return float(page.split("requests_total ")[1].split(maxsplit=1)[0])
 
@@ -268,10 +279,18 @@ def test_an_environment_of_pymacaron_2(aws: Cloud, image: str, make_target: Make
     client_name = aws.beanstalk.environments[-1].name
     target = make_target(f"aws_cname_prefix: {application}-before\ndocker_bucket: {application}\n")
     boto3.client("s3").create_bucket(Bucket=application, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    keep_password(aws, application, image)
     assert target.current() == [], "its bundle is not in our bucket: another one made it"
     plan = target.plan(make_release("new", image))
     assert f"Once it has passed, it swaps names with {client_name}, which is {target.live_url[7:]}." in plan
     assert target.stage(make_release("new", image)).share == 0
+    bundle = boto3.client("s3").get_object(Bucket=application, Key=f"pymacaron/{application}/bundles/new.zip")
+    with zipfile.ZipFile(io.BytesIO(bundle["Body"].read())) as packed:
+        login = json.loads(packed.read("Dockerrun.aws.json"))
+    assert login == {
+        "AWSEBDockerrunVersion": "3",
+        "Authentication": {"bucket": application, "key": "docker/dockercfg"},
+    }
     target.shift("new", None, 100)
     assert list_shares(target) == {"new": 100}
     names = {

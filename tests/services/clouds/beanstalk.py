@@ -149,6 +149,8 @@ class Beanstalk:
     def _do_describe_application_versions(
         self, application_name: str = "", version_labels: tuple[str, ...] = ()
     ) -> Answer:
+        if application_name and not any(one.application == application_name for one in self.versions):
+            raise QueryError("InvalidParameterValue", f"No Application named '{application_name}' found.")
         found = [
             _describe_version(one)
             for one in self.versions

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
+import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -77,6 +80,7 @@ class Instances:
             is_balanced = options.get(("aws:elasticbeanstalk:environment", "EnvironmentType")) != "SingleInstance"
             count = int(options.get(("aws:autoscaling:asg", "MinSize"), "1")) if is_balanced else 1
             port = _read_port(service, options)
+            self._log_in(bucket, key, service["image"])
             for _ in range(count):
                 box = engine.start_container(self._find_image(service["image"]), environment=variables, port=port)
                 launched.containers.append(box)
@@ -104,9 +108,8 @@ class Instances:
         return "".join(parts)
 
     def _read_compose(self, bucket: str, key: str) -> dict[str, Any]:
-        data = self._stores.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         try:
-            with zipfile.ZipFile(io.BytesIO(data)) as bundle:
+            with self._open(bucket, key) as bundle:
                 services = yaml.safe_load(bundle.read("docker-compose.yml"))["services"]
         except (zipfile.BadZipFile, KeyError, TypeError, yaml.YAMLError):
             raise _BadBundleError("The source bundle has no valid docker-compose.yml at its top level.") from None
@@ -117,6 +120,23 @@ class Instances:
         if unknown:
             raise _BadBundleError(f"services.{next(iter(services))} Additional property {unknown[0]} is not allowed")
         return service
+
+    def _open(self, bucket: str, key: str) -> zipfile.ZipFile:
+        return zipfile.ZipFile(io.BytesIO(self._stores.s3.get_object(Bucket=bucket, Key=key)["Body"].read()))
+
+    def _log_in(self, bucket: str, key: str, image: str) -> None:
+        """Pull the image with the password that Dockerrun.aws.json, version 3, leads to."""
+        with self._open(bucket, key) as bundle:
+            if "Dockerrun.aws.json" not in bundle.namelist():
+                return
+            told = json.loads(bundle.read("Dockerrun.aws.json"))
+        if told.get("AWSEBDockerrunVersion") != "3":
+            raise _BadBundleError("Dockerrun.aws.json beside docker-compose.yml must be of version 3.")
+        place = told["Authentication"]
+        with tempfile.TemporaryDirectory() as folder:
+            known = json.loads(self._stores.s3.get_object(Bucket=place["bucket"], Key=place["key"])["Body"].read())
+            (Path(folder) / "config.json").write_text(json.dumps({"auths": known}))
+            engine.pull_image(self._find_image(image), Path(folder))
 
     def _read_variables(self, service: Mapping[str, Any], options: Options) -> dict[str, str]:
         """Return the container's variables: those of .env only where the service names that file."""

@@ -138,14 +138,9 @@ def list_containers() -> list[str]:
     return _run(["ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={LABEL}={os.getpid()}"]).split()
 
 
-def login(registry: str, user: str, password: str, folder: Path) -> None:
-    """Log in to *registry*, with the credentials kept in *folder* and nowhere else. Raises ContainerError."""
-    command = [find_docker() or "docker", "--config", str(folder), "login", registry, "-u", user, "--password-stdin"]
-    done = subprocess.run(
-        command, check=False, input=password, capture_output=True, text=True, timeout=_COMMAND_TIMEOUT_S
-    )
-    if done.returncode:
-        raise ContainerError(done.stderr.strip())
+def pull_image(image: str, settings: Path) -> None:
+    """Pull *image* with the registries' passwords in *settings*, a folder with a config.json. Raises ContainerError."""
+    _run(["--config", str(settings), "pull", image])
 
 
 def _find_port(container_id: str, port: int) -> int:
