@@ -12,7 +12,7 @@ from pymacaron.deploy.image_base import default_base, find_base
 from pymacaron.deploy.image_config import Facts, plan_config, plan_manifest
 from pymacaron.deploy.image_content import list_materials, plan_facts, write_service_layer
 from pymacaron.deploy.image_docker import EXTRA, DockerImage, build_with_docker, push_with_docker
-from pymacaron.deploy.image_layer import Blob, Layer, cache_folder
+from pymacaron.deploy.image_layer import Blob, Layer, cache_folder, tidy_cache, use_file
 from pymacaron.deploy.image_packages import install_packages, read_wish
 from pymacaron.deploy.image_source import Source, find_version, read_source
 from pymacaron.deploy.reference import ImageReference, parse_reference
@@ -138,6 +138,7 @@ def build_image(source: Source, version: str, options: ImageOptions) -> Image:
     layers = [own] if packages.layer is None else [packages.layer, own]
     config = Manifest(plan_config(base, layers, facts), f"{OCI}.config.v1+json")
     manifest = plan_manifest(base, layers, config)
+    tidy_cache()
     return Image(facts, base.reference, manifest, config, (*base.layers, *layers), sbom)
 
 
@@ -174,4 +175,4 @@ def fetch_layer(source: RegistryClient, blob: Blob) -> Path:
     file = cache_folder("layers") / f"{blob.digest.replace(':', '-')}.tar.gz"
     if not file.is_file():
         source.fetch_blob(blob.digest, file)
-    return file
+    return use_file(file)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pymacaron.deploy.image_layer import Blob, Layer, cache_folder
+from pymacaron.deploy.image_layer import Blob, Layer, cache_folder, use_file
 from pymacaron.deploy.image_packages import Platform
 from pymacaron.deploy.reference import ImageReference, parse_reference
 from pymacaron.deploy.registry import Manifest, RegistryClient
@@ -106,4 +106,4 @@ def _read_blob(client: RegistryClient, digest: str) -> bytes:
     file = cache_folder("layers") / f"{digest.replace(':', '-')}.tar.gz"
     if not file.is_file():
         client.fetch_blob(digest, file)
-    return file.read_bytes()
+    return use_file(file).read_bytes()

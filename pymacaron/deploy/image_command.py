@@ -73,8 +73,7 @@ def build(  # noqa: PLR0913 - one argument an option
     is_listed: bool,  # noqa: FBT001
 ) -> None:
     """Build the image of the service in this folder."""
-    machine = platform.removeprefix("linux/")
-    options = ImageOptions(repository, base, env, machine, requirements, is_fresh, with_docker)
+    options = ImageOptions(repository, base, env, _read_platform(platform), requirements, is_fresh, with_docker)
     source = read_source(folder, env or None)
     if is_listed:
         click.echo("\n".join(source.files))
@@ -100,6 +99,14 @@ def push(folder: Path, repository: str) -> None:
     image = recall_image(folder)
     source = read_source(folder, image.facts.env)
     click.echo(push_to_repository(image, source, ImageOptions(repository)))
+
+
+def _read_platform(text: str) -> str:
+    """Return the machine in ``linux/arm64/v8``, "" for nothing. Raises: ConfigError: images are for Linux."""
+    system, _, machine = text.partition("/")
+    if text and (system != "linux" or not machine):
+        raise ConfigError(Finding(f"--platform {text}", "images are for Linux", "Write linux/amd64 or linux/arm64"))
+    return machine.partition("/")[0]
 
 
 def _build(source: Source, version: str, options: ImageOptions) -> Image | DockerImage:

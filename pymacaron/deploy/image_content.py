@@ -37,4 +37,4 @@ def write_service_layer(source: Source, version: str, sbom: bytes) -> Layer:
         archive.add_bytes(SBOM, sbom)
         archive.add_bytes(VERSION, f"{version}\n".encode())
 
-    return write_layer(fill, time=int(source.created.timestamp()))
+    return write_layer(fill, moment=int(source.created.timestamp()))

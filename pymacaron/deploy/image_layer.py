@@ -8,8 +8,9 @@ import io
 import os
 import tarfile
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -18,6 +19,7 @@ from pymacaron.json_types import JsonObject
 
 _COMPRESSION = 6
 _BLOCK_BYTES = 1024 * 1024
+_KEPT_FOR_S = 30 * 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +50,28 @@ def cache_folder(*parts: str) -> Path:
     return folder
 
 
-class LayerArchive:
-    """Puts files into a layer; all belong to root unless said otherwise, and have the same *time* (Unix seconds)."""
+def tidy_cache(older_than_s: float = _KEPT_FOR_S) -> None:
+    """Remove layers that no build has used for so long; they are made or fetched again when they are needed."""
+    oldest = time.time() - older_than_s
+    for file in cache_folder("layers").iterdir():
+        with suppress(FileNotFoundError):  # another build was faster
+            if file.stat().st_mtime < oldest:
+                file.unlink()
 
-    def __init__(self, archive: tarfile.TarFile, time: int) -> None:
+
+def use_file(file: Path) -> Path:
+    """Return *file*, marked as used now, so that it stays in the cache."""
+    file.touch()
+    return file
+
+
+class LayerArchive:
+    """Puts files into a layer; all belong to root unless said otherwise, and have the same *moment*, Unix seconds."""
+
+    def __init__(self, archive: tarfile.TarFile, moment: int) -> None:
         """Take an archive that is open for writing."""
         self._archive = archive
-        self._time = time
+        self._moment = moment
         self._folders: set[str] = set()
 
     def add_file(self, place: str, file: Path, *, is_executable: bool = False) -> None:
@@ -95,21 +112,21 @@ class LayerArchive:
 
     def _entry(self, place: str, mode: int) -> tarfile.TarInfo:
         entry = tarfile.TarInfo(place)
-        entry.mode, entry.mtime = mode, self._time
+        entry.mode, entry.mtime = mode, self._moment
         return entry
 
 
-def write_layer(fill: Callable[[LayerArchive], None], *, time: int, folder: Path | None = None) -> Layer:
+def write_layer(fill: Callable[[LayerArchive], None], *, moment: int, folder: Path | None = None) -> Layer:
     """Write the layer that *fill* puts together, called ``sha256-….tar.gz`` in *folder*, by default a cache.
 
-    time: of every file in it, Unix seconds.
+    moment: the time of every file in it, Unix seconds.
     """
     folder = folder or cache_folder("layers")
     with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as part:
         packed, unpacked = _Hashed(part), hashlib.sha256()
         try:
             with _compressing(packed, unpacked) as archive:
-                fill(LayerArchive(archive, time))
+                fill(LayerArchive(archive, moment))
         except BaseException:
             Path(part.name).unlink()
             raise

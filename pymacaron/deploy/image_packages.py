@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import distributions
 from pathlib import Path
 
-from pymacaron.deploy.image_layer import Blob, Layer, LayerArchive, cache_folder, write_layer
+from pymacaron.deploy.image_layer import Blob, Layer, LayerArchive, cache_folder, use_file, write_layer
 from pymacaron.exceptions import ConfigError, Finding, TargetError
 
 PACKAGES = "opt/pymacaron"
@@ -175,7 +175,7 @@ def install_packages(
         _run_installer(wish, platform, Path(work), wheels)
         _make_relocatable(target)
         _compile(target, platform)
-        layer = write_layer(lambda archive: _fill(archive, target), time=_TIME)
+        layer = write_layer(lambda archive: _fill(archive, target), moment=_TIME)
         installed = {item.metadata["Name"]: item.version for item in distributions(path=[str(target)])}
     installed = dict(sorted(installed.items(), key=lambda item: item[0].lower()))
     note.write_text(json.dumps({**layer.to_json(), "installed": installed, "made": int(time.time())}), encoding="utf-8")
@@ -193,7 +193,7 @@ def _read_note(note: Path, wish: Wish) -> Packages | None:
     file = cache_folder("layers") / f"{told['digest'].replace(':', '-')}.tar.gz"
     if not file.is_file() or (not wish.is_exact and time.time() - told["made"] > _LOOSE_FOR_S):
         return None
-    layer = Layer(Blob(told["digest"], told["size"], file), told["diff_id"])
+    layer = Layer(Blob(told["digest"], told["size"], use_file(file)), told["diff_id"])
     return Packages(layer, told["installed"], note.stem)
 
 
