@@ -5,14 +5,17 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import requests
 
+from pymacaron_testing.session import TargetSession
+
 if TYPE_CHECKING:
     from pymacaron.json_types import JsonObject
-    from pymacaron_testing.session import TargetSession
+    from pymacaron_testing.clock import Clock
 
 ROUNDS = 20
 """Into so many rounds the requests are divided: what disturbs one of them disturbs both releases in it."""
@@ -20,7 +23,7 @@ ROUNDS = 20
 MAX_TIME_S = 6.0
 """Seconds that the rounds of one operation take at most, where each request to it does not take much longer."""
 
-_WARM_UPS = 3
+_WARM_UPS = 2
 _DIGITS = 6
 _SUCCESSES = range(200, 300)
 
@@ -42,6 +45,14 @@ class Rounds:
         ]
         return [pair for ours, theirs in whole for pair in zip(ours, theirs, strict=True)]
 
+    def add(self, ours: list[float], theirs: list[float]) -> None:
+        """Take in a round: seconds, negative where the answer was no success."""
+        good = [[round(one, _DIGITS) for one in times if one > 0] for times in (ours, theirs)]
+        self.candidate.append(good[0])
+        self.baseline.append(good[1])
+        self.candidate_errors += len(ours) - len(good[0])
+        self.baseline_errors += len(theirs) - len(good[1])
+
     def to_dict(self) -> JsonObject:
         """Return the form of the report."""
         return {
@@ -59,40 +70,47 @@ class Twin:
     ours: requests.PreparedRequest
     theirs: requests.PreparedRequest
 
+    @property
+    def both(self) -> tuple[requests.PreparedRequest, requests.PreparedRequest]:
+        """The target's and the other release's."""
+        return self.ours, self.theirs
+
 
 def send_rounds(
     twins: Sequence[Twin],
-    sessions: tuple[TargetSession, TargetSession],
+    urls: tuple[str, str],
     *,
     count: int,
     may_go_on: Callable[[], bool],
+    clock: Clock | None = None,
     max_time_s: float = MAX_TIME_S,
 ) -> Rounds:
     """Send *count* requests to each release, alternating among *twins*, which of the releases is first by lot.
 
-    A slow operation gets fewer, so that all of them take about *max_time_s*, but `ROUNDS` of one each in any case.
+    Each round opens connections of its own, so that it reaches whichever worker processes the releases have. A slow
+    operation gets fewer requests, so that all of them take about *max_time_s*, but `ROUNDS` of one each in any case.
     Nothing is sent any more once *may_go_on* says no; a round that is not whole is left out.
+
+    urls: of both releases. clock: whose end shortens the wait for an answer.
     """
     rounds, order = Rounds(), random.Random(0)  # noqa: S311 - no secret
-    warm_s = [_time(sessions[0], twins[0].ours) for _ in range(_WARM_UPS)]
-    warm_s += [_time(sessions[1], twins[0].theirs) for _ in range(_WARM_UPS)]
-    usual_s = sorted(abs(one) for one in warm_s)[len(warm_s) // 2]
-    size = max(1, min(count // ROUNDS, int(max_time_s / (2 * ROUNDS * max(usual_s, 1e-6)))))
-    sent = 0
-    for _ in range(min(ROUNDS, count)):
-        taken: tuple[list[float], list[float]] = ([], [])
-        for _ in range(size):
-            if not may_go_on():
-                return rounds
-            twin = twins[sent % len(twins)]
-            sent += 1
-            for side in order.sample((0, 1), 2):
-                taken[side].append(_time(sessions[side], (twin.ours, twin.theirs)[side]))
-        good = [[round(one, _DIGITS) for one in times if one > 0] for times in taken]
-        rounds.candidate.append(good[0])
-        rounds.baseline.append(good[1])
-        rounds.candidate_errors += size - len(good[0])
-        rounds.baseline_errors += size - len(good[1])
+    size, sent = 1, 0
+    for number in range(min(ROUNDS, count)):
+        with ExitStack() as stack:
+            sessions = [stack.enter_context(TargetSession(url, clock=clock)) for url in urls]
+            warm_s = [_time(*pair) for pair in zip(sessions, twins[0].both, strict=True) for _ in range(_WARM_UPS)]
+            if number == 0:
+                usual_s = sorted(map(abs, warm_s))[len(warm_s) // 2]
+                size = max(1, min(count // ROUNDS, int(max_time_s / (2 * ROUNDS * max(usual_s, 1e-6)))))
+            taken: tuple[list[float], list[float]] = ([], [])
+            for _ in range(size):
+                if not may_go_on():
+                    return rounds
+                twin = twins[sent % len(twins)]
+                sent += 1
+                for side in order.sample((0, 1), 2):
+                    taken[side].append(_time(sessions[side], twin.both[side]))
+        rounds.add(*taken)
     return rounds
 
 

@@ -253,8 +253,9 @@ def _compare_times(suite: Suite, baseline: Baseline, pairs: list[_Pair]) -> Outc
         return Outcome(gaps=(_UNLIKE,))
     rounds = send_rounds(
         twins,
-        (suite.wire.session, baseline.suite.wire.session),
+        (suite.wire.session.base_url, baseline.suite.wire.session.base_url),
         count=baseline.requests,
+        clock=suite.clock,
         may_go_on=partial(suite.may_go_on, operation),
     )
     gaps = () if len(rounds.candidate) >= min(ROUNDS, baseline.requests) else (_OUT_OF_TIME,)

@@ -142,7 +142,13 @@ def run_trial(
 ) -> None:
     """Send *count* requests to each, and count what the rules say. is_compared: to one after the other, too."""
     twin = Twin(*(one.prepare_request(requests.Request("GET", PATH)) for one in sessions))
-    sent = send_rounds([twin], sessions, count=count, may_go_on=lambda: True, max_time_s=_MOST_TIME_S)
+    sent = send_rounds(
+        [twin],
+        (sessions[0].base_url, sessions[1].base_url),
+        count=count,
+        may_go_on=lambda: True,
+        max_time_s=_MOST_TIME_S,
+    )
     rounds = Rounds.model_validate(sent.to_dict())
     ours, theirs = ([one for times in side for one in times] for side in (sent.candidate, sent.baseline))
     tally.rounds.append(rounds)
