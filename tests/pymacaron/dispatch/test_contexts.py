@@ -52,7 +52,7 @@ def test_parts_are_made_once_and_when_asked_for(app: Flask) -> None:
     context = make_context(app)
     with context:
         assert current_app == app
-        assert set(vars(context)) == {"app", "environ", "route", "path_values", "_cv_tokens"}
+        assert not {"request", "session", "_session", "url_adapter"} & set(vars(context))
         assert not context.has_request
         assert (request.endpoint, request.view_args, request.args["a"]) == ("pets", {"p0": "7"}, "1")
         assert context.has_request
