@@ -58,8 +58,8 @@ class Answerer:
 
         Raises: NotAcceptableError: before the handler did anything.
         """
-        accept = call.environ.get("HTTP_ACCEPT")
-        if accept and accept != "*/*" and self._offered and not self._accepts_any(accept):
+        accept = call.environ.get("HTTP_ACCEPT") if self._offered else None
+        if accept and accept != "*/*" and not self._accepts_any(accept):
             raise _not_acceptable(self._offered)
 
     def _accepts_any(self, accept: str) -> bool:
@@ -71,8 +71,8 @@ class Answerer:
                 self._is_acceptable[accept] = known
         return known
 
-    def answer(self, returned: object, call: Call) -> PlainAnswer | BaseResponse:
-        """Return the answer for what the handler *returned*. Raises BadResponseException in mode enforce."""
+    def answer_lean(self, returned: object) -> PlainAnswer | None:
+        """Return the answer for what the handler *returned* if it is as usual, None if it takes `answer`."""
         value, status = returned, None
         if type(returned) is tuple and len(returned) == 2 and isinstance(returned[1], int):  # noqa: PLR2004 - a pair
             value, status = returned
@@ -82,10 +82,10 @@ class Answerer:
             lean = self._lean[status]
         except KeyError:
             lean = self._prepare_lean(status)
-        answer = lean.answer(value) if lean is not None else None
-        return answer or self._answer_any(returned, call)
+        return lean.answer(value) if lean is not None else None
 
-    def _answer_any(self, returned: object, call: Call) -> PlainAnswer | BaseResponse:
+    def answer(self, returned: object, call: Call) -> PlainAnswer | BaseResponse:
+        """Return the answer for what the handler *returned*. Raises BadResponseException in mode enforce."""
         if isinstance(returned, BaseResponse):
             return self._answer_response(returned, call)
         result = Result.of(returned)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pymacaron.server_sent_events import ServerSentEvent
     from pymacaron.spec import Api, Media, Response
 
+_new = tuple.__new__
+
 
 class Representation:
     """One media type of an answer."""
@@ -77,14 +79,15 @@ class Representation:
         if self.check is not None:
             return None
         if type(value) is self.model:
-            return self._dump(value)
+            return self.dump(value)
         item = self.list_item
         if item is not None and type(value) is list and {*map(type, value)} <= {item}:
             return self._dump_list(value)
         return None
 
     @cached_property
-    def _dump(self) -> Callable[[object], bytes]:
+    def dump(self) -> Callable[[object], bytes]:
+        """Return what writes instances of the model as JSON. Raises PydanticSerializationError, as `write_trusted`."""
         return _find_dump(self.model)
 
     @cached_property
@@ -198,14 +201,28 @@ class LeanAnswer:
         only = declared.only_json if may_have_body else None
         missing = frozenset() if is_status_given or only is None else _missing_error_fields(only.model)
         is_plain = only is not None and not only.is_sequential and missing is not None
-        self._representation = only if is_plain else None
+        self._representation = representation = only if is_plain else None
         self._missing = missing or frozenset()
         self._status = status
         is_empty = not may_have_body or not declared.representations
         self._nothing = PlainAnswer(status, "", b"") if is_empty else None
+        # The usual case, of which nothing has to be found out any more: an instance of the declared model.
+        self._usual: type | None = None
+        if representation is not None and representation.model and not self._missing and representation.check is None:
+            self._usual, self._media_type = representation.model, representation.media_type
+            self._dump = representation.dump
 
     def answer(self, value: object) -> PlainAnswer | None:
         """Return the answer with a *value* that is known to be right, None for any other: that takes the long way."""
+        if type(value) is self._usual:
+            try:
+                # As `PlainAnswer` does, in half the time.
+                return _new(PlainAnswer, (self._status, self._media_type, self._dump(value)))
+            except (PydanticSerializationError, TypeError, ValueError):
+                return None
+        return self._answer_unusual(value)
+
+    def _answer_unusual(self, value: object) -> PlainAnswer | None:
         if value is None:
             return self._nothing
         representation = self._representation

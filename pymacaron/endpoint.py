@@ -45,6 +45,7 @@ class Endpoint:
         self._answerer = answerer
         self._service = service
         self._takes_body = handler.takes_body
+        self._reads = reader.reads_anything
         is_renamed = any(key != name for key, name in handler.keywords.items())
         self._names = handler.keywords if is_renamed else None
         self._call = service.app.ensure_sync(handler.call)
@@ -59,18 +60,25 @@ class Endpoint:
         if self._guard is not None:
             self._guard(call)
         self._answerer.refuse_unacceptable(call)
-        body, keywords = self._reader.read(call)
-        if self._names is not None:
+        body, keywords = self._reader.read(call) if self._reads else (None, None)
+        if keywords and self._names is not None:
             keywords = {self._names[key]: value for key, value in keywords.items()}
         try:
-            returned = self._call(body, **keywords) if self._takes_body else self._call(**keywords)
-            if isinstance(returned, PyMacaronException):
-                raise returned
+            if self._takes_body:
+                returned = self._call(body, **keywords) if keywords else self._call(body)
+            else:
+                returned = self._call(**keywords) if keywords else self._call()
         except PyMacaronException as error:
             self._answerer.note_error(self._service.status_of(error))
             raise
-        answer = self._answerer.answer(returned, call)
-        status = answer.status if isinstance(answer, PlainAnswer) else answer.status_code
+        answer = self._answerer.answer_lean(returned) or self._answer(returned, call)
+        status = answer[0] if type(answer) is PlainAnswer else answer.status_code  # type: ignore[union-attr]
         if status >= _FIRST_FATAL:
             report_error(f"{self.operation.operation_id} answered {status}")
         return answer
+
+    def _answer(self, returned: object, call: Call) -> PlainAnswer | BaseResponse:
+        if isinstance(returned, PyMacaronException):
+            self._answerer.note_error(self._service.status_of(returned))
+            raise returned
+        return self._answerer.answer(returned, call)

@@ -67,6 +67,12 @@ class RequestReader:
             values = PlainValues(self._model, self._check, attributes, optional) if self._model else None
             self._plain = PlainParameters(self._readers, values, path, refuses_unknown=refuses_unknown)
 
+    @property
+    def reads_anything(self) -> bool:
+        """Tell whether requests are read at all: there are parameters or a body, or none may come."""
+        has_body = self._body_reader is not None or self._form is not None
+        return has_body or bool(self._parameters) or self._refuses_unknown
+
     def read(self, call: Call) -> tuple[Json, dict[str, object]]:
         """Return body and keywords of a request. Raises InvalidParameterError with every reason."""
         known = self._plain.read(call) if self._plain is not None else None

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pymacaron.json_types import JsonObject
 
 VERSION_FILE = Path("/pym/VERSION")
+_OK = Ok()
 
 
 def find_version(
@@ -31,7 +32,7 @@ def do_ping() -> Ok:
     """Answer ``{}`` once the service's ping hooks have run; what a hook raises becomes the answer."""
     for hook in current_service().ping_hooks:
         hook()
-    return Ok()
+    return _OK
 
 
 def do_version() -> JsonObject:

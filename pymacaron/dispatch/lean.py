@@ -194,17 +194,21 @@ def _write(
     answer: PlainAnswer, record: RequestRecord, start_response: StartResponse, *, is_compressing: bool
 ) -> Iterable[bytes]:
     status, content_type, body = answer
+    size = len(body)
     headers = [("X-Request-Id", record.request_id)]
-    if content_type:
-        headers.append(("Content-Type", content_type))
-    if status not in _NO_LENGTH:
-        headers.append(("Content-Length", str(len(body))))
+    if size:
+        headers += (("Content-Type", content_type), ("Content-Length", str(size)))
+    else:
+        if content_type:
+            headers.append(("Content-Type", content_type))
+        if status not in _NO_LENGTH:
+            headers.append(("Content-Length", "0"))
     if is_compressing:
         headers.append(("Vary", "Accept-Encoding"))
     record.status = status
-    record.response_bytes = len(body)
+    record.response_bytes = size
     start_response(_STATUS_LINES.get(status) or f"{status} UNKNOWN", headers)
-    return [] if record.method == "HEAD" or not body else [body]
+    return [body] if size and record.method != "HEAD" else []
 
 
 def _write_response(
