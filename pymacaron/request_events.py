@@ -9,6 +9,7 @@ from flask import request
 
 from pymacaron.access_log import write_line
 from pymacaron.events import Bus, RequestFinished, RequestStarted
+from pymacaron.log import log_context_var
 from pymacaron.request_record import RequestRecord
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from pymacaron.trace_context import Sampler
 
 _KEY = "pymacaron.record"
+_new = tuple.__new__
+_set_log_context, _reset_log_context = log_context_var.set, log_context_var.reset
 
 
 def current_record() -> RequestRecord | None:
@@ -59,20 +62,18 @@ class RequestWatch:
         if _KEY in environ:
             record.outer = environ, environ[_KEY]
         environ[_KEY] = record
-        record.enter()
+        record.token = _set_log_context(record)  # as its `enter` does
         return record
 
     def started(self, record: RequestRecord) -> None:
         """Tell, once, that the operation of *record*, or that it has none, is known."""
-        if not self._on_started or record.is_started or record.path in self._uncounted_paths:
+        if record.is_started or not self._on_started or record.path in self._uncounted_paths:
             return
         record.is_started = True
-        route = operation_id = None
         operation = record.operation
-        if operation is not None:
-            route, operation_id = operation.path, operation.operation_id
+        route, operation_id = (None, None) if operation is None else (operation.path, operation.operation_id)
         # See `_describe`.
-        event = tuple.__new__(RequestStarted, (record.request_id, record.method, route, operation_id))
+        event = _new(RequestStarted, (record.request_id, record.method, route, operation_id))
         self._bus.tell(self._on_started, event)
 
     def finish(self, record: RequestRecord) -> None:
@@ -82,7 +83,7 @@ class RequestWatch:
         """
         duration_s = perf_counter() - record.started_s
         try:
-            if record.path not in self._uncounted_paths:
+            if record.is_started or record.path not in self._uncounted_paths:
                 if not record.is_started:
                     self.started(record)  # it ended before its operation was known
                 if self._has_access_log:
@@ -90,7 +91,7 @@ class RequestWatch:
                 if self._on_finished:
                     self._bus.tell(self._on_finished, _describe(record, duration_s))
         finally:
-            record.leave()
+            _reset_log_context(record.token)
             if record.outer is not None:
                 environ, environ[_KEY] = record.outer
                 record.outer = None
@@ -106,12 +107,10 @@ class RequestWatch:
 
 
 def _describe(record: RequestRecord, duration_s: float) -> RequestFinished:
-    route = operation_id = None
     operation = record.operation
-    if operation is not None:
-        route, operation_id = operation.path, operation.operation_id
+    route, operation_id = (None, None) if operation is None else (operation.path, operation.operation_id)
     # As `RequestFinished._make` does, in half the time of a call with ten arguments.
-    return tuple.__new__(
+    return _new(
         RequestFinished,
         (
             record.request_id,

@@ -79,11 +79,11 @@ class RequestCounter:
 
     def finish(self, event: RequestFinished) -> None:
         """Count a request that was answered."""
-        bound = self._bound.get((event.operation_id, event.method, event.status))
+        request_id, method, _, operation_id, status, duration_s, request_bytes, response_bytes, _, _ = event
+        bound = self._bound.get((operation_id, method, status))
         if bound is None:
             bound = self._bind(event)
         series, durations, due_s, active, responses, requests = bound
-        duration_s = event.duration_s
         bucket = bisect_left(self._bounds_s, duration_s)
         lock = self._lock
         lock.acquire()
@@ -92,19 +92,17 @@ class RequestCounter:
             durations[-1] += duration_s
             active[1] += 1.0
             if responses is not None:
-                size = event.response_bytes
-                responses[bisect_left(BOUNDS_BYTES, size)] += 1.0
-                responses[-1] += size
+                responses[bisect_left(BOUNDS_BYTES, response_bytes)] += 1.0
+                responses[-1] += response_bytes
             if requests is not None:
-                size = event.request_bytes
-                requests[bisect_left(BOUNDS_BYTES, size)] += 1.0
-                requests[-1] += size
+                requests[bisect_left(BOUNDS_BYTES, request_bytes)] += 1.0
+                requests[-1] += request_bytes
         finally:
             lock.release()
         now_s = monotonic()
         if now_s >= due_s[bucket]:
             due_s[bucket] = now_s + EXEMPLAR_EVERY_S
-            series.note_example(bucket, duration_s, event.request_id)
+            series.note_example(bucket, duration_s, request_id)
 
     def _bind_active(self, method: str) -> memoryview[float]:
         values = self._store.get(active_key(method if method in METHODS else OTHER)).values
