@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_get_app, _get_request = _cv_app.get, _cv_request.get
 TOKEN_COOKIE = "token"  # noqa: S105 - the name of a cookie
 _backend_token: ContextVar[str | None] = ContextVar("pymacaron_backend_token", default=None)
 
@@ -184,8 +185,8 @@ def remember_user(caller: Caller) -> None:
 
     The request's context holds it, not ``g``: a request that is handled inside of another one shares its ``g``.
     """
-    in_request = _cv_request.get(None)
-    context = in_request or _cv_app.get(None)
+    in_request = _get_request(None)
+    context = in_request or _get_app(None)
     if context is not None:
         context.pymacaron_caller = caller  # type: ignore[union-attr]
     if in_request is not None:
@@ -193,7 +194,7 @@ def remember_user(caller: Caller) -> None:
 
 
 def _current_caller() -> Caller:
-    context = _cv_request.get(None) or _cv_app.get(None)
+    context = _get_request(None) or _get_app(None)
     caller: Caller = getattr(context, "pymacaron_caller", {})
     return caller
 
@@ -203,7 +204,7 @@ def _current_claims() -> JsonObject:
     caller = _current_caller()
     if isinstance(caller, tuple):
         caller = to_claims(caller)
-        context = _cv_request.get(None) or _cv_app.get(None)
+        context = _get_request(None) or _get_app(None)
         context.pymacaron_caller = caller  # type: ignore[union-attr]
     return caller
 

@@ -46,7 +46,10 @@ def build_guard(service: Service, api: Api, operation: Operation) -> Guard | Non
     required = [checks for checks in alternatives if checks]
     if not required:
         return None
-    return functools.partial(_guard, required, len(required) < len(alternatives))
+    is_optional = len(required) < len(alternatives)
+    if len(required) == len(required[0]) == 1:
+        return functools.partial(_guard_by_one, required[0][0], is_optional)
+    return functools.partial(_guard, required, is_optional)
 
 
 def is_decorated(operation: Operation) -> bool:
@@ -133,6 +136,14 @@ def _build_check(
     what = f"{scheme.type} {scheme.scheme}".strip()
     fix = f"Pass create_app(…, security_resolvers={{{name!r}: function}})"
     return find(f"there is no resolver for {name} ({what})", fix)
+
+
+def _guard_by_one(check: _Check, is_optional: bool, call: Call) -> None:  # noqa: FBT001 - bound at start
+    caller = check.identify(call)
+    if caller is not None:
+        remember_user(caller)
+    elif not is_optional:
+        raise _missing([[check]])
 
 
 def _guard(alternatives: list[list[_Check]], is_optional: bool, call: Call) -> None:  # noqa: FBT001 - bound at start

@@ -60,8 +60,9 @@ class TokenResolver:
         if verified is None:
             token = self.take_token(value)
             verified = self._verify(token, config)
-        caller = self._admit(verified, token, service)
-        if not verified.scopes.issuperset(scopes):
+        is_unasked = service is None or service.is_token_revoked is None
+        caller = (verified, token) if is_unasked else self._admit(verified, token, service)
+        if scopes and not verified.scopes.issuperset(scopes):
             raise self._refuse_scopes(verified.scopes, scopes)
         return caller
 

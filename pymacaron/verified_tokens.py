@@ -89,7 +89,7 @@ class VerifiedTokens:
 
 def _hash(token: str) -> bytes:
     state = _SEED.copy()
-    state.update(token.encode("utf-8", "surrogatepass"))
+    state.update(token.encode() if token.isascii() else token.encode("utf-8", "surrogatepass"))
     return state.digest()
 
 
