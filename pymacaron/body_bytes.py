@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from pymacaron.call import Call
 
+_get_app = _cv_app.get
 _SUPPORTED = "gzip, deflate, identity"
 _WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # zlib's numbers for the two formats
 
@@ -31,7 +32,7 @@ def read_body(call: Call) -> bytes:
     """
     environ = call.environ
     length = environ.get("CONTENT_LENGTH", "")
-    app = _cv_app.get().app
+    app = _get_app().app
     is_usual = length.isdecimal() and "HTTP_TRANSFER_ENCODING" not in environ and app.request_class is Request
     if call.has_request or not is_usual:
         return call.request.get_data(parse_form_data=False)

@@ -61,6 +61,7 @@ class RequestReader:
         self._keys = _query_keys(api, operation)
         self._form = FormReader(api, operation, operation.form) if operation.form else None
         self._body_reader = BodyReader(api, operation.body, models) if operation.body else None
+        self._reads_parameters = bool(operation.parameters) or refuses_unknown
         self._plain: PlainParameters | None = None
         if self._form is None and are_plain(self._readers):
             attributes = {one.keyword: self._attributes[one.keyword] for one in operation.parameters}
@@ -71,11 +72,13 @@ class RequestReader:
     def reads_anything(self) -> bool:
         """Tell whether requests are read at all: there are parameters or a body, or none may come."""
         has_body = self._body_reader is not None or self._form is not None
-        return has_body or bool(self._parameters) or self._refuses_unknown
+        return has_body or self._reads_parameters
 
     def read(self, call: Call) -> tuple[Json, dict[str, object]]:
         """Return body and keywords of a request. Raises InvalidParameterError with every reason."""
-        known = self._plain.read(call) if self._plain is not None else None
+        known: dict[str, object] | None = None
+        if self._plain is not None:
+            known = self._plain.read(call) if self._reads_parameters else {}
         if known is not None and self._body_reader is None:
             return None, known
         faults: list[str] = []
