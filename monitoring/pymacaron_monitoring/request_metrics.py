@@ -6,7 +6,7 @@ import threading
 from bisect import bisect_left
 from collections.abc import Iterable
 from time import monotonic
-from typing import NamedTuple
+from typing import TypeAlias
 
 from pymacaron.events import RequestFinished, RequestStarted
 from pymacaron.spec import Operation
@@ -25,20 +25,15 @@ from pymacaron_monitoring.families import REQUEST_BYTES, RESPONSE_BYTES
 from pymacaron_monitoring.records import Key
 from pymacaron_monitoring.store import EXEMPLAR_EVERY_S, Series, Store
 
-
-class _Bound(NamedTuple):
-    """Where the requests of one operation, method and status are counted.
-
-    due_s: of each bucket of durations, when it takes a new example. requests, responses: sizes of bodies, None where
-    they are not counted.
-    """
-
-    series: Series
-    durations: memoryview[float]
-    due_s: list[float]
-    active: memoryview[float]
-    responses: memoryview[float] | None
-    requests: memoryview[float] | None
+# Where the requests of one operation, method and status are counted: their series and its values; of each bucket of
+# durations, when it takes a new example; those that run; sizes of answers and of bodies, None where they are not
+# counted. A plain tuple: one with names takes three times as long to be taken apart.
+_Bound: TypeAlias = (
+    "tuple[Series, memoryview[float], list[float], memoryview[float], "
+    "memoryview[float] | None, memoryview[float] | None]"
+)
+# Bits of (size - 1) -> bucket of the size: what `bisect_left` finds, as all bounds are powers of two.
+_SIZE_BUCKETS = tuple(bisect_left(BOUNDS_BYTES, 1 << bits) for bits in range(128))
 
 
 class RequestCounter:
@@ -52,6 +47,7 @@ class RequestCounter:
         self._store = store
         self._budget = budget
         self._bounds_s = bounds_s
+        self._first_bound_s = bounds_s[0]
         self.forget()
 
     def forget(self) -> None:
@@ -84,7 +80,7 @@ class RequestCounter:
         if bound is None:
             bound = self._bind(event)
         series, durations, due_s, active, responses, requests = bound
-        bucket = bisect_left(self._bounds_s, duration_s)
+        bucket = 0 if duration_s <= self._first_bound_s else bisect_left(self._bounds_s, duration_s)
         lock = self._lock
         lock.acquire()
         try:
@@ -92,10 +88,10 @@ class RequestCounter:
             durations[-1] += duration_s
             active[1] += 1.0
             if responses is not None:
-                responses[bisect_left(BOUNDS_BYTES, response_bytes)] += 1.0
+                responses[_SIZE_BUCKETS[(response_bytes - 1).bit_length()]] += 1.0
                 responses[-1] += response_bytes
             if requests is not None:
-                requests[bisect_left(BOUNDS_BYTES, request_bytes)] += 1.0
+                requests[_SIZE_BUCKETS[(request_bytes - 1).bit_length()]] += 1.0
                 requests[-1] += request_bytes
         finally:
             lock.release()
@@ -116,13 +112,13 @@ class RequestCounter:
         # A status that one does not know is treated as x00 of its class. Source: RFC 9110, section 15.
         wanted = request_key((*place, str(event.status)), self._bounds_s)
         series = self._budget.get(wanted, request_key((*place, f"{event.status // 100}00"), self._bounds_s))
-        bound = _Bound(
-            series=series,
-            durations=series.values,
-            due_s=[0.0] * (len(self._bounds_s) + 1),
-            active=self._bind_active(event.method),
-            responses=self._find(bytes_key(RESPONSE_BYTES.name, place)),
-            requests=self._find(bytes_key(REQUEST_BYTES.name, place)),
+        bound = (
+            series,
+            series.values,
+            [0.0] * (len(self._bounds_s) + 1),
+            self._bind_active(event.method),
+            self._find(bytes_key(RESPONSE_BYTES.name, place)),
+            self._find(bytes_key(REQUEST_BYTES.name, place)),
         )
         if method != OTHER:
             self._bound[event.operation_id, event.method, event.status] = bound
