@@ -64,7 +64,9 @@ class LeanDispatch:
         self._watch = watch
         self.ordinary = ordinary
         self._table: RouteTable | None = None
-        self._own_hooks = {None: [compress.after_request]} if compress is not None else {}
+        # Those that compress, the objects themselves: to compare two that are equal takes longer.
+        hooks = app.after_request_funcs.get(None, []) if compress is not None else []
+        self._own_hooks = {None: [hook for hook in hooks if hook == compress.after_request]} if compress else {}
         self._is_compressing = compress is not None
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -166,8 +168,7 @@ class LeanDispatch:
         if app.after_request_funcs:
             if app.after_request_funcs != self._own_hooks:
                 return False
-            is_small = len(answer.body) < app.config["COMPRESS_MIN_SIZE"]
-            if not is_small and "HTTP_ACCEPT_ENCODING" in context.environ:
+            if "HTTP_ACCEPT_ENCODING" in context.environ and len(answer.body) >= app.config["COMPRESS_MIN_SIZE"]:
                 return False
         return app.response_class is Response
 
@@ -195,12 +196,11 @@ def _write(
 ) -> Iterable[bytes]:
     status, content_type, body = answer
     size = len(body)
-    headers = [("X-Request-Id", record.request_id)]
+    request_id = ("X-Request-Id", record.request_id)
     if size:
-        headers += (("Content-Type", content_type), ("Content-Length", str(size)))
+        headers = [request_id, ("Content-Type", content_type), ("Content-Length", str(size))]
     else:
-        if content_type:
-            headers.append(("Content-Type", content_type))
+        headers = [request_id, ("Content-Type", content_type)] if content_type else [request_id]
         if status not in _NO_LENGTH:
             headers.append(("Content-Length", "0"))
     if is_compressing:
