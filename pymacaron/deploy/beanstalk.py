@@ -129,9 +129,11 @@ class BeanstalkTarget:
         """Return the text of ``/metrics`` of that version, all its instances summed.
 
         Instances are told apart by the starts of their processes: it is asked again until each has answered.
-        Raises: PlacementError: not all of them answer.
+        Raises: PlacementError: not all of them answer, or the environment's health is Red; with its last log lines.
         """
         one = self._find(version)
+        if one.get("Health") == "Red":
+            raise self._environments.explain(one, f"its health is Red, {one.get('HealthStatus', 'without a status')}")
         url = self._locate(one) + self._config.metrics_path
         if self._config.metrics_port:
             found = f"metrics_port is {self._config.metrics_port}, and Beanstalk lets port 80 through only"
@@ -139,7 +141,7 @@ class BeanstalkTarget:
         count = self._count_instances(one)
         pages: dict[frozenset[str], str] = {}
         for _ in range(_PAGES_PER_INSTANCE * count):
-            page = self._fetch_page(url)
+            page = self._fetch_page(one, url)
             starts = find_starts(page)
             if not starts and count > 1:
                 found = f"GET {url} has no process_start_time_seconds, which tells {count} instances apart"
@@ -236,7 +238,7 @@ class BeanstalkTarget:
             answer = self._aws.beanstalk.describe_environment_resources(EnvironmentId=one["EnvironmentId"])
         return max(1, len(answer["EnvironmentResources"].get("Instances", [])))
 
-    def _fetch_page(self, url: str) -> str:
+    def _fetch_page(self, one: Environment, url: str) -> str:
         token = self._config.metrics_token
         headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}
         try:
@@ -244,8 +246,10 @@ class BeanstalkTarget:
             answer = requests.get(url, headers={**headers, "Connection": "close"}, timeout=_ANSWER_TIMEOUT_S)
             answer.raise_for_status()
         except requests.RequestException as error:
-            status = f"answered {error.response.status_code}" if error.response is not None else type(error).__name__
-            raise PlacementError(Finding("aws-beanstalk", f"GET {url}: {status}", "Let the release have it")) from None
+            if error.response is None:
+                raise self._environments.explain(one, f"{url} does not answer ({type(error).__name__})") from None
+            found = f"{url} answers {error.response.status_code}, so there are no metrics"
+            raise self._environments.explain(one, found) from None
         return answer.text
 
     def _wait_for_drain(self, one: Environment) -> None:

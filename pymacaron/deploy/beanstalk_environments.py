@@ -23,6 +23,7 @@ GONE = frozenset({"Terminating", "Terminated"})
 _HEALTHY = frozenset({"Ok", "Info"})
 _MOST_EVENTS = 5
 _LOG_TIMEOUT_S = 120.0
+_RECENT = timedelta(minutes=5)
 _FETCH_TIMEOUT_S = 30
 # What "tail" brings: a line of dashes, the file's name, a line of dashes, the file's last 100 lines.
 _SECTION = re.compile(r"^-{20,}\n(?P<name>/[^\n]+)\n-{20,}\n", re.MULTILINE)
@@ -91,7 +92,7 @@ class Environments:
         Raises: PlacementError: it is Red for `aws_settle_time` seconds, terminates, or time is up; with Beanstalk's
         causes, its ERROR events and the last lines of its log.
         """
-        started = datetime.now(UTC)
+        started = self.now()
         end_s = time.monotonic() + self._settings.aws_start_timeout
         red_since_s: float | None = None
         while True:
@@ -102,21 +103,21 @@ class Environments:
             is_red = one["Status"] == "Ready" and one.get("Health") == "Red"
             red_since_s = (red_since_s or now_s) if is_red else None
             if one["Status"] in GONE:
-                raise self._fail(one, f"it is {one['Status']}", started)
+                raise self.explain(one, f"it is {one['Status']}", started)
             if red_since_s is not None and now_s - red_since_s >= self._settings.aws_settle_time:
-                raise self._fail(one, f"its health is Red, {one.get('HealthStatus', 'without a status')}", started)
+                raise self.explain(one, f"its health is Red, {one.get('HealthStatus', 'without a status')}", started)
             if now_s >= end_s:
                 state = f"{one['Status']} and {one.get('Health', 'Grey')}"
-                raise self._fail(one, f"after {self._settings.aws_start_timeout:g} s it is {state}", started)
+                raise self.explain(one, f"after {self._settings.aws_start_timeout:g} s it is {state}", started)
             time.sleep(self._settings.aws_poll_interval)
 
     def wait_until(self, environment_id: str, is_reached: Callable[[Environment], bool], what: str) -> Environment:
         """Return the environment once *is_reached* says so. Raises: PlacementError: time is up; *what* was awaited."""
-        started = datetime.now(UTC)
+        started = self.now()
         end_s = time.monotonic() + self._settings.aws_start_timeout
         while not is_reached(one := self.read(environment_id)):
             if time.monotonic() >= end_s:
-                raise self._fail(one, f"it is {one['Status']}, and {what} was awaited", started)
+                raise self.explain(one, f"it is {one['Status']}, and {what} was awaited", started)
             time.sleep(self._settings.aws_poll_interval)
         return one
 
@@ -146,12 +147,16 @@ class Environments:
         answer = self._aws.beanstalk.retrieve_environment_info(EnvironmentId=environment_id, InfoType="tail")
         return [info for info in answer.get("EnvironmentInfo", []) if info.get("Message")]
 
-    def _fail(self, one: Environment, found: str, started: datetime) -> PlacementError:
-        """Return the error with all that Beanstalk says about it; what cannot be had is left out."""
+    def explain(self, one: Environment, found: str, started: datetime | None = None) -> PlacementError:
+        """Return the error with all that Beanstalk says about it; what cannot be had is left out.
+
+        started: events since then, and since the environment was made, are told; None: those of the last minutes.
+        """
+        since = min(started, one["DateCreated"]) if started else self.now() - _RECENT
         reasons = [found]
         try:
             reasons += self._read_causes(one["EnvironmentId"])
-            reasons += self._read_events(one["EnvironmentId"], min(started, one["DateCreated"]))
+            reasons += self._read_events(one["EnvironmentId"], since)
         except AwsError as error:
             reasons.append(f"its causes and events cannot be read: {error.findings[0].found}")
         lines: list[str] = []

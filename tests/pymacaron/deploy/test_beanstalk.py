@@ -268,7 +268,8 @@ def test_several_instances(aws: Cloud, image: str, make_target: MakeTarget) -> N
     one = aws.beanstalk.environments[-1]
     assert one.launched is not None
     engine.remove_container(one.launched.containers[0])
-    assert target._environments.read(one.environment_id)["Health"] == "Red"
+    with pytest.raises(PlacementError, match=r"Red, Severe; cause: 100.0 % of the requests are failing with HTTP 5xx"):
+        target.metrics("r1")
 
 
 def test_an_environment_of_pymacaron_2(aws: Cloud, image: str, make_target: MakeTarget, application: str) -> None:

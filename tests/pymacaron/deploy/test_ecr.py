@@ -50,6 +50,7 @@ def test_the_repository_is_made_once() -> None:
     reference = parse_reference(f"{HOST}/team/shop", "docker_repo")
     for _ in range(2):
         found = prepare_repository(reference, {})
+        assert found is not None
         assert (found.user, found.password) == ("AWS", "123456789012-auth-token")
         assert found.password not in repr(found)
     (made,) = boto3.client("ecr").describe_repositories()["repositories"]
