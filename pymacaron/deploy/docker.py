@@ -22,13 +22,11 @@ from pymacaron.exceptions import Finding
 
 _SERVICE_LABEL = "pymacaron.service"
 _RELEASE_LABEL = "pymacaron.release"
-_START_TIMEOUT_S = 60.0
 _PROXY_TIMEOUT_S = 15.0
 _DRAIN_TIMEOUT_S = 60.0
 _POLL_S = 0.05
 _SHOWN_LINES = 20
 _ALL = 100
-_SERVER_ERRORS = 500
 
 
 class DockerTarget:
@@ -98,7 +96,7 @@ class DockerTarget:
             found = engine.run_container(
                 name, release.image, labels=labels, environment=self._environment(), options=options
             )
-        self._wait_until_ready(found)
+        engine.wait_until_ready(found)
         engine.run_docker("update", "--restart", "unless-stopped", name)
         return Placed(release, found.url, read_routes(self._folder).get_share(release.version))
 
@@ -124,16 +122,16 @@ class DockerTarget:
         container = self._find(version)
         if container.restarts:
             found = f"it ended and was started again, {container.restarts} times"
-            raise self._fail(container, found)
+            raise engine.refuse(container, found)
         url = container.url + self._config.metrics_path
         token = self._config.metrics_token
         headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}
         try:
             answer = self._http.get(url, headers=headers, timeout=10)
         except requests.RequestException as error:
-            raise self._fail(container, f"{url} does not answer ({type(error).__name__})") from error
+            raise engine.refuse(container, f"{url} does not answer ({type(error).__name__})") from error
         if not answer.ok:
-            raise self._fail(container, f"{url} answers {answer.status_code}, so there are no metrics")
+            raise engine.refuse(container, f"{url} answers {answer.status_code}, so there are no metrics")
         return answer.text
 
     def logs(self, version: str, lines: int = 50) -> list[str]:
@@ -171,29 +169,8 @@ class DockerTarget:
         if container is None:
             raise PlacementError(Finding(self._name(version), "there is no such container", "Stage the release first"))
         if container.status != "running":
-            raise self._fail(container, f"it has ended with exit code {container.exit_code}")
+            raise engine.refuse(container, f"it has ended with exit code {container.exit_code}")
         return container
-
-    def _fail(self, container: Container, found: str) -> PlacementError:
-        lines = engine.read_logs(container.name, _SHOWN_LINES)
-        return PlacementError(Finding(container.name, found, "Read its log"), lines)
-
-    def _wait_until_ready(self, container: Container) -> None:
-        deadline = time.monotonic() + _START_TIMEOUT_S
-        seen = "nothing"
-        while time.monotonic() < deadline:
-            now = engine.find_container(container.name)
-            if now is None or now.status != "running" or now.restarts:
-                code = now.exit_code if now else "unknown"
-                raise self._fail(container, f"it ended with exit code {code} before it answered")
-            try:
-                seen = f"status {(answer := self._http.get(f'{container.url}/ping', timeout=5)).status_code}"
-                if answer.status_code < _SERVER_ERRORS:
-                    return
-            except requests.RequestException as error:
-                seen = type(error).__name__
-            time.sleep(_POLL_S)
-        raise self._fail(container, f"GET /ping: {seen} for {_START_TIMEOUT_S:g} s")
 
     def _find_proxy(self) -> tuple[str, int] | None:
         """Return where the proxy listens, None if none runs."""

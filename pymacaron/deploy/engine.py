@@ -7,8 +7,11 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import requests
 
 from pymacaron.deploy.target import PORT, PlacementError
 from pymacaron.exceptions import Finding
@@ -16,7 +19,10 @@ from pymacaron.exceptions import Finding
 _TIMEOUT_S = 60.0
 _PULL_TIMEOUT_S = 900.0
 _PORT_ATTEMPTS = 5
-_STOP_GRACE_S = 20
+_START_TIMEOUT_S = 60.0
+_POLL_S = 0.1
+_SHOWN_LINES = 20
+_SERVER_ERRORS = 500
 HOST = "127.0.0.1"
 
 
@@ -141,6 +147,34 @@ def remove_container(name: str, *, grace_s: int = 0) -> None:
     if grace_s:
         run_docker("stop", "--time", str(grace_s), name, timeout_s=grace_s + _TIMEOUT_S)
     run_docker("rm", "--force", "--volumes", name)
+
+
+def refuse(container: Container, found: str) -> PlacementError:
+    """Return the error that says what was *found* about the container, with its last lines."""
+    return PlacementError(Finding(container.name, found, "Read its log"), read_logs(container.name, _SHOWN_LINES))
+
+
+def wait_until_ready(container: Container) -> None:
+    """Wait until the container answers ``/ping`` below 500. Raises: PlacementError: it ended, or does not in time."""
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    seen = "it was not asked"
+    with requests.Session() as http:
+        http.trust_env = False  # loopback only, and no proxy of the environment is for that
+        while time.monotonic() < deadline:
+            now = find_container(container.name)
+            if now is None or now.status != "running" or now.restarts:
+                code = now.exit_code if now else "unknown"
+                raise refuse(container, f"it ended with exit code {code} before it answered")
+            try:
+                answer = http.get(f"{container.url}/ping", timeout=5)
+            except requests.RequestException as error:
+                seen = type(error).__name__
+            else:
+                if answer.status_code < _SERVER_ERRORS:
+                    return
+                seen = f"status {answer.status_code}"
+            time.sleep(_POLL_S)
+    raise refuse(container, f"GET /ping: {seen} for {_START_TIMEOUT_S:g} s")
 
 
 def _read(described: Mapping[str, object]) -> Container:

@@ -1,0 +1,121 @@
+"""The journal of a deploy: every step before and after it was done, in the service's folder and beside the deploy."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pymacaron.deploy.target import Release, Shelf
+from pymacaron.json_types import JsonObject
+
+State = Literal["begin", "done", "failed"]
+Outcome = Literal["unfinished", "live", "failed", "rolled back"]
+
+PREFIX = "deploys/"
+LOCAL_FOLDER = ".pym"
+PLAN, END = "plan", "end"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line. time: UTC, ISO 8601. by: who, on which machine. facts: what later steps must know."""
+
+    time: str
+    step: str
+    state: State
+    by: str
+    facts: JsonObject = field(default_factory=dict)
+
+    def to_line(self) -> str:
+        """Return the record as a line of JSON."""
+        told = {"time": self.time, "step": self.step, "state": self.state, "by": self.by, "facts": self.facts}
+        return json.dumps(told, ensure_ascii=False)
+
+
+class Journal:
+    """The records of one deploy, in order; what is on the shelf counts, the file in the folder is a copy to read."""
+
+    def __init__(self, shelf: Shelf, key: str, folder: Path | None = None) -> None:
+        """Read what is on the *shelf*, nothing if the deploy is new. folder: the service's, for the copy."""
+        self._shelf = shelf
+        self.key = key
+        self._file = folder / LOCAL_FOLDER / f"{key}.jsonl" if folder else None
+        found = shelf.get(key)
+        self._tag = found[1] if found else None
+        data = found[0] if found else b""
+        self.records = [Record(**json.loads(line)) for line in data.decode().splitlines()]
+
+    @property
+    def facts(self) -> JsonObject:
+        """Return what all records tell together."""
+        told: JsonObject = {}
+        for record in self.records:
+            told.update(record.facts)
+        return told
+
+    @property
+    def release(self) -> Release | None:
+        """Return what is deployed, None before there is an image."""
+        told = self.facts.get("release")
+        return Release.from_json(told) if isinstance(told, dict) else None
+
+    @property
+    def outcome(self) -> Outcome:
+        """Return how it ended."""
+        ends = [record.facts.get("outcome") for record in self.records if record.step == END]
+        told = ends[-1] if ends else None
+        return told if told in {"live", "failed", "rolled back"} else "unfinished"
+
+    @property
+    def last(self) -> Record | None:
+        """Return the last record, None at the beginning."""
+        return self.records[-1] if self.records else None
+
+    def is_begun(self, step: str) -> bool:
+        """Tell whether the step was begun."""
+        return any(record.step == step for record in self.records)
+
+    def is_done(self, step: str) -> bool:
+        """Tell whether the step was done, and not begun again since."""
+        states = [record.state for record in self.records if record.step == step]
+        return states[-1:] == ["done"]
+
+    def write(self, step: str, state: State, facts: JsonObject | None = None) -> Record:
+        """Add a record, on disk when this returns. Raises: ShelfConflict: somebody else goes on with this deploy."""
+        record = Record(datetime.now(UTC).isoformat(timespec="milliseconds"), step, state, name_owner(), facts or {})
+        records = [*self.records, record]
+        data = "".join(f"{one.to_line()}\n" for one in records).encode()
+        self._tag = self._shelf.put(self.key, data, self._tag)
+        self.records = records
+        if self._file:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._file.write_bytes(data)
+        return record
+
+
+def new_key() -> str:
+    """Return a key for a new deploy: by the time, so that later ones sort behind."""
+    return f"{PREFIX}{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def read_journals(shelf: Shelf, folder: Path | None = None) -> Iterator[Journal]:
+    """Yield the journals of all deploys, the latest first."""
+    for key in reversed(shelf.keys(PREFIX)):
+        yield Journal(shelf, key, folder)
+
+
+def name_owner() -> str:
+    """Return ``user@machine``."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"

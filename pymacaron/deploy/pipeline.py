@@ -1,0 +1,188 @@
+"""Deploys of one service on one target: a new one, one that goes on, the way back, and the list of all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pymacaron.config import PymConfig
+from pymacaron.deploy.actions import ACTIONS
+from pymacaron.deploy.image_source import find_commit, find_version
+from pymacaron.deploy.journal import Journal, new_key, read_journals
+from pymacaron.deploy.lock import Lock
+from pymacaron.deploy.release import Deploy, begin
+from pymacaron.deploy.steps import Step, Wishes, choose_shares, plan_return, plan_steps
+from pymacaron.deploy.target import Placed, Release, Target
+from pymacaron.exceptions import ConfigError, Finding
+from pymacaron.json_types import JsonObject
+
+_UNBUILT = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One deploy as `pymacaron releases` lists it. share: percent of the traffic now, None if it is not there."""
+
+    version: str
+    outcome: str
+    started: datetime
+    by: str
+    image: str
+    revision: str
+    share: int | None
+    reason: str
+
+    def to_json(self) -> JsonObject:
+        """Return the fields by name, the time as ISO 8601."""
+        told: JsonObject = {name: getattr(self, name) for name in type(self).__slots__}
+        return {**told, "started": self.started.isoformat()}
+
+
+class Pipeline:
+    """What the commands do, without asking or printing."""
+
+    def __init__(self, config: PymConfig, target: Target, folder: Path, tell: Callable[[str], None]) -> None:
+        """Take the service's configuration and *folder*, and where progress is told."""
+        self._config = config
+        self._target = target
+        self._folder = folder
+        self._tell = tell
+        self._lock = Lock(target.shelf(), config.deploy_lock_time, tell)
+
+    def describe(self, wishes: Wishes) -> list[str]:
+        """Return the plan of a new deploy, a line each. Changes nothing. Raises: ConfigError: there can be none."""
+        baseline = self._find_baseline()
+        release = self._name_release(wishes)
+        lines = [f"Deploy {self._config.name} to {self._target.name}, {self._target.live_url}"]
+        lines.append(f"  Now live: {baseline or 'nothing'}")
+        planned = "\n  ".join(self._target.plan(release))
+        lines.append(f"  {planned.replace(f'@sha256:{_UNBUILT}', ' (still to be built)')}")
+        steps = self._plan(wishes, baseline)
+        return [*lines, *(f"  {number:2}. {step.name}: {step.summary}" for number, step in enumerate(steps, 1))]
+
+    def start(self, wishes: Wishes) -> Deploy:
+        """Return a new deploy; the lock must be held. Raises: ConfigError: another one is not finished."""
+        if self.find_unfinished():
+            fix = "Run 'pymacaron deploy --resume' to go on with it, or 'pymacaron rollback' to go back"
+            raise ConfigError(Finding("deploy", "an earlier deploy is not finished", fix))
+        facts: JsonObject = {"release": self._name_release(wishes).to_json()} if wishes.image else {}
+        journal = Journal(self._target.shelf(), new_key(), self._folder)
+        deploy = self._make(journal, wishes, self._find_baseline())
+        begin(deploy, facts)
+        return deploy
+
+    def resume(self) -> Deploy:
+        """Return the deploy that is not finished; the lock must be held. Raises: ConfigError: there is none."""
+        deploy = self.find_unfinished()
+        if deploy is None:
+            raise ConfigError(Finding("--resume", "no deploy is unfinished", "Run 'pymacaron deploy' for a new one"))
+        return deploy
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Hold the lock for as long as the block. Raises: LockedError."""
+        self._lock.take()
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def find_unfinished(self) -> Deploy | None:
+        """Return the last deploy, ready to go on or back, if it did not end; else None."""
+        journal = next(read_journals(self._target.shelf(), self._folder), None)
+        if journal is None or journal.outcome != "unfinished":
+            return None
+        facts = journal.facts
+        baseline = facts.get("baseline")
+        return Deploy(
+            config=self._config,
+            target=self._target,
+            folder=self._folder,
+            journal=journal,
+            lock=self._lock,
+            wishes=Wishes(**facts.get("wishes", {})),
+            steps=tuple(Step(**step) for step in facts.get("steps", ())),
+            baseline=str(baseline) if baseline else None,
+            tell=self._tell,
+            actions=ACTIONS,
+        )
+
+    def return_to(self, version: str | None) -> Deploy:
+        """Return the deploy that leads to *version*, by default the release that was live before the present one.
+
+        Raises: ConfigError: there is no such release.
+        """
+        baseline = self._find_baseline()
+        live = [journal for journal in read_journals(self._target.shelf()) if journal.outcome == "live"]
+        releases = [journal.release for journal in live if journal.release]
+        wanted = [one for one in releases if one.version != baseline and version in (None, one.version)]
+        if not wanted or baseline is None:
+            what = f"{version} was never live" if version else "there is no earlier release"
+            raise ConfigError(Finding("rollback", what, "Choose one of 'pymacaron releases'"))
+        journal = Journal(self._target.shelf(), new_key(), self._folder)
+        deploy = self._make(journal, Wishes(), baseline)
+        deploy.steps = plan_return(wanted[0].version, baseline)
+        begin(deploy, {"release": wanted[0].to_json()})
+        return deploy
+
+    def list(self) -> list[Status]:
+        """Return every deploy, the latest first."""
+        shares = {placed.release.version: placed.share for placed in self._target.current()}
+        return [_describe(journal, shares) for journal in read_journals(self._target.shelf()) if journal.records]
+
+    def _make(self, journal: Journal, wishes: Wishes, baseline: str | None) -> Deploy:
+        return Deploy(
+            config=self._config,
+            target=self._target,
+            folder=self._folder,
+            journal=journal,
+            lock=self._lock,
+            wishes=wishes,
+            steps=self._plan(wishes, baseline),
+            baseline=baseline,
+            tell=self._tell,
+            actions=ACTIONS,
+        )
+
+    def _plan(self, wishes: Wishes, baseline: str | None) -> tuple[Step, ...]:
+        shares = choose_shares(self._config, self._target.steps)
+        return plan_steps(self._config, shares, wishes=wishes, baseline=baseline)
+
+    def _find_baseline(self) -> str | None:
+        """Return the version that has the traffic. Raises: ConfigError: several share it."""
+        live: list[Placed] = [placed for placed in self._target.current() if placed.share]
+        if len(live) > 1:
+            told = ", ".join(f"{one.release.version} {one.share} %" for one in live)
+            fix = "Run 'pymacaron deploy --resume' or 'pymacaron rollback' first"
+            raise ConfigError(Finding("deploy", f"several releases share the traffic: {told}", fix))
+        return live[0].release.version if live else None
+
+    def _name_release(self, wishes: Wishes) -> Release:
+        """Return the release of the image that is given; without one, of an image that is still to be built."""
+        now = datetime.now(UTC)
+        if not wishes.image:
+            commit = find_commit(self._folder)
+            version = find_version(commit, now)
+            return Release(version, f"{self._config.name}@sha256:{_UNBUILT}", commit.revision, "", now)
+        digest = wishes.image.rpartition("@sha256:")[2]
+        try:
+            return Release(f"{now:%Y%m%d-%H%M%S}-{digest[:7].lower()}", wishes.image, "", "", now)
+        except ValueError as error:
+            raise ConfigError(Finding("--image", str(error), "Name the image by its digest")) from error
+
+
+def _describe(journal: Journal, shares: dict[str, int]) -> Status:
+    release = journal.release
+    return Status(
+        version=release.version if release else "-",
+        outcome=journal.outcome,
+        started=datetime.fromisoformat(journal.records[0].time),
+        by=journal.records[0].by,
+        image=release.image if release else "",
+        revision=release.revision if release else "",
+        share=shares.get(release.version) if release else None,
+        reason=str(journal.facts.get("reason", "")) if journal.outcome != "live" else "",
+    )

@@ -1,0 +1,129 @@
+"""Tests of a release that runs: pytest in a process of its own, and the documents that releases publish."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from pymacaron.exceptions import Finding, StartupError, TargetError
+from pymacaron.json_types import JsonObject
+from pymacaron.spec import Api, parse_spec
+
+_STOP_TIMEOUT_S = 15.0
+_LINKED = re.compile(r"""["']/?doc/([\w-]+)(?:\.yaml)?["']""")
+_BUILTIN = frozenset({"ping", "crash"})
+UNIT_FOLDERS = ("tests", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How the tests ended. report: what the plugin wrote, None if it did not. lines: the last ones of the output."""
+
+    exit_code: int
+    report: JsonObject | None
+    lines: tuple[str, ...] = ()
+
+    def find_failure(self) -> str:
+        """Return the first failure as a sentence, "" if there is none in the report."""
+        for item in (self.report or {}).get("items", ()):
+            for failure in item.get("failures", ()):
+                operation = failure.get("operation_id") or item.get("nodeid")
+                text = f"{operation}: promised: {failure.get('promise')}; answered: {failure.get('answer')}"
+                return " ".join(text.split())
+            if item.get("outcome") in {"failed", "error"}:
+                reason = str(item.get("reason") or item["outcome"]).strip().splitlines()
+                return f"{item.get('nodeid')}: {reason[0] if reason else 'failed'}"
+        return ""
+
+
+def find_unit_tests(folder: Path) -> Path | None:
+    """Return the folder of tests that need no running service, None if there is none."""
+    return next((folder / name for name in UNIT_FOLDERS if (folder / name).is_dir()), None)
+
+
+def run_unit_tests(folder: Path, tests: Path) -> Trial:
+    """Run the tests in *tests*."""
+    return _run_pytest(folder, ["-q", str(tests)], None)
+
+
+def run_contract_tests(folder: Path, target: str, report: Path, *options: str) -> Trial:
+    """Test the service at *target* with the service's tests and its documents; write the *report*."""
+    report.unlink(missing_ok=True)
+    report.parent.mkdir(parents=True, exist_ok=True)
+    arguments = ["--pymacaron", f"--pymacaron-target={target}", f"--pymacaron-report={report}", "-q", *options]
+    return _run_pytest(folder, arguments, report)
+
+
+def _run_pytest(folder: Path, arguments: Sequence[str], report: Path | None) -> Trial:
+    environment = {**os.environ, "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+    command = [sys.executable, "-m", "pytest", "--no-header", "-p", "no:cacheprovider", *arguments]
+    with subprocess.Popen(  # noqa: S603 - our own command
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # a group of its own; Ctrl-C reaches only us
+    ) as process:
+        try:
+            output, _ = process.communicate()
+        except BaseException:
+            _stop_group(process)
+            raise
+    data = None
+    if report and report.exists():
+        with contextlib.suppress(ValueError):
+            data = json.loads(report.read_text(encoding="utf-8"))
+    return Trial(process.returncode, data, tuple(output.splitlines()[-40:]))
+
+
+def _stop_group(process: subprocess.Popen[str]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_TIMEOUT_S)
+            return
+
+
+def read_own_documents(folder: Path) -> list[Api]:
+    """Return the documents in *folder*, the service's ``apis``. Raises: SpecError."""
+    files = sorted(file for file in folder.glob("*.yaml") if not file.name.endswith("_models.yaml"))
+    return [parse_spec(file.read_text(encoding="utf-8"), source=str(file), name=file.stem) for file in files]
+
+
+def fetch_documents(url: str, names: Sequence[str]) -> list[Api]:
+    """Return the documents that the service at *url* publishes below ``/doc``: those of *names*, and all that it links.
+
+    Raises: TargetError: it does not answer.
+    """
+    return list(_fetch(url.rstrip("/"), names))
+
+
+def _fetch(url: str, names: Sequence[str]) -> Iterator[Api]:
+    with requests.Session() as http:
+        http.trust_env = not url.startswith("http://127.0.0.1")
+        try:
+            page = http.get(f"{url}/doc", timeout=10)
+            linked = _LINKED.findall(page.text) if page.ok else []
+            for name in sorted({*names, *linked} - _BUILTIN):
+                answer = http.get(f"{url}/doc/{name}.yaml", timeout=10)
+                if answer.ok:
+                    with contextlib.suppress(StartupError):
+                        yield parse_spec(answer.text, source=f"{url}/doc/{name}.yaml", name=name)
+        except requests.RequestException as error:
+            found = f"it does not answer ({type(error).__name__})"
+            raise TargetError(Finding(url, found, "See whether the running release is well")) from error

@@ -1,0 +1,154 @@
+"""Watches a release that has live traffic: the gate looks at it several times, and missing metrics end it at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from urllib.parse import quote, urlencode
+
+import requests
+
+from pymacaron.deploy.gates import Gate, Judgement
+from pymacaron.deploy.target import Target
+from pymacaron.diff.sample import sample_values
+from pymacaron.exceptions import StartupError
+from pymacaron.json_types import Json, JsonObject
+from pymacaron.spec import Api, Operation
+
+LOOKS_A_STEP = 5
+"""How often the gate looks during one step, at most: it must know, because whoever looks often errs more often."""
+
+_MOST_PROBES = 200
+_LEAST_POLL_S = 0.5
+_MOST_POLL_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One release that is watched. url: where exactly it answers."""
+
+    version: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What is watched, and how.
+
+    baseline: None where it has no traffic. looks: of the whole deploy. time_s: how long at least. decision_s: how long
+    at most an undecided gate is asked again. must_pass: an undecided gate does not do; False once all traffic is there
+    and only a reason to go back is looked for.
+    """
+
+    target: Target
+    gate: Gate | None
+    candidate: Side
+    baseline: Side | None
+    apis: tuple[Api, ...]
+    report: JsonObject | None
+    time_s: float
+    decision_s: float
+    looks: int
+    must_pass: bool = True
+    use_base_path: bool = False
+    tell: Callable[[str], None] = field(default=lambda _: None)
+
+    def run(self) -> Judgement:
+        """Return what the gate says in the end. Raises: TargetError: the release is gone, or has no metrics."""
+        started = time.monotonic()
+        before = self._read_pages()
+        judgement = Judgement("pass", ("no gate was asked",))
+        for look_s in self._plan_looks():
+            self._wait_until(started + look_s)
+            after = self._read_pages()
+            if self.gate is None:
+                continue
+            judgement = self._judge(before, after)
+            self.tell(f"after {time.monotonic() - started:.0f} s: {judgement.tell()}")
+            is_over = look_s >= self.time_s
+            if judgement.outcome == "fail" or (is_over and (judgement.outcome == "pass" or not self.must_pass)):
+                return judgement
+            if is_over and judgement.outcome == "undecided":
+                self._send_probes()
+        return judgement
+
+    def _plan_looks(self) -> list[float]:
+        """Return seconds after the start: a first look early, one when the step's time is over, then ever later."""
+        looks = [self.time_s / 3, self.time_s]
+        if self.must_pass and self.decision_s > self.time_s:
+            pause = (self.decision_s - self.time_s) / 7
+            looks += [self.time_s + pause * passed for passed in (1, 3, 7)]
+        return looks
+
+    def _wait_until(self, end: float) -> None:
+        """Wait, and see meanwhile that the release is there and counts."""
+        poll_s = min(_MOST_POLL_S, max(_LEAST_POLL_S, self.time_s / 20))
+        while (left_s := end - time.monotonic()) > 0:
+            time.sleep(min(poll_s, left_s))
+            self.target.metrics(self.candidate.version)
+
+    def _read_pages(self) -> tuple[str, str | None]:
+        candidate = self.target.metrics(self.candidate.version)
+        if self.baseline is None:
+            return candidate, None
+        try:
+            return candidate, self.target.metrics(self.baseline.version)
+        except StartupError as error:
+            self.tell(f"the running release has no metrics: {error}")
+            return candidate, None
+
+    def _judge(self, before: tuple[str, str | None], after: tuple[str, str | None]) -> Judgement:
+        assert self.gate is not None
+        options = {"apis": self.apis} if self.report is None else {}
+        return self.gate.judge(
+            self.report,
+            candidate=(before[0], after[0]),
+            baseline=(before[1], after[1]) if self.baseline else None,
+            looks=self.looks,
+            **options,
+        )
+
+    def _send_probes(self) -> None:
+        """Send safe requests to both releases by turns, where live traffic is too little to decide."""
+        urls = [side.url for side in (self.candidate, self.baseline) if side]
+        paths = [path for api in self.apis for path in find_probes(api, use_base_path=self.use_base_path)]
+        if not paths:
+            return
+        self.tell(f"live traffic is too little to decide: sending {_MOST_PROBES} safe requests to each release")
+        with requests.Session() as http:
+            for number in range(_MOST_PROBES):
+                for url in urls:
+                    try:
+                        http.get(url + paths[number % len(paths)], timeout=10, allow_redirects=False)
+                    except requests.RequestException:
+                        continue  # what does not answer is seen by its metrics
+
+
+def find_probes(api: Api, *, use_base_path: bool = False) -> Iterator[str]:
+    """Yield paths with query of GET operations that need no credentials, with values that the document allows."""
+    for operation in api.operations:
+        is_open = not operation.security or {} in operation.security
+        if operation.method.lower() == "get" and is_open:
+            path = _fill(operation, api.base_path if use_base_path else "")
+            if path is not None:
+                yield path
+
+
+def _fill(operation: Operation, base_path: str) -> str | None:
+    path, query = base_path + operation.path, {}
+    for parameter in operation.parameters:
+        if not parameter.is_required:
+            continue
+        value = next(iter(sample_values(parameter.schema)), None)
+        if value is None or isinstance(value, dict | list) or parameter.location not in {"path", "query"}:
+            return None
+        if parameter.location == "path":
+            path = path.replace(f"{{{parameter.name}}}", quote(_to_text(value), safe=""))
+        else:
+            query[parameter.name] = _to_text(value)
+    return f"{path}?{urlencode(query)}" if query else path
+
+
+def _to_text(value: Json) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
