@@ -31,6 +31,8 @@ REQUIREMENTS = ("pylock.toml", "uv.lock", "requirements.lock", "requirements.txt
 _TIME = 315532800  # 1980-01-01: what wheels themselves use, and zip files can say
 _LOOSE_FOR_S = 24 * 3600
 _NEWEST_GLIBC = 28
+# What installers note for themselves: when, from where, by whom.
+_NOTES = (".lock", *(f"*.dist-info/{name}" for name in ("INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json")))
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _LOCAL = re.compile(r"(\.{0,2}/|file:|-e\b|--editable)")
 _ANY_PATH = re.compile(rb"\A#!.*\n")
@@ -248,7 +250,7 @@ def _installer_command(listed: Path, platform: Platform, target: Path) -> list[s
 def _last_words(text: str) -> str:
     lines = [line.strip().removeprefix("ERROR: ") for line in text.splitlines() if line.strip()]
     told = [line for line in lines if "notice" not in line and not line.startswith("WARNING")] or ["it says nothing"]
-    return " ".join(told[-2:])[:400]
+    return " ".join(told[-2:])[:400].rstrip(".")
 
 
 def _make_relocatable(target: Path) -> None:
@@ -258,8 +260,9 @@ def _make_relocatable(target: Path) -> None:
         data = script.read_bytes()
         if data.startswith(b"#!") and b"python" in data.split(b"\n", 1)[0]:
             script.write_bytes(_ANY_PATH.sub(b"#!/usr/bin/env python3\n", data))
-    for note in (*target.glob("*.dist-info/direct_url.json"), *target.glob("*.dist-info/REQUESTED")):
-        note.unlink()
+    for name in _NOTES:
+        for note in target.glob(name):
+            note.unlink()
     for record in target.glob("*.dist-info/RECORD"):
         _mend_record(record)
 
