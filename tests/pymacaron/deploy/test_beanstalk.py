@@ -136,6 +136,15 @@ def calling(url: str) -> Iterator[Seen]:
         asking.join()
 
 
+@contextmanager
+def cut_after(aws: Cloud, last: str) -> Iterator[None]:
+    """Let AWS do nothing more after the call *last*, and expect that the block sees it."""
+    aws.cut_after = last
+    with pytest.raises(PlacementError, match="AccessDenied"):
+        yield
+    aws.restore()
+
+
 def keep_secret(aws: Cloud, name: str, value: str) -> None:
     """Put a secret into Secrets Manager, as an operator does."""
     boto3.client("secretsmanager", endpoint_url=f"http://127.0.0.1:{aws.moto_port}").create_secret(
@@ -207,6 +216,36 @@ def test_calls_whose_answers_are_lost(aws: Cloud, image: str, make_target: MakeT
         target.retire(version)
     assert target.current() == []
     assert aws.lost == set()
+
+
+def test_a_deploy_that_is_killed_between_two_calls_goes_on(aws: Cloud, image: str, make_target: MakeTarget) -> None:
+    """Whichever call was the last one, the next process completes the step; names are swapped once."""
+    live_url = make_target().live_url
+    release = make_release("r1", image)
+    for last in ("bundles/r1.zip", "CreateApplicationVersion", "CreateEnvironment"):
+        with cut_after(aws, last):
+            make_target().stage(release)
+    make_target().stage(release)
+    with cut_after(aws, "PUT /elasticbeanstalk-eu-west-1-123456789012/pymacaron"):
+        make_target().shift("r1", None, 100)
+    make_target().shift("r1", None, 100)
+    assert len([one for one in aws.beanstalk.environments if one.name.endswith("-r1")]) == 1
+    make_target().stage(make_release("r2", image))
+    before = aws.beanstalk.swaps
+    with calling(f"{live_url}/ping") as seen:
+        for last in ("traffic.json", "SwapEnvironmentCNAMEs"):
+            with cut_after(aws, last):
+                make_target().shift("r2", "r1", 100)
+        make_target().shift("r2", "r1", 100)
+        assert list_shares(make_target()) == {"r1": 0, "r2": 100}
+        assert aws.beanstalk.swaps == before + 1
+        for last in ("TerminateEnvironment", "DeleteApplicationVersion"):
+            with cut_after(aws, last):
+                make_target().retire("r1")
+        make_target().retire("r1")
+        time.sleep(0.2)
+    assert list_shares(make_target()) == {"r2": 100}
+    assert seen.failed == []
 
 
 @pytest.mark.usefixtures("aws")

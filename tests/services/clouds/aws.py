@@ -39,6 +39,8 @@ class Cloud:
     """A running AWS. requests: (service, method and path, body) of every request. faults: of this server itself.
 
     throttled: calls of Beanstalk that are refused from now on. lost: actions that are done once, without an answer.
+    cut_after: action of Beanstalk, or part of ``METHOD /path``, after which nothing more is done, as if the caller had
+    been killed; "" until then.
     """
 
     def __init__(self, beanstalk: Beanstalk, moto_port: int) -> None:
@@ -50,6 +52,8 @@ class Cloud:
         self.faults: list[str] = []
         self.throttled = 0
         self.lost: set[str] = set()
+        self.cut_after = ""
+        self._is_cut = False
         self.model = botocore.session.get_session().get_service_model("elasticbeanstalk")
         handler = type("Handler", (_Handler,), {"cloud": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -73,6 +77,21 @@ class Cloud:
             "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
+
+    def restore(self) -> None:
+        """Do again what is asked for."""
+        assert self._is_cut, f"{self.cut_after} never came"
+        self.cut_after, self._is_cut = "", False
+
+    def check(self) -> None:
+        """Refuse, if it is cut. Raises QueryError."""
+        if self._is_cut:
+            raise QueryError("AccessDenied", "the caller is no more", 403)
+
+    def cut(self, done: str) -> None:
+        """Cut if *done* is what was waited for."""
+        if self.cut_after and self.cut_after in done:
+            self._is_cut = True
 
     def close(self) -> None:
         """Stop serving, and remove what runs."""
@@ -145,11 +164,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.cloud.requests.append((service, f"{self.command} {self.path}", body))
         try:
             if scope is not None:
+                self.cloud.check()
                 self._check_signature(scope, body)
             if service == "elasticbeanstalk":
                 self._answer(body)
             else:
                 self._pass_on(body)
+                self.cloud.cut(f"{self.command} {self.path}")
         except QueryError as error:
             if service in _JSON:
                 said = {"__type": error.code.replace("InvalidClientTokenId", "UnrecognizedClientException")}
@@ -202,6 +223,7 @@ class _Handler(BaseHTTPRequestHandler):
         cloud.actions.append(operation.name)
         answer: dict[str, Any] = cloud.beanstalk.answer(operation.name, parameters)
         text = encode_answer(operation, answer)
+        cloud.cut(operation.name)
         if operation.name in cloud.lost:
             cloud.lost.discard(operation.name)
             self.close_connection = True
