@@ -11,13 +11,15 @@ import pathspec
 
 from pymacaron.exceptions import ConfigError, Finding
 
+# What commands of pymacaron, pytest and the service itself write into the folder, from there on.
+WRITTEN_HERE = ("/.pym", "/data", "/pymacaron-report*", "/junit.xml", "/verdict.json")
 # Left out unless .dockerignore takes it back with a line that begins with !; patterns are those of .gitignore.
 RUBBISH = (
     *(".hg", ".svn", ".venv", "venv", "__pycache__", "*.py[cod]", ".mypy_cache", ".pytest_cache", ".ruff_cache"),
     *(".hypothesis", ".tox", ".nox", ".coverage*", "htmlcov", "node_modules", ".idea", ".vscode", ".DS_Store", "*.swp"),
-    *("*.egg-info", "/build", "/dist", "/data", "/test", "/tests", "/testaccept", "/pytest.ini", "*.log"),
+    *("*.egg-info", "/build", "/dist", "/test", "/tests", "/testaccept", "/pytest.ini", "*.log"),
     *("Dockerfile*", ".dockerignore", ".gitignore", "docker-compose*", "/compose*.y*ml", ".github", ".gitlab-ci.yml"),
-    *("/pymacaron-report*", "/junit.xml"),
+    *WRITTEN_HERE,
 )
 # Left out, whatever anybody says: they hold secrets and have no use in an image.
 SECRETS = (

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from pymacaron.config import PymConfig
 from pymacaron.config_file import ConfigFile, find_config_file, read_config_file
-from pymacaron.deploy.image_files import PackedFile, find_files, find_leaks
+from pymacaron.deploy.image_files import WRITTEN_HERE, PackedFile, find_files, find_leaks
 from pymacaron.exceptions import ConfigError, Finding
 
 _ENVIRONMENTS = ("prod", "live")
@@ -27,7 +27,7 @@ _NOT_ALLOWED = re.compile(r"[^a-z0-9]+")
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """Where the code stands in Git. revision: "" without Git. is_clean: nothing in the folder differs from it."""
+    """Where the code stands in Git. revision: "" without Git. is_clean: the folder is as it was committed."""
 
     revision: str = ""
     time: datetime | None = None
@@ -103,11 +103,15 @@ def find_version(commit: Commit, now: datetime | None = None) -> str:
 
 
 def find_commit(folder: Path) -> Commit:
-    """Return where *folder* stands in Git; an empty commit outside of Git, or without Git."""
+    """Return where *folder* stands in Git; an empty commit outside of Git, or without Git.
+
+    What tests, deploys and the service write into the folder is no change of it.
+    """
     told = _ask_git(folder, "log", "-1", "--format=%H %ct").split()
     if len(told) != len(("revision", "time")):
         return Commit()
-    changes = _ask_git(folder, "status", "--porcelain", "--", ".")
+    ours = [f":(exclude){path.lstrip('/')}" for path in WRITTEN_HERE]
+    changes = _ask_git(folder, "status", "--porcelain", "--", ".", *ours, ":(exclude,glob)**/__pycache__/**")
     return Commit(told[0], datetime.fromtimestamp(int(told[1]), UTC), is_clean=not changes.strip())
 
 

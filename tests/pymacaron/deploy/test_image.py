@@ -84,6 +84,27 @@ def test_same_code_gives_the_same_image(shop: Path, options: ImageOptions, tmp_p
     assert first.version.endswith(first.revision[:7])
 
 
+def test_what_a_deploy_writes_changes_nothing(shop: Path, options: ImageOptions) -> None:
+    """Records of deploys, reports of tests and the service's data are neither in the image nor a change of the code."""
+    (shop / ".gitignore").unlink()
+    commit(shop)
+    first = build(shop, options=options)
+    for name in (
+        ".pym/1/journal.jsonl",
+        "data/shop.db",
+        "pymacaron-report.json",
+        "junit.xml",
+        "shop/__pycache__/a.pyc",
+    ):
+        (shop / name).parent.mkdir(parents=True, exist_ok=True)
+        (shop / name).write_text("{}")
+
+    assert build(shop, options=options) == first
+    assert find_commit(shop).is_clean
+    (shop / "shop" / "extra.py").write_text("")
+    assert not find_commit(shop).is_clean
+
+
 def test_changed_code_sends_only_its_own_layer(shop: Path, options: ImageOptions) -> None:
     """A change of the code gives another digest, with the other layers as they were."""
     first = build(shop, "v1", options)
