@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import google.auth
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, 
 from pymacaron.config import PymConfig
 from pymacaron.exceptions import ConfigError, Finding, TargetError
 
-Api = Literal["container", "kubernetes", "logging", "run", "secretmanager", "storage"]
+Api = Literal["container", "logging", "run", "secretmanager", "storage"]
 _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 _REGISTRY_HOSTS = ("gcr.io", "pkg.dev")
 _LOGIN = "Run gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS"
@@ -29,10 +29,10 @@ class GcpSettings(BaseModel):
     gcp_region: a region, for gke also a zone. gcp_project: by default the one that docker_repo names, then that of the
     credentials. gcp_memory: such as ``512Mi``. gcp_request_concurrency: requests that an instance has at once.
     gcp_service: name of the service at Google, by default *name*. gcp_bucket: Cloud Storage bucket of lock and journal.
-    gcp_cluster: by default ``NAME-live``; gcp_namespace: by default *name*. gcp_secrets: for a name of env_secrets,
-    where its value lies, if that is not a secret of the same name: ``SECRET``, ``SECRET:VERSION`` in Secret Manager,
-    ``SECRET/KEY`` in Kubernetes. gcp_endpoints: other addresses of Google's interfaces, by name; one that begins with
-    ``http://`` is called without encryption and credentials.
+    gcp_cluster: by default ``NAME-live``; gcp_namespace: by default *name*. gcp_port: where load balancers of gke
+    listen. gcp_secrets: for a name of env_secrets, where its value lies, if that is not where it is looked for:
+    ``SECRET``, ``SECRET:VERSION`` in Secret Manager, ``SECRET/KEY`` in Kubernetes. gcp_endpoints: other addresses of
+    Google's interfaces, by name; one that begins with ``http://`` is called without encryption and credentials.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, coerce_numbers_to_str=True)
@@ -48,6 +48,7 @@ class GcpSettings(BaseModel):
     gcp_bucket: str | None = None
     gcp_cluster: str | None = None
     gcp_namespace: str | None = None
+    gcp_port: Annotated[int, Field(ge=1, le=65535)] = 80
     gcp_secrets: dict[str, str] = {}
     gcp_endpoints: dict[Api, str] = {}
 

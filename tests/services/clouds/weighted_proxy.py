@@ -13,10 +13,10 @@ _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"
 
 
 class WeightedProxy:
-    """A reverse proxy on a free port. Requests are dealt so that after each one the shares are as close as can be."""
+    """A reverse proxy. Requests are dealt so that after each one the shares are as close as can be."""
 
-    def __init__(self) -> None:
-        """Listen, with nothing behind: every request is answered 503."""
+    def __init__(self, address: tuple[str, int] = ("127.0.0.1", 0)) -> None:
+        """Listen at *address*, by default a free port; with nothing behind, every request is answered 503."""
         self._weights: dict[str, int] = {}
         self._credit: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -26,7 +26,7 @@ class WeightedProxy:
             def choose(self) -> str | None:
                 return proxy.choose()
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(address, Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
@@ -39,8 +39,9 @@ class WeightedProxy:
     def split(self, weights: Mapping[str, int]) -> None:
         """Send requests that come from now on to *weights*: URL -> percent."""
         with self._lock:
-            self._weights = {url: weight for url, weight in weights.items() if weight > 0}
-            self._credit = dict.fromkeys(self._weights, 0)
+            wanted = {url: weight for url, weight in weights.items() if weight > 0}
+            if wanted != self._weights:
+                self._weights, self._credit = wanted, dict.fromkeys(wanted, 0)
 
     def choose(self) -> str | None:
         """Return the URL whose turn it is, None without any."""
