@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 import uuid
@@ -32,6 +33,7 @@ EXTRA = "Dockerfile.extra"
 _CONTEXT = ".pymacaron-image"
 _BUILD_TIMEOUT_S = 3600.0
 _SHOWN_LINES = 3
+_INDEX_SETTINGS = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "HTTPS_PROXY", "https_proxy", "NO_PROXY")
 _WHEELS = "/tmp/pymacaron-wheels"  # noqa: S108 - in a container that only this build uses
 
 
@@ -196,7 +198,9 @@ def _compile_packages(source: Source, wish: Wish, base: DockerBase, extra: str) 
         listed.write_text(wish.text, encoding="utf-8")
         try:
             _run_build(mark, context)
-            run_docker("create", "--name", mark, "--entrypoint", "/bin/sh", mark, "-c", script)
+            # By name: values may hold credentials, and are gone with the container.
+            told = [word for name in _INDEX_SETTINGS if name in os.environ for word in ("--env", name)]
+            run_docker("create", "--name", mark, *told, "--entrypoint", "/bin/sh", mark, "-c", script)
             run_docker("cp", str(listed), f"{mark}:{_WHEELS}.txt")
             run_docker("start", "--attach", mark, timeout_s=_BUILD_TIMEOUT_S)
             run_docker("cp", f"{mark}:{_WHEELS}", str(Path(work) / "wheels"))

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from pymacaron.config import PymConfig
 from pymacaron.config_file import ConfigFile, find_config_file, read_config_file
 from pymacaron.deploy.image_files import WRITTEN_HERE, PackedFile, find_files, find_leaks
 from pymacaron.exceptions import ConfigError, Finding
+from pymacaron.json_types import Json
 
 _ENVIRONMENTS = ("prod", "live")
 _DOCUMENTS = frozenset({".yaml", ".yml", ".json"})
@@ -137,19 +138,35 @@ def _read_config(folder: Path, env: str) -> ConfigFile | None:
 
 
 def _find_open_secrets(config: ConfigFile) -> list[Finding]:
-    """Return a finding for each secret whose value stands in the file."""
+    """Return a finding for each secret whose value stands in the file: keys that hold one, and addresses with one."""
     findings = []
     names = set(config.values.get("env_secrets") or [])
     for key, value in config.values.items():
+        if key in config.secret_keys or (isinstance(value, str) and value in names) or key == "env_secrets":
+            continue
         field_info = PymConfig.model_fields.get(key)
         is_secret = field_info is not None and SecretStr in get_args(field_info.annotation)
-        if not is_secret or key in config.secret_keys or not isinstance(value, str) or value in names:
-            continue
-        if "://" in value and "@" not in urlsplit(value).netloc:
-            continue  # an address without user and password
-        fix = f"Put it into a variable, name that under env_secrets, and write its name as the value of {key}"
-        findings.append(Finding(config.locate(key), f"{key} holds a secret, which would be in the image", fix))
+        is_open = is_secret and isinstance(value, str) and "://" not in value
+        if is_open or any(_holds_password(text) for text in _find_texts(value)):
+            fix = f"Put it into a variable, name that under env_secrets, and write its name as the value of {key}"
+            findings.append(Finding(config.locate(key), f"{key} holds a secret, which would be in the image", fix))
     return findings
+
+
+def _find_texts(value: Json) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _find_texts(inner)
+
+
+def _holds_password(text: str) -> bool:
+    """Tell whether *text* is an address with user or password, ``postgresql://shop:pw@db/shop``."""
+    try:
+        return "://" in text and "@" in urlsplit(text).netloc
+    except ValueError:
+        return False
 
 
 def _is_other_config(path: Path, config: ConfigFile | None) -> bool:
