@@ -18,6 +18,7 @@ from pymacaron.events import (
     TaskStarted,
 )
 from pymacaron.service import Service, service_of
+from pymacaron.tasks import find_tasks
 from pymacaron_monitoring import families
 from pymacaron_monitoring.cardinality import Budget
 from pymacaron_monitoring.declared import (
@@ -54,6 +55,8 @@ def init_app(app: Flask) -> None:
     requests.start_at_zero(service.operations.values())
     others = _OtherCounter(store, budget)
     tasks = TaskCounter(store, budget)
+    for name, queue in find_tasks(service):
+        tasks.start_at_zero(name, queue)
     app.extensions[_EXTENSION] = page = Page(store, _Facts(service, store).find_samples)
     starts = store.counter(families.WORKER_STARTS.name)
     starts.add()

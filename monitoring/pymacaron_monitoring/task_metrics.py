@@ -25,7 +25,7 @@ _STATES = get_args(TaskState)
 
 
 class TaskCounter:
-    """Counts events of tasks; all series of a task and queue exist from its first event on, at zero."""
+    """Counts events of tasks; all series of a task and queue exist from the start, or its first event on, at zero."""
 
     def __init__(self, store: Store, budget: Budget) -> None:
         """Count in *store*, within *budget*."""

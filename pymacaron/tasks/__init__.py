@@ -4,7 +4,7 @@ Importing this loads neither Celery nor a broker's client: only queueing, and ru
 """
 
 from pymacaron.tasks.current import RunningTask, current_task
-from pymacaron.tasks.declaration import TASKS, AsyncTask, asynctask, prepare_tasks
+from pymacaron.tasks.declaration import TASKS, AsyncTask, asynctask, find_tasks, prepare_tasks
 from pymacaron.tasks.idempotency import KeyInUseError, run_once
 from pymacaron.tasks.queued import QueuedTask
 from pymacaron.tasks.status import TaskStatus, find_task
@@ -19,6 +19,7 @@ __all__ = [
     "asynctask",
     "current_task",
     "find_task",
+    "find_tasks",
     "prepare_tasks",
     "run_once",
 ]

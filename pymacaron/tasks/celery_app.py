@@ -52,7 +52,8 @@ def build_celery(settings: TaskSettings, *, longest_s: float = 0.0, worker: str 
         enable_utc=True,
         timezone="UTC",
     )
-    celery.conf.update(settings.extra)
+    options = {**celery.conf.broker_transport_options, **settings.extra.get("broker_transport_options", {})}
+    celery.conf.update({**settings.extra, "broker_transport_options": options})
     return celery
 
 
@@ -69,6 +70,9 @@ def _choose_transport_options(settings: TaskSettings, longest_s: float, worker: 
         options["confirm_publish"] = True
         if not worker:
             options.update(read_timeout=ANSWER_TIMEOUT_S, write_timeout=ANSWER_TIMEOUT_S)
+    elif settings.broker.startswith("sqs") and not worker:
+        limits = {"connect_timeout": CONNECT_TIMEOUT_S, "read_timeout": ANSWER_TIMEOUT_S}
+        options["client-config"] = {**limits, "retries": {"total_max_attempts": 1}}
     return options
 
 

@@ -12,10 +12,11 @@ from billiard.exceptions import WorkerLostError
 from celery import Task
 from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.request import Request
+from kombu import Queue
 
 from pymacaron.service import service_of
 from pymacaron.tasks.caller import Caller
-from pymacaron.tasks.current import LOSSES, UNKNOWN, RunningTask
+from pymacaron.tasks.current import LOSSES, QUEUED_AT, UNKNOWN, RunningTask
 from pymacaron.tasks.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 _UNKNOWN_PAUSE_S = 10.0
 _MOST_UNKNOWN = 360  # an hour
 _LONGEST_LOSS_PAUSE_S = 60.0
+_LONGEST_HELD_S = 300.0  # that a worker keeps a message whose time has not come
+_LONGEST_SQS_DELAY_S = 900.0  # Source: Amazon SQS, SendMessage, DelaySeconds
 _OWN_HEADERS = frozenset({"redelivered"})  # what transports write of one delivery
 
 
@@ -78,24 +81,62 @@ class Consumer(CeleryConsumer):
         _tell(service, task, message.headers, queue, packed, "failed", TaskLostError(f"It was lost {count} times"))
         return True
 
+    def put_off(self, message: Any) -> bool:
+        """Give back a message whose time is far, where the broker hands it out before; return whether it was.
+
+        RabbitMQ ends the connection of who keeps a message for half an hour, SQS hands it to another worker.
+        Source: https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout
+        """
+        left_s, queue = _due_s(message) - time.time(), _queue_of(message)
+        if left_s <= _LONGEST_HELD_S:
+            return False
+        kept = {name: message.headers[name] for name in (LOSSES, UNKNOWN) if name in message.headers}
+        broker = self.app.connection_for_write().transport.driver_type
+        if broker == "sqs":
+            self._publish_again(message, queue, kept, DelaySeconds=int(min(left_s, _LONGEST_SQS_DELAY_S)))
+        elif broker == "amqp":
+            arguments = {
+                "x-message-ttl": int(_LONGEST_HELD_S * 1000),
+                "x-dead-letter-exchange": "",
+                "x-dead-letter-routing-key": queue,
+            }
+            later = Queue(f"{queue}.later", routing_key=f"{queue}.later", queue_arguments=arguments)
+            self._publish_again(message, later, kept)
+        return broker in {"sqs", "amqp"}
+
+    def note_taken(self, message: Any) -> None:
+        """Note since when, at most, the messages behind this one wait."""
+        queued_at = message.headers.get(QUEUED_AT)
+        if queued_at is not None:
+            self.app.pymacaron_since.note(_queue_of(message), queued_at)
+
     def _publish_again(
-        self, message: Any, queue: str, counters: dict[str, int] | None = None, *, pause_s: float = 0.0
+        self,
+        message: Any,
+        queue: str | Queue,
+        counters: dict[str, int] | None = None,
+        *,
+        pause_s: float = 0.0,
+        **properties: Any,
     ) -> None:
         """Put *message* into *queue* in place of where it came from."""
+        queue = self.app.amqp.queues[queue] if isinstance(queue, str) else queue
         kept = {name: value for name, value in message.headers.items() if name not in _OWN_HEADERS | {LOSSES, UNKNOWN}}
         if pause_s:
             kept["eta"] = (datetime.now(UTC) + timedelta(seconds=pause_s)).isoformat()
         with self.app.producer_pool.acquire(block=True) as producer:
             producer.publish(
                 message.body,
-                routing_key=queue,
-                declare=[self.app.amqp.queues[queue]],
+                exchange="",
+                routing_key=queue.name,
+                declare=[queue],
                 headers={**kept, **(counters or {})},
                 content_type=message.content_type,
                 content_encoding=message.content_encoding,
                 correlation_id=message.properties.get("correlation_id"),
                 delivery_mode=2,
                 retry=True,
+                **properties,
             )
         message.ack_log_error(log, self.connection_errors)
 
@@ -135,7 +176,10 @@ class ServiceTask(Task):
         handle: Callable[..., Any] = super().start_strategy(app, consumer, **options)
 
         def receive(message: Any, *rest: Any, **more: Any) -> Any:
-            return None if consumer.heed_loss(self, message) else handle(message, *rest, **more)
+            consumer.note_taken(message)
+            if consumer.heed_loss(self, message) or consumer.put_off(message):
+                return None
+            return handle(message, *rest, **more)
 
         return receive
 
@@ -163,7 +207,9 @@ def _queue_of(message: Any) -> str:
 
 
 def _is_redelivered(message: Any) -> bool:
-    return bool(message.delivery_info.get("redelivered") or message.headers.get("redelivered"))
+    info = message.delivery_info
+    on_sqs = info.get("sqs_message", {}).get("Attributes", {}).get("ApproximateReceiveCount", 1)
+    return bool(info.get("redelivered") or message.headers.get("redelivered") or int(on_sqs) > 1)
 
 
 def _due_s(message: Any) -> float:

@@ -15,6 +15,9 @@ LOSSES, UNKNOWN = "pymacaron_losses", "pymacaron_unknown"
 COUNTERS = frozenset({LOSSES, UNKNOWN})
 """Headers in which a message says how often it came back without having been run to an end."""
 
+QUEUED_AT = "pymacaron_queued_at"
+"""Header that says when a task was queued, in seconds since 1970."""
+
 running_var: ContextVar[RunningTask | None] = ContextVar("pymacaron_task", default=None)
 
 

@@ -183,6 +183,14 @@ def asynctask(
     return declare
 
 
+def find_tasks(service: Service) -> list[tuple[str, str]]:
+    """Return name and queue of each task that modules in the service's folder declare, as far as they are loaded."""
+    folder, config = Path(service.app.root_path), service.config
+    own = config.task_queue or f"{config.name}.tasks"
+    tasks = [task for task in TASKS.values() if _is_of(task, folder)]
+    return [(task.name, task.options.celery.get("queue") or own) for task in tasks]
+
+
 def prepare_tasks(service: Service) -> None:
     """Load what queues tasks, if modules in the service's folder declare any; the first request need not do it.
 
@@ -190,7 +198,7 @@ def prepare_tasks(service: Service) -> None:
 
     Raises: ConfigError: the extra is not installed, or the configuration of tasks is wrong.
     """
-    if service.config.outbox or any(_is_of(task, Path(service.app.root_path)) for task in TASKS.values()):
+    if service.config.outbox or find_tasks(service):
         from pymacaron.tasks.queue import queue_of  # noqa: PLC0415 - it loads Celery
 
         queue_of(service)

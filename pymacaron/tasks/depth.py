@@ -19,13 +19,35 @@ if TYPE_CHECKING:
 _WAITING = 0
 
 
+class WaitingSince:
+    """Since when at most messages wait in queues of a broker that does not tell, such as RabbitMQ.
+
+    Queues are served in order: what waits came after the last message that this worker took, and after it last saw
+    the queue empty.
+    """
+
+    def __init__(self) -> None:
+        """Know of nothing."""
+        self._since_s: dict[str, float] = {}
+
+    def note(self, queue: str, since_s: float) -> None:
+        """Note that what waits in *queue* came after that moment, seconds since 1970."""
+        self._since_s[queue] = max(since_s, self._since_s.get(queue, 0.0))
+
+    def find_age(self, queue: str) -> float | None:
+        """Return how many seconds the oldest message of *queue* has waited at most, None where nothing is known."""
+        since_s = self._since_s.get(queue)
+        return None if since_s is None else max(0.0, time.time() - since_s)
+
+
 class QueueMeter:
     """Measures queues of one broker."""
 
-    def __init__(self, settings: TaskSettings, celery: Celery) -> None:
-        """Take the broker of *settings*; *celery* asks those that have no way of their own."""
+    def __init__(self, settings: TaskSettings, celery: Celery, since: WaitingSince) -> None:
+        """Take the broker of *settings*; *celery* asks those that have no way of their own; *since* knows the rest."""
         self._settings = settings
         self._celery = celery
+        self._since = since
         self._redis: Any = None
 
     def measure(self, queue: str) -> QueueMeasured:
@@ -34,9 +56,12 @@ class QueueMeter:
             return self._measure_file(queue)
         if self._settings.is_redis:
             return self._measure_redis(queue)
+        now = time.time()
         with self._celery.connection_for_write() as connection:
-            declared = connection.default_channel.queue_declare(queue, passive=True)
-            return QueueMeasured(queue, int(declared.message_count), None if declared.message_count else 0.0)
+            depth = int(connection.default_channel.queue_declare(queue, passive=True).message_count)
+        if depth == 0:
+            self._since.note(queue, now)
+        return QueueMeasured(queue, depth, self._since.find_age(queue) if depth else 0.0)
 
     def _measure_file(self, queue: str) -> QueueMeasured:
         file = open_file(self._settings.broker)

@@ -63,7 +63,7 @@ class Housekeeping:
         self._service = service
         self._queues = queues
         self._settings = settings
-        self._meter = QueueMeter(settings, celery)
+        self._meter = QueueMeter(settings, celery, celery.pymacaron_since)
         self._queue = queue_of(service)
         self._is_over = threading.Event()
         self._chores = [Chore("Measuring the queues", self._measure)]

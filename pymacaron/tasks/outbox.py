@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 
 Send = Callable[[Parcel], object]
 
-HOLD_S = 30.0  # that a process has for what it took; then it counts as dead
+_HOLD_S = 10.0  # that a process has for what it stored; then it counts as dead
+_BATCH_S = 60.0  # that it has for what it took
 _PAUSE_S = 2.0  # before what the broker did not take is tried again
 _MOST = 50
 
@@ -64,7 +65,7 @@ class Outbox:
         """
         if self._store.is_in_transaction:
             started_s = time.monotonic()
-            self._add(parcel, HOLD_S)
+            self._add(parcel, _HOLD_S)
             self._store.after_commit(lambda: self._send_stored(parcel, started_s, send, told))
             return
         try:
@@ -114,7 +115,7 @@ class Outbox:
     def _send_stored(self, parcel: Parcel, started_s: float, send: Send, told: Callable[[], object]) -> None:
         """Send what a transaction has stored. It raises nothing: whatever fails, the call is kept."""
         told()
-        if time.monotonic() > started_s + HOLD_S / 2:
+        if time.monotonic() > started_s + _HOLD_S / 2:
             return  # somebody else may be about to send it
         try:
             try:
@@ -152,7 +153,7 @@ class Outbox:
             return []  # without the turn to write
         free = select(OUTBOX.c.id).where(is_free).order_by(OUTBOX.c.stored_s).limit(_MOST)
         chosen = OUTBOX.c.id.in_(free.with_for_update(skip_locked=True))
-        taking = update(OUTBOX).where(chosen).values(held_until_s=now + HOLD_S).returning(OUTBOX)
+        taking = update(OUTBOX).where(chosen).values(held_until_s=now + _BATCH_S).returning(OUTBOX)
         with self._store.connection() as connection:
             rows = connection.execute(taking).mappings().all()
         return [_to_parcel(row) for row in sorted(rows, key=lambda row: row["stored_s"])]

@@ -14,6 +14,7 @@ from pymacaron.exceptions import ConfigError, Finding, TaskBrokerError
 from pymacaron.tasks.arguments import describe_shape
 from pymacaron.tasks.caller import Caller
 from pymacaron.tasks.celery_app import build_celery, check_broker
+from pymacaron.tasks.current import QUEUED_AT
 from pymacaron.tasks.queued import Parcel, QueuedTask
 from pymacaron.tasks.settings import TaskSettings, warn_of_embedded
 from pymacaron.tasks.status import StatusStore, open_status
@@ -79,6 +80,7 @@ class CeleryOutlet:
                 retry_policy=_RETRY,
                 add_to_parent=False,
                 declare=self._declare,
+                headers={QUEUED_AT: parcel.message["queued_at"]},
             )
         except (OperationalError, OSError) as error:
             self._down_until = time.monotonic() + _PAUSE_S
@@ -96,6 +98,10 @@ class CeleryOutlet:
     def _refusals(self) -> tuple[type[Exception], ...]:
         """Return what the broker's client raises for a broker that answers, and does not take a message."""
         errors: tuple[type[Exception], ...] = self._celery.connection_for_write().channel_errors
+        if self._settings.broker.startswith("sqs"):
+            from botocore.exceptions import ClientError  # noqa: PLC0415 - an optional dependency
+
+            return (*errors, ClientError)
         return errors
 
     def _complain(self, found: str) -> TaskBrokerError:

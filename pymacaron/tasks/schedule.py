@@ -22,13 +22,15 @@ log = logging.getLogger(__name__)
 
 _KEEP_S = 400 * 86400.0
 _LONGEST_WAIT_S = 5.0
+CLAIM_S = 10.0  # that a worker has to queue what it claimed
 
 
 class Schedule:
     """The scheduled tasks of a service.
 
-    When a task was queued last stands in the key store, and whoever replaces that time queues the next one. So any
-    number of workers may do this; what was due while none ran is queued once when the first is back.
+    When a task was queued last stands in the key store. Whoever claims the next time queues it, and notes that it did.
+    One that dies in between leaves the time to another worker, `CLAIM_S` later: it is never skipped, and queued twice
+    only if the process died after it was queued. What was due while no worker ran is queued once.
     """
 
     def __init__(self, service: Service, celery: Celery, keys: KeyStore) -> None:
@@ -49,7 +51,7 @@ class Schedule:
                 last = repr(now)
             due = self.find_next(task, float(last))
             if due <= now:
-                self._queue(task, name, last, now)
+                self._queue(task, name, last, due, now)
                 due = self.find_next(task, now)
             pause_s = min(pause_s, due - now)
         return max(0.0, pause_s)
@@ -67,15 +69,17 @@ class Schedule:
         left: timedelta = times.remaining_estimate(after)
         return (after + left).timestamp()
 
-    def _queue(self, task: AsyncTask[..., Any], name: str, last: str, now: float) -> None:
-        if not self._keys.replace(name, last, repr(now), _KEEP_S):
-            return  # another worker does it
+    def _queue(self, task: AsyncTask[..., Any], name: str, last: str, due: float, now: float) -> None:
+        claim = f"{name}:{due:.0f}"
+        if not self._keys.claim(claim, "claimed", CLAIM_S) or self._keys.get(name) != last:
+            return  # another worker does it, or has done it
         try:
             with self._service.app.app_context():
                 task.queue()
         except PyMacaronException:
-            self._keys.replace(name, repr(now), last, _KEEP_S)
+            self._keys.replace(claim, "claimed", "", CLAIM_S)
             raise
+        self._keys.replace(name, last, repr(now), _KEEP_S)
 
 
 def find_scheduled() -> list[AsyncTask[..., Any]]:

@@ -23,7 +23,6 @@ _EMBEDDED_FILE = Path(".pym") / "tasks.sqlite3"
 _VISIBILITY_MARGIN_S = 60
 SOFT_SHARE = 0.9
 _MEMORY_SHARE = 0.9
-_LONGEST_HELD_S = 600.0
 CONNECT_TIMEOUT_S = 0.4
 ANSWER_TIMEOUT_S = 0.7
 
@@ -34,7 +33,7 @@ class TaskSettings:
 
     broker, results: addresses as Celery takes them, with passwords; results is None where the broker keeps none and
     nothing else was configured. queue: name of the queue of tasks that choose none. concurrency: processes of a
-    worker. longest_held_s: delays beyond it are waited out in the broker in several steps.
+    worker.
     """
 
     name: str

@@ -18,6 +18,7 @@ from celery.platforms import SecurityWarning
 from pymacaron.tasks.celery_app import build_celery
 from pymacaron.tasks.consumer import ServiceTask
 from pymacaron.tasks.declaration import TASKS, AsyncTask
+from pymacaron.tasks.depth import WaitingSince
 from pymacaron.tasks.housekeeping import Housekeeping
 from pymacaron.tasks.queue import open_queue, replace_queue
 from pymacaron.tasks.running import run_packed
@@ -52,6 +53,7 @@ def build_worker_app(service: Service, settings: TaskSettings) -> Celery:
     longest_s = max((task.options.celery.get("time_limit") or 0.0 for task in TASKS.values()), default=0.0)
     celery = build_celery(settings, longest_s=longest_s, worker=name_owner())
     celery.pymacaron_app = service.app
+    celery.pymacaron_since = WaitingSince()
     for task in TASKS.values():
         _register(celery, service, task, settings)
     return celery

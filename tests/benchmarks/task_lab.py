@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import boto3
+
 ROOT = Path(__file__).parents[2]
 START_S = 180.0
 _EPMD_END_S = 10.0
@@ -294,6 +296,25 @@ def run_redis(folder: Path) -> Iterator[Broker]:
     assert program is not None
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
     with _running(Broker(f"redis://127.0.0.1:{port}/0", port, folder, [*command, "--appendonly", "yes"])) as broker:
+        yield broker
+
+
+SQS_OPTIONS = """\
+celery:
+  broker_transport_options: {region: eu-west-1, is_secure: false, wait_time_seconds: 1, polling_interval: 0.1}
+"""
+
+
+@contextlib.contextmanager
+def run_sqs(folder: Path) -> Iterator[Broker]:
+    """Run a server that speaks SQS's language, as moto knows it; for services with `SQS_OPTIONS`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = find_port()
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with _running(Broker(f"sqs://key:secret@127.0.0.1:{port}", port, folder, command)) as broker:
+        # Its first answer takes seconds: it loads what it needs for it.
+        session = boto3.Session("key", "secret", region_name="eu-west-1")
+        session.client("sqs", endpoint_url=f"http://127.0.0.1:{port}").list_queues()
         yield broker
 
 

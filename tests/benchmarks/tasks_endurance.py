@@ -1,12 +1,14 @@
 """Is a task lost while workers are killed and the broker is restarted? ``python tests/benchmarks/tasks_endurance.py``.
 
-Queues tasks, runs workers, kills one of their processes every few seconds (``kill -9``: a whole worker or one of its
-children, at random), restarts the broker once in the middle, and counts how often each task was run.
+Queues tasks, runs workers, kills one of their processes every two seconds while two workers are ready (``kill -9``: a
+whole worker or one of its children, at random), restarts the broker once in the middle, and counts how often each task
+was run.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
 import signal
@@ -55,21 +57,23 @@ def endure(lab: Lab, broker: Broker | None, ordeal: Ordeal) -> Outcome:
     kills = 0
     lab.run(f"for n in range({ordeal.tasks}): handlers.record.queue(n, {ordeal.pause_s})")
     started = time.monotonic()
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda _: lab.start_worker(concurrency=ordeal.concurrency), range(ordeal.workers)))
-    restarts = ordeal.restarts if broker is not None else 0
-    done, last_change, next_kill = 0, time.monotonic(), time.monotonic() + ordeal.kill_every_s
-    while done < ordeal.tasks and time.monotonic() < last_change + _LAST_WAIT_S:
-        time.sleep(0.2)
-        now_done = len(lab.read())
-        if now_done != done:
-            done, last_change = now_done, time.monotonic()
-        if restarts and broker is not None and done > ordeal.tasks // 3:
-            restarts -= 1
-            broker.restart()
-        if time.monotonic() >= next_kill and done < ordeal.tasks:
-            kills += _kill_one(lab, rounds, ordeal.concurrency)
-            next_kill = time.monotonic() + ordeal.kill_every_s
+    with ThreadPoolExecutor(16) as pool:
+        ready = list(pool.map(lambda _: lab.start_worker(concurrency=ordeal.concurrency), range(ordeal.workers)))
+        restarts = ordeal.restarts if broker is not None else 0
+        done, last_change, next_kill = 0, time.monotonic(), time.monotonic() + ordeal.kill_every_s
+        while done < ordeal.tasks and time.monotonic() < last_change + _LAST_WAIT_S:
+            time.sleep(0.2)
+            now_done = len(lab.read())
+            if now_done != done:
+                done, last_change = now_done, time.monotonic()
+            if restarts and broker is not None and done > ordeal.tasks // 3:
+                restarts -= 1
+                broker.restart()
+            if time.monotonic() >= next_kill and len(ready) > 1 and done < ordeal.tasks:
+                next_kill = time.monotonic() + ordeal.kill_every_s
+                kills += 1
+                if _kill_one(ready, rounds):
+                    pool.submit(lambda: ready.append(lab.start_worker(concurrency=ordeal.concurrency)))
     lines = lab.read()
     return Outcome(
         lost=ordeal.tasks - len(lines),
@@ -79,19 +83,18 @@ def endure(lab: Lab, broker: Broker | None, ordeal: Ordeal) -> Outcome:
     )
 
 
-def _kill_one(lab: Lab, rounds: random.Random, concurrency: int) -> int:
-    """Kill a worker or a child of one; start another worker in place of a killed one."""
-    living = [worker for worker in lab.workers if worker.poll() is None]
-    worker = rounds.choice(living)
-    children = [int(pid) for pid in _find_children(worker)]
-    victim = rounds.choice([worker.pid, *children])
-    if victim == worker.pid:
-        os.killpg(worker.pid, signal.SIGKILL)
-        worker.wait()
-        lab.start_worker(concurrency=concurrency)
-    else:
-        os.kill(victim, signal.SIGKILL)
-    return 1
+def _kill_one(ready: list[subprocess.Popen[bytes]], rounds: random.Random) -> bool:
+    """Kill a worker of those that are *ready*, or a child of one; return whether it was a worker."""
+    worker = rounds.choice(ready)
+    victim = rounds.choice([worker.pid, *map(int, _find_children(worker))])
+    if victim != worker.pid:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
+        return False
+    ready.remove(worker)
+    os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
+    return True
 
 
 def _find_children(worker: subprocess.Popen[bytes]) -> list[str]:

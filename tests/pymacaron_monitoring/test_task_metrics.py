@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 
+import pytest
 from flask import Flask
 
+from pymacaron import asynctask
 from pymacaron.events import Event, QueueMeasured, TaskFinished, TaskQueued, TaskStarted, TaskState
 from pymacaron.service import service_of
+from pymacaron.tasks import TASKS
 from pymacaron_monitoring import metrics
 
 MakeApp = Callable[..., Flask]
@@ -79,3 +85,24 @@ def test_tasks_are_bounded(make_app: MakeApp) -> None:
     lines = show(make_app(metrics_series_budget=1), run_task())
     assert 'celery_tasks_queued_total{queue="_OTHER",task="_OTHER"} 1.0' in lines
     assert not [line for line in lines if "send_mail" in line]
+
+
+def test_declared_tasks_are_there_from_the_start(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks that the service's modules declare stand at zero before the first runs; those of others do not."""
+    app = make_app()
+    module = ModuleType("service_tasks")
+    module.__file__ = str(Path(app.root_path) / "service_tasks.py")
+    monkeypatch.setitem(sys.modules, "service_tasks", module)
+    for name, queue, home in (("tidy", "slow", "service_tasks"), ("other", "slow", "elsewhere")):
+
+        def work() -> None: ...
+
+        work.__module__, work.__qualname__ = home, name
+        asynctask(queue=queue)(work)
+    try:
+        lines = show(app, [])
+    finally:
+        del TASKS["service_tasks.tidy"], TASKS["elsewhere.other"]
+    assert 'celery_tasks_queued_total{queue="slow",task="service_tasks.tidy"} 0.0' in lines
+    assert 'celery_task_duration_seconds_count{queue="slow",state="failed",task="service_tasks.tidy"} 0.0' in lines
+    assert not any("elsewhere" in line for line in lines)

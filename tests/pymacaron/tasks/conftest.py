@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
-from task_lab import Broker, Lab, open_lab, run_rabbitmq, run_redis
+from task_lab import Broker, Lab, open_lab, run_rabbitmq, run_redis, run_sqs
 
 MakeLab = Callable[..., Lab]
 
@@ -38,6 +38,13 @@ def rabbitmq_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker
     """Run a RabbitMQ for all tests."""
     _demand("rabbitmq-server")
     with run_rabbitmq(tmp_path_factory.mktemp("rabbitmq")) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def sqs_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """Run an SQS for all tests."""
+    with run_sqs(tmp_path_factory.mktemp("sqs")) as broker:
         yield broker
 
 

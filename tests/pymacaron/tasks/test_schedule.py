@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from flask import Flask
 from task_lab import CONFIG
 
 from pymacaron import asynctask, service_of
-from pymacaron.tasks import TASKS, AsyncTask
+from pymacaron.tasks import TASKS, AsyncTask, schedule
 from pymacaron.tasks.celery_app import build_celery
 from pymacaron.tasks.keys import SqliteKeys
 from pymacaron.tasks.schedule import Schedule
@@ -102,4 +103,27 @@ def test_what_was_missed_is_queued_once(
     with recorded_tasks(app) as queued:
         for schedule in both * 2:
             schedule.queue_due()
+    assert len(queued.calls) == 1
+
+
+def test_a_worker_that_dies_leaves_its_claim_to_another(
+    schedules: tuple[Flask, list[Schedule]],
+    declare: Callable[..., AsyncTask[..., Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a worker claimed, and was killed before it queued it, another one queues a little later; once."""
+    monkeypatch.setattr(schedule, "CLAIM_S", 0.5)
+    app, (first, second) = schedules
+    task = declare(every="1h")
+    first._keys.put(f"scheduled:{task.name}", repr(time.time() - 3600), 60)
+    with recorded_tasks(app) as queued:
+        monkeypatch.setattr(queued, "send", lambda _: sys.exit("killed"))
+        with pytest.raises(SystemExit):
+            first.queue_due()
+        monkeypatch.undo()
+        second.queue_due()
+        assert queued.calls == []
+        time.sleep(0.6)
+        for one in (second, first):
+            one.queue_due()
     assert len(queued.calls) == 1
