@@ -29,6 +29,7 @@ _ANSWER_PAUSE_S = 0.25
 _ATTEMPTS = 3  # when another one changed the service between reading and writing
 _HTTP_TIMEOUT_S = 10.0
 _SERVER_ERROR = 500
+_UNBUILT = "@sha256:" + "0" * 64  # of a plan's image that is still to be built
 _FAILED = run_v2.Condition.State.CONDITION_FAILED
 _SUCCEEDED = run_v2.Condition.State.CONDITION_SUCCEEDED
 
@@ -70,6 +71,10 @@ class CloudRunTarget:
         existing = self._read()
         secrets = self._pin()
         service = self._build(release, existing, secrets)
+        validated = "Cloud Run validated the request and would take it"
+        if release.image.endswith(_UNBUILT):
+            stand_in = cloud_run_service.put_stand_in(service, existing)
+            validated = f"Cloud Run validated the request, with {stand_in} in place of the image, and would take it"
         with told_as_ours(self._where, "Mend what Cloud Run refuses"):
             self._send(service, existing, validate_only=True).result(timeout=START_TIMEOUT_S, polling=_POLL)
         shares = {} if existing is None else cloud_run_service.read_shares(existing)
@@ -88,7 +93,7 @@ class CloudRunTarget:
         sentences.append(
             f"Costs: instances are billed while they handle requests; {idle} of each tagged revision when idle too"
         )
-        return [*sentences, "Cloud Run validated the request and would take it"]
+        return [*sentences, validated]
 
     def current(self) -> list[Placed]:
         """Return each revision that has traffic or a tag of its own; one without a tag has the service's URL."""

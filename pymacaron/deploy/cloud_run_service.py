@@ -23,6 +23,7 @@ _ENVIRONMENT = "pymacaron/environment"  # of a template: the variables that were
 _UNKNOWN_DIGEST = "sha256:" + "0" * 64
 _TAG = re.compile(r":[^/:]+\Z")
 _MOST_NAME = 63
+_STAND_IN = "us-docker.pkg.dev/cloudrun/container/hello"
 _MOST_VERSION = 40
 _LATEST = run_v2.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST
 _REVISION = run_v2.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION
@@ -112,6 +113,14 @@ def _fill_container(
     theirs = [one for one in container.env if one.name not in ours and one.name not in set_before]
     container.env = [*theirs, *ours.values()]
     template.annotations[_ENVIRONMENT] = ",".join(ours)
+
+
+def put_stand_in(service: Any, existing: Any) -> str:
+    """Let *service* have the image that runs now, or Google's hello, until its own is built; return which."""
+    image = _STAND_IN if existing is None else next(one.image for one in existing.template.containers if one.image)
+    container = next((one for one in service.template.containers if one.ports), service.template.containers[0])
+    container.image = image
+    return str(image)
 
 
 def _refer(secret: str, version: str, name: str) -> Any:

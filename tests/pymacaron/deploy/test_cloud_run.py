@@ -176,6 +176,11 @@ def test_a_plan_changes_nothing_and_tells_what_cloud_run_refuses(cloud: CloudRun
         "Costs: instances are billed while they handle requests; 0 of each tagged revision when idle too",
         "Cloud Run validated the request and would take it",
     ]
+    unbuilt = release("one", f"shop@sha256:{'0' * 64}")
+    assert CloudRunTarget(configure(cloud)).plan(unbuilt)[-1] == (
+        "Cloud Run validated the request, with us-docker.pkg.dev/cloudrun/container/hello in place of the image, and "
+        "would take it"
+    )
     with pytest.raises(TargetError) as caught:
         CloudRunTarget(configure(cloud, cpu_count=3)).plan(release("one"))
     assert str(caught.value) == (

@@ -37,7 +37,7 @@ _FAILED = run_v2.Condition.State.CONDITION_FAILED
 _RECONCILING = run_v2.Condition.State.CONDITION_RECONCILING
 _RESERVED = ("run.googleapis.com/", "cloud.googleapis.com/", "serving.knative.dev/", "autoscaling.knative.dev/")
 _CHANGEABLE = {"template", "traffic", "annotations", "labels", "description", "scaling", "ingress"}
-_START_TIMEOUT_S = 20.0
+_START_TIMEOUT_S = 120.0
 
 
 @dataclass
