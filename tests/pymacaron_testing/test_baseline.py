@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from flask import Flask, jsonify, request
 
@@ -21,6 +23,8 @@ from pymacaron_testing.resources import Resources
 from pymacaron_testing.session import RequestCount, TargetSession
 from pymacaron_testing.suite import Suite
 from pymacaron_testing.wire import Wire
+
+pytest_plugins = ["pytester"]
 
 DOCUMENT = """
 openapi: 3.1.0
@@ -182,3 +186,21 @@ def test_reading_requests_are_timed_by_turns(serve: Callable[[Any], str], tmp_pa
         assert rounds is not None
         assert [len(one) for one in rounds.candidate] == [len(one) for one in rounds.baseline] == [2] * 20
         assert (rounds.candidate_errors, rounds.baseline_errors) == (0, 0)
+
+
+def test_a_run_writes_the_rounds_into_its_report(pytester: pytest.Pytester, serve: Callable[[Any], str]) -> None:
+    """As the report's schema says; the gate reads them there."""
+    (pytester.path / "parcels.yaml").write_text(DOCUMENT)
+    target, other = serve(build_app(500)), serve(build_app(1))
+    options = [f"--pymacaron-target={target}", f"--pymacaron-baseline={other}", "--pymacaron-spec=parcels.yaml"]
+    result = pytester.runpytest_subprocess(
+        *options, "--pymacaron-pairs=40", "--pymacaron-max-examples=2", "-k", "baseline"
+    )
+    result.assert_outcomes(passed=3)
+    report = json.loads((pytester.path / "pymacaron-report.json").read_text())
+    schema = json.loads((Path(__file__).parents[2] / "docs" / "pymacaron-report.schema.json").read_text())
+    jsonschema_rs.validate(schema, report)
+    assert report["baseline"] == other
+    rounds = {item["operation_id"]: item.get("rounds") for item in report["items"]}
+    assert rounds["create_parcel"] is None
+    assert [len(one) for one in rounds["get_parcel"]["candidate"]] == [2] * 20

@@ -38,11 +38,13 @@ def test_users(lines: list[str], expected: list[str]) -> None:
 def test_pytest_ini(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every option is also a line of pytest.ini; the command line goes first."""
     monkeypatch.setenv("THE_SECRET", "s3cret")
+    monkeypatch.setenv("THE_TOKEN", "t0ken")
     pytester.makeini(
         "[pytest]\npymacaron_target = http://h/\npymacaron_spec = x.yaml\npymacaron_auth =\n  A: 1\n  A: 2\n"
         "pymacaron_refused = A: 3\npymacaron_jwt_secret_env = THE_SECRET\npymacaron_profile = live\n"
         "pymacaron_max_time = 30.5\npymacaron_max_latency = 200\npymacaron_seed = 7\npymacaron_max_examples = 0\n"
-        "pymacaron_report = out.json\n"
+        "pymacaron_report = out.json\npymacaron_baseline = http://b/\npymacaron_pairs = 40\n"
+        "pymacaron_metrics_token_env = THE_TOKEN\n"
     )
     settings = read_settings(pytester.parseconfig())
     assert (settings.target, settings.spec, settings.profile) == ("http://h", "x.yaml", "live")
@@ -50,6 +52,7 @@ def test_pytest_ini(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) 
     assert [one.value for one in settings.refused] == ["3"]
     assert (settings.jwt_secret, settings.max_time_s, settings.max_latency_ms) == ("s3cret", 30.5, 200)
     assert (settings.seed, settings.max_examples, settings.report) == (7, 0, pytester.path / "out.json")
+    assert (settings.baseline, settings.pairs, settings.metrics_token) == ("http://b", 40, "t0ken")
     settings = read_settings(pytester.parseconfig("--pymacaron-profile=quick", "--pymacaron-auth=B: 1"))
     assert (settings.profile, [one.name for user in settings.users for one in user]) == ("quick", ["B"])
 
@@ -66,6 +69,7 @@ def test_defaults(pytester: pytest.Pytester) -> None:
     )
     assert (settings.profile, settings.max_time_s, settings.max_latency_ms) == ("full", None, None)
     assert (settings.seed, settings.max_examples) == (0, 20)
+    assert (settings.baseline, settings.pairs, settings.metrics_token) == (None, 300, None)
     assert settings.report == pytester.path / "pymacaron-report.json"
 
 

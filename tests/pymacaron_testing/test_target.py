@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import requests
-from flask import Flask, Response
+from flask import Flask, Response, request
 
 from pymacaron.exceptions import TargetError
 from pymacaron.spec import parse_spec
@@ -107,6 +107,19 @@ def test_read_metrics(serve: Serve, content_type: str, status: int, expected: st
     app = Flask("x")
     app.add_url_rule("/metrics", "metrics", lambda: Response("up 1\n", status=status, content_type=content_type))
     assert read_metrics(serve(app)) == expected
+
+
+@pytest.mark.parametrize(("token", "expected"), [("right", "up 1\n"), ("wrong", None), (None, None)])
+def test_metrics_may_ask_for_a_token(serve: Serve, token: str | None, expected: str | None) -> None:
+    """The page is read with the token that an option names; without it there is none."""
+    app = Flask("x")
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        is_right = request.headers.get("Authorization") == "Bearer right"
+        return Response("up 1\n", status=200 if is_right else 401, content_type="text/plain")
+
+    assert read_metrics(serve(app), token) == expected
 
 
 def test_no_metrics_without_target() -> None:
