@@ -238,7 +238,7 @@ class Lab:
         """Return what the workers wrote."""
         return "\n".join(file.read_text() for file in sorted(self.folder.glob("worker-*.log")))
 
-    def wait_for(self, is_done: Callable[[Counter[str]], bool], timeout_s: float = 30.0) -> Counter[str]:
+    def wait_for(self, is_done: Callable[[Counter[str]], bool], timeout_s: float = 60.0) -> Counter[str]:
         """Wait until what was written satisfies *is_done*."""
         deadline = time.monotonic() + timeout_s
         while not is_done(self.read()):

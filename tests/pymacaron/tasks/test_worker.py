@@ -77,7 +77,7 @@ def test_workers_that_are_killed_or_stopped_lose_nothing(make_lab: MakeLab, brok
     worker = lab.start_worker()
     known = lab.wait_for(lambda lines: lines["begin-0"] == 2, timeout_s=60)
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(timeout=30) == 0
+    assert worker.wait(timeout=60) == 0
     assert lab.read() == known | {"end-0": 1}
     lab.start_worker()
     names = [f"{word}-{number}" for word in ("begin", "end") for number in range(3)]
