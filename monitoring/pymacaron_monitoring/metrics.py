@@ -26,7 +26,7 @@ from pymacaron_monitoring.declared import (
     OTHER,
     find_bounds,
 )
-from pymacaron_monitoring.families import ERRORS, SECTIONS, STORE_CALLS, VIOLATIONS
+from pymacaron_monitoring.families import ERRORS, SECTIONS, VIOLATIONS
 from pymacaron_monitoring.page import Page, Sample
 from pymacaron_monitoring.processes import measure_process
 from pymacaron_monitoring.records import Key
@@ -34,6 +34,7 @@ from pymacaron_monitoring.release import find_release
 from pymacaron_monitoring.request_metrics import RequestCounter
 from pymacaron_monitoring.scrape import serve_page
 from pymacaron_monitoring.store import Series, Store, store_of
+from pymacaron_monitoring.store_call_metrics import StoreCallCounter
 from pymacaron_monitoring.task_metrics import TaskCounter
 
 _EXTENSION = "pymacaron_monitoring.metrics"
@@ -70,7 +71,7 @@ def init_app(app: Flask) -> None:
     service.bus.subscribe(RequestFinished, requests.finish)
     service.bus.subscribe(ContractViolated, others.count_violation)
     service.bus.subscribe(SectionTimed, others.count_section)
-    service.bus.subscribe(StoreCalled, others.count_store_call)
+    service.bus.subscribe(StoreCalled, StoreCallCounter(budget).count)
     service.bus.subscribe(TaskQueued, tasks.count_queued)
     service.bus.subscribe(TaskStarted, tasks.begin)
     service.bus.subscribe(TaskFinished, tasks.finish)
@@ -90,13 +91,12 @@ def _is_served(service: Service, operations: Iterable[object]) -> bool:
 
 
 class _OtherCounter:
-    """Counts what broke the document, timed sections, and calls of the store."""
+    """Counts what broke the document, and timed sections."""
 
     def __init__(self, store: Store, budget: Budget) -> None:
         self._store = store
         self._budget = budget
         self._sections: dict[tuple[str, str], Series] = {}
-        self._store_calls: dict[tuple[str, str, str, str], Series] = {}
 
     def count_violation(self, event: ContractViolated) -> None:
         self._store.counter(VIOLATIONS.name, (event.operation_id, event.place)).add()
@@ -109,16 +109,6 @@ class _OtherCounter:
             series = self._budget.get(wanted, other)
             if series.key == wanted:
                 self._sections[labels] = series
-        series.observe(event.duration_s)
-
-    def count_store_call(self, event: StoreCalled) -> None:
-        labels = (event.store, event.table, event.call, event.outcome)
-        series = self._store_calls.get(labels)
-        if series is None:
-            wanted, other = (Key(STORE_CALLS.name, one, BOUNDS_S, "histogram") for one in (labels, (OTHER,) * 4))
-            series = self._budget.get(wanted, other)
-            if series.key == wanted:
-                self._store_calls[labels] = series
         series.observe(event.duration_s)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -145,13 +146,22 @@ def test_timed_sections_are_counted(make_app: MakeApp) -> None:
 
 
 def test_calls_of_the_store_are_counted(make_app: MakeApp) -> None:
-    """By store, table, call and outcome."""
+    """By store, table, call and outcome; what may come next stands at zero from the first call on."""
     app = watched(make_app())
     emit(app, *[StoreCalled("sqlite", "pets", "save", duration_s, "conflict") for duration_s in (0.25, 0.5)])
-    labels = 'db_collection_name="pets",db_operation_name="save",db_system_name="sqlite",outcome="conflict"'
-    found = lines_of(app, "db_client_operation_duration_seconds_sum")
-    assert [sorted(line.partition("{")[2].partition("}")[0].split(",")) for line in found] == [labels.split(",")]
-    assert found[0].endswith(" 0.75")
+    emit(app, StoreCalled("sqlite", "", "transaction", 0.5, "ok"), StoreCalled("sqlite", "pets", "load", 0.5, "error"))
+    found = {
+        tuple(re.findall(r'(?:db_collection_name|db_operation_name|outcome)="([^"]*)"', line)): line.split()[-1]
+        for line in lines_of(app, "db_client_operation_duration_seconds_sum")
+    }
+    assert found.pop(("pets", "save", "conflict")) == "0.75"
+    assert (found.pop(("", "transaction", "ok")), found.pop(("pets", "load", "error"))) == ("0.5", "0.5")
+    assert set(found.values()) == {"0.0"}
+    assert found.keys() == {
+        *[("pets", call, "ok") for call in ("load", "exists", "get_many", "query", "save", "create", "delete")],
+        *[("pets", "load", "not found"), ("pets", "load", "unavailable"), ("pets", "save", "unavailable")],
+        *[("", "transaction", "conflict"), ("", "transaction", "unavailable")],
+    }
 
 
 def test_new_label_values_are_bounded(make_app: MakeApp, finish: Finish, caplog: pytest.LogCaptureFixture) -> None:
