@@ -184,8 +184,14 @@ class DynamoStore:
             self.calls.call(operation, **parameters)
         except ConditionFailedError as error:
             if not _is_own_work(change, error, writer):
-                raise explain(layout, change, to_row(layout, error.item) if error.item else None) from None
+                raise explain(layout, change, self._find_reason(layout, change, error)) from None
         return version
+
+    def _find_reason(self, layout: Layout, change: Write, error: ConditionFailedError) -> Row | None:
+        """Return what is in the way of *change*; not all servers that speak like DynamoDB tell it."""
+        if error.item:
+            return to_row(layout, error.item)
+        return self._fetch(layout, [change.key]).get(change.key) if change.kind == "delete" else None
 
 
 def _is_own_work(change: Write, error: ConditionFailedError, writer: str) -> bool:

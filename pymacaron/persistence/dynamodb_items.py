@@ -26,6 +26,7 @@ TTL = "pym_ttl"
 """Attribute with the second at which the item may be removed, where ttl_field is a date-time."""
 EVERYTHING = "*"
 _MOST_DIGITS = 38  # Source: DynamoDB developer guide, "Naming rules and data types", Number
+_FIRST_LONGER = 1e38
 _LEAST_FLOAT, _MOST_FLOAT = 1e-130, 1e126
 
 
@@ -128,6 +129,8 @@ def write_json(value: Any) -> Attribute:
         return {"L": [write_json(each) for each in value]}
     if isinstance(value, dict):
         return {"M": {_write_name(name): write_json(each) for name, each in value.items()}}
+    if isinstance(value, float) and value.is_integer() and abs(value) < _FIRST_LONGER:
+        value = int(value)  # DynamoDB gives 4e16 back as an integer; this is the same one
     try:
         return {"N": _write_float(value) if isinstance(value, float) else _write_decimal(Decimal(value))}
     except ValueError as error:
@@ -168,7 +171,8 @@ def _read_name(name: str) -> str:
 
 
 def _read_number(text: str) -> float:
-    return int(text) if text.lstrip("-").isdigit() else float(text)
+    digits = text.lstrip("-")
+    return int(text) if digits.isdigit() and len(digits) <= _MOST_DIGITS else float(text)
 
 
 def _from_attribute(field: StoredField, attribute: Attribute) -> Any:

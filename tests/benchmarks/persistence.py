@@ -1,7 +1,7 @@
 """Persistent objects under load: many writers of one object, writers that are killed, and what a call costs.
 
-``python tests/benchmarks/persistence.py count|kill|cost [sqlite] [postgresql] [dynamodb]`` starts the servers, prints a
-line of JSON for each store, and ends with 1 if something was lost.
+``python tests/benchmarks/persistence.py count|kill|cost [sqlite] [postgresql] [dynamodb] [dynalite]`` starts them,
+prints a line of JSON for each store, and ends with 1 if something was lost.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from uuid import UUID
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from store_servers import find_postgresql, run_dynamodb, run_postgresql
+from store_servers import find_dynalite, find_postgresql, run_dynamodb, run_postgresql
 
 from pymacaron.formats import Date, DateTime, DecimalText, Uuid
 from pymacaron.model import PymacaronBaseModel
@@ -240,8 +240,10 @@ def run_store(kind: str) -> Iterator[str]:
     if kind == "sqlite":
         with tempfile.TemporaryDirectory() as folder:
             yield f"sqlite:///{folder}/benchmark.db"
-    elif kind == "dynamodb":
-        with run_dynamodb() as server:
+    elif kind in ("dynamodb", "dynalite"):
+        program = find_dynalite() if kind == "dynalite" else None
+        assert program or kind == "dynamodb", "npm install --global dynalite"
+        with run_dynamodb(program) as server:
             yield server.url
     else:
         programs = find_postgresql()

@@ -80,12 +80,23 @@ def run_postgresql(programs: Path, *, is_durable: bool = False) -> Iterator[Serv
                 _stop_postgresql(data, process)
 
 
+def find_dynalite() -> str | None:
+    """Return the program dynalite, None where it is not installed: ``npm install --global dynalite``.
+
+    It serves many calls at once and does conditional writes as one step, but has no transactions.
+    """
+    return shutil.which("dynalite")
+
+
 @contextlib.contextmanager
-def run_dynamodb() -> Iterator[Server]:
-    """Run moto's DynamoDB as a process of its own, over HTTP; its data are gone when it ends."""
+def run_dynamodb(dynalite: str | None = None) -> Iterator[Server]:
+    """Run moto's DynamoDB, or *dynalite*, as a process of its own, over HTTP; its data are gone when it ends."""
     port = find_free_port()
     with tempfile.TemporaryFile() as log:
         command = [sys.executable, str(Path(__file__).with_name("dynamodb_server.py")), str(port)]
+        if dynalite:
+            delays = [part for name in ("create", "update", "delete") for part in (f"--{name}TableMs", "0")]
+            command = [dynalite, "--host", "127.0.0.1", "--port", str(port), *delays]
         process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             _wait_for(port, process, None)
