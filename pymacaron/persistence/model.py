@@ -14,7 +14,7 @@ from pymacaron.persistence.errors import ConflictError, NotFoundError, Persisten
 from pymacaron.persistence.layout import Layout, build_layout
 from pymacaron.persistence.query import Order, Page, build_query, write_cursor
 from pymacaron.persistence.rows import Row, from_row, is_expired, key_of, read_key, show_key, to_row
-from pymacaron.persistence.store import Write, current_store, timed_call
+from pymacaron.persistence.store import Store, Write, current_store, timed_call
 
 _STATE = "_pymacaron_version"
 _NO_VERSION = 0
@@ -56,10 +56,10 @@ class Persistent:
         """Return the object under *key*, a tuple where the primary key has two parts. Raises NotFoundError (404)."""
         layout, store = layout_of(cls), current_store()
         with timed_call(store, layout.table, "load"):
-            wanted = read_key(layout, key)
-            row = store.read(layout, [wanted]).get(wanted)
-            if row is None or is_expired(layout, row):
-                raise NotFoundError(f"There is no {show_key(layout, wanted)}")
+            row = _find_row(layout, store, key)
+            if row is None:
+                shown = show_key(layout, key if isinstance(key, tuple) else (key,))
+                raise NotFoundError(f"There is no {shown}")
             return cast("Self", _to_object(layout, row))
 
     @classmethod
@@ -67,16 +67,15 @@ class Persistent:
         """Tell whether there is an object under *key*."""
         layout, store = layout_of(cls), current_store()
         with timed_call(store, layout.table, "exists"):
-            wanted = read_key(layout, key)
-            row = store.read(layout, [wanted]).get(wanted)
-            return row is not None and not is_expired(layout, row)
+            return _find_row(layout, store, key) is not None
 
     @classmethod
     def get_many(cls, keys: Iterable[object]) -> list[Self]:
         """Return the objects under *keys* that there are, in the order of *keys*."""
         layout, store = layout_of(cls), current_store()
         with timed_call(store, layout.table, "get_many"):
-            wanted = list(dict.fromkeys(read_key(layout, key) for key in keys))
+            read = dict.fromkeys(read_key(layout, key) for key in keys)
+            wanted = [key for key in read if key is not None]
             rows = store.read(layout, wanted)
             found = [rows[key] for key in wanted if key in rows and not is_expired(layout, rows[key])]
             return [cast("Self", _to_object(layout, row)) for row in found]
@@ -214,6 +213,12 @@ def _refuse_foreign_table(cls: type[Persistent]) -> None:
     if _has_foreign_table(cls):
         found = f"it would be stored in the table {cls.table_name} of the model that it extends"
         raise PersistenceError(Finding(where, found, "Give it an x-persist with a table_name of its own"))
+
+
+def _find_row(layout: Layout, store: Store, key: object) -> Row | None:
+    wanted = read_key(layout, key)
+    row = None if wanted is None else store.read(layout, [wanted]).get(wanted)
+    return None if row is None or is_expired(layout, row) else row
 
 
 def _write(instance: Persistent, call: str, kind: Any, expected: int | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -65,16 +65,20 @@ def from_row(layout: Layout, row: Mapping[str, Any]) -> Any:
         raise StoredDataError(f"An object of {layout.table} does not fit its model: {faults}") from error
 
 
-def read_key(layout: Layout, key: object) -> Key:
+def read_key(layout: Layout, key: object) -> Key | None:
     """Return the primary key that a caller gave: one value, or a tuple where it has two parts.
 
+    None stands for one under which no store can have anything.
     Raises: TypeError: it has another number of parts, or a part is of another kind.
     """
     parts = key if isinstance(key, tuple) else (key,)
     if len(parts) != len(layout.key):
         names = ", ".join(field.column for field in layout.key)
         raise TypeError(f"{layout.table}: the primary key is ({names}), not {len(parts)} values")
-    return tuple(encode(field, part) for field, part in zip(layout.key, parts, strict=True))
+    try:
+        return tuple(encode(field, part) for field, part in zip(layout.key, parts, strict=True))
+    except UnstorableError:
+        return None
 
 
 def key_of(layout: Layout, row: Mapping[str, Any]) -> Key:
@@ -82,7 +86,7 @@ def key_of(layout: Layout, row: Mapping[str, Any]) -> Key:
     return tuple(row[field.column] for field in layout.key)
 
 
-def show_key(layout: Layout, key: Key) -> str:
+def show_key(layout: Layout, key: Sequence[Any]) -> str:
     """Return ``pets with id=3``, for messages to callers who know the key."""
     return f"{layout.table} with " + ", ".join(
         f"{field.column}={value}" for field, value in zip(layout.key, key, strict=True)

@@ -5,21 +5,25 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, CursorResult, Executable, Table, exc, inspect
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.orm import Session
 
 from pymacaron.exceptions import ConfigError, Finding
 from pymacaron.persistence.errors import AlreadyExistsError, ConflictError, NotFoundError, StoredDataError
 from pymacaron.persistence.layout import Layout
+from pymacaron.persistence.model import Persistent, layout_of
 from pymacaron.persistence.query import Query
 from pymacaron.persistence.rows import Key, Row, is_expired, key_of, now_of, show_key
-from pymacaron.persistence.sql_engine import SINGLE, open_engine, told_errors
+from pymacaron.persistence.sql_calls import Borrowed, DirectStatement
+from pymacaron.persistence.sql_connections import Connections
+from pymacaron.persistence.sql_engine import open_engine, told_errors
 from pymacaron.persistence.sql_statements import (
     EXPECTED,
     KEY,
@@ -49,8 +53,7 @@ class SqlStore:
         self.engine = open_engine(url, folder=folder, timeout_s=timeout_s, pool_size=pool_size)
         self.kind = self.engine.dialect.name
         self._timeout_s = timeout_s
-        options = {SINGLE: True} if self.kind == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
-        self._single = self.engine.execution_options(**options)
+        self._connections = Connections(self.engine)
         self._statements: dict[str, tuple[Layout, Statements]] = {}
         self._lock = threading.Lock()
         self._active: ContextVar[Connection | None] = ContextVar("pymacaron_connection", default=None)
@@ -63,7 +66,7 @@ class SqlStore:
         """Return the rows under *keys* that there are."""
         statements = self._prepare(layout)
         if len(keys) == 1:
-            rows = self._run(lambda connection: _fetch(connection, statements.read, _key_parameters(keys[0])))
+            rows = self._run_direct(statements.read.fetch, _key_parameters(keys[0]))
         else:
             rows = [
                 row
@@ -75,26 +78,22 @@ class SqlStore:
     def write(self, layout: Layout, change: Write) -> int:
         """Make *change* and return the new version."""
         statements = self._prepare(layout)
-        parameters = _key_parameters(change.key)
-        if layout.ttl:
-            parameters[NOW] = now_of(layout)
         version = change.first_version if change.kind in ("insert", "upsert") else (change.expected or 0) + 1
-        parameters[EXPECTED] = change.expected
+        values = {**_key_parameters(change.key), EXPECTED: change.expected}
+        if layout.ttl:
+            values[NOW] = now_of(layout)
         if change.row is not None:
-            parameters |= change.row
-            parameters[layout.version_column] = version
-
-        def execute(connection: Connection) -> int | None:
-            result = connection.execute(self._statement_of(statements, change), _only(layout, change, parameters))
-            if change.kind in ("insert", "upsert"):
-                found: int | None = result.scalar()
-                return found
-            return version if result.rowcount == 1 else None
-
-        done = self._run(execute)
-        if done is None:
+            values |= {**change.row, layout.version_column: version}
+        if change.kind in ("insert", "upsert"):
+            statement = statements.insert if change.kind == "insert" else statements.upsert
+            answers = self._run_direct(statement.fetch, values)
+            done = bool(answers)
+            version = answers[0][layout.version_column] if answers else version
+        else:
+            done = self._run_direct(_pick(statements, change).change, values) == 1
+        if not done:
             raise self._explain(layout, change)
-        return done
+        return version
 
     def find(self, query: Query) -> list[Row]:
         """Return the rows that *query* asks for, one more than its limit at most."""
@@ -118,7 +117,11 @@ class SqlStore:
             yield active
             return
         afterwards: list[Callable[[], object]] = []
-        with told_errors(self._timeout_s), self.engine.begin() as connection:
+        with (
+            told_errors(self._timeout_s),
+            self._connections.borrow(is_single=False) as connection,
+            connection.begin(),
+        ):
             token, other = self._active.set(connection), self._afterwards.set(afterwards)
             try:
                 yield connection
@@ -143,6 +146,10 @@ class SqlStore:
             function()
         else:
             afterwards.append(function)
+
+    def table_of(self, model: type[Persistent]) -> Table:
+        """Return SQLAlchemy's table of *model*, which is there. Raises: StoredDataError: it lacks a column."""
+        return self._prepare(layout_of(model)).table
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -178,13 +185,28 @@ class SqlStore:
     def forget_connections(self) -> None:
         """Leave all connections to the process that this one was forked from."""
         self.engine.dispose(close=False)
+        self._connections.forget()
+
+    def _run_direct(
+        self, call: Callable[[DBAPICursor, Borrowed, Mapping[str, Any]], T], values: Mapping[str, Any]
+    ) -> T:
+        """Let *call* of a `DirectStatement` go, on the connection of the running transaction if there is one."""
+
+        def run(connection: Connection) -> T:
+            cursor = connection.connection.cursor()
+            try:
+                return call(cursor, connection, values)
+            finally:
+                cursor.close()
+
+        return self._run(run)
 
     def _run(self, function: Callable[[Connection], T]) -> T:
         active = self._active.get()
         with told_errors(self._timeout_s):
             if active is not None:
                 return function(active)
-            with self._single.connect() as connection:
+            with self._connections.borrow(is_single=True) as connection:
                 return function(connection)
 
     def _prepare(self, layout: Layout) -> Statements:
@@ -192,7 +214,7 @@ class SqlStore:
         if known is not None and known[0] is layout:
             return known[1]
         with self._lock:
-            statements = build_statements(layout, dialect=self.kind)
+            statements = build_statements(layout, self.engine.dialect)
             if self._check_table(statements.table):
                 self._statements[layout.table] = (layout, statements)
         return statements
@@ -222,12 +244,6 @@ class SqlStore:
             lacks = f"lacks {', '.join(missing)}" if found else "does not exist"
             raise StoredDataError(f"The table {table.name} {lacks}. Run: pymacaron db upgrade")
         return True
-
-    @staticmethod
-    def _statement_of(statements: Statements, change: Write) -> Executable:
-        if change.kind == "delete":
-            return statements.delete if change.expected is None else statements.delete_expected
-        return {"insert": statements.insert, "upsert": statements.upsert, "update": statements.update}[change.kind]
 
     def _explain(self, layout: Layout, change: Write) -> Exception:
         """Return why *change* found nothing that it could change."""
@@ -266,14 +282,10 @@ def _key_parameters(key: Key) -> dict[str, Any]:
     return {f"{KEY}{number}": value for number, value in enumerate(key)}
 
 
-def _only(layout: Layout, change: Write, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters that the statement of *change* has."""
-    if change.row is None or change.kind == "update":
-        return parameters
-    inserted = {*change.row, layout.version_column}
-    if layout.ttl and change.kind == "insert":
-        inserted.add(NOW)
-    return {name: value for name, value in parameters.items() if name in inserted}
+def _pick(statements: Statements, change: Write) -> DirectStatement:
+    if change.kind == "delete":
+        return statements.delete if change.expected is None else statements.delete_expected
+    return statements.update
 
 
 def current_sql_store() -> SqlStore:

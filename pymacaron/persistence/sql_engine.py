@@ -19,8 +19,11 @@ from pymacaron.persistence.errors import ConflictError, StoredDataError, StoreUn
 from pymacaron.persistence.sql_tables import DECIMAL_ORDER, compare_decimals
 
 SINGLE = "pymacaron_single"
-"""Execution option: each statement is a transaction of its own."""
-_IDLE_S = 5.0
+"""Key of `Connection.info`: true while each statement is a transaction of its own."""
+IDLE_SINCE = "pymacaron_idle_since_s"
+"""Key of `Connection.info`: when the connection was used last, by `time.monotonic`."""
+LONGEST_REST_S = 5.0
+"""After which a connection is looked at before it is used again."""
 _WAL_PAUSE_S = 0.02
 # Source: PostgreSQL, "Appendix A. Error Codes": connection, resources, intervention and system errors; lock_timeout.
 _UNAVAILABLE = ("08", "25006", "53", "57", "58", "55P03")
@@ -89,7 +92,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
     Source: sqlite.org/lang_transaction.html.
     """
-    if not connection.get_execution_options().get(SINGLE):
+    if not connection.info.get(SINGLE):
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
@@ -115,13 +118,13 @@ def _open_postgresql(url: URL, timeout_s: float, pool_size: int, options: dict[s
 
 
 def _note_time(_: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
-    entry.info["idle_since_s"] = time.monotonic()
+    entry.info.setdefault(IDLE_SINCE, time.monotonic())
 
 
 def _look_whether_alive(connection: DBAPIConnection, entry: ConnectionPoolEntry, _: object) -> None:
     """Replace a connection that rested for long if it is dead: the server may have been restarted."""
-    since_s = entry.info.get("idle_since_s")
-    if since_s is None or time.monotonic() - since_s < _IDLE_S:
+    since_s = entry.info.pop(IDLE_SINCE, None)
+    if since_s is None or time.monotonic() - since_s < LONGEST_REST_S:
         return
     try:
         cursor = connection.cursor()

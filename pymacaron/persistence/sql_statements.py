@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Delete,
+    Dialect,
     Insert,
     Select,
     Table,
-    Update,
     and_,
     bindparam,
     delete,
@@ -30,6 +30,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from pymacaron.persistence.layout import Layout
 from pymacaron.persistence.query import Condition, Operator, Query
 from pymacaron.persistence.rows import now_of
+from pymacaron.persistence.sql_calls import DirectStatement
 from pymacaron.persistence.sql_tables import table_of
 
 KEY = "key_"
@@ -45,17 +46,17 @@ class Statements:
     """
 
     table: Table
-    read: Select[Any]
-    insert: Insert
-    upsert: Insert
-    update: Update
-    delete: Delete
-    delete_expected: Delete
+    read: DirectStatement
+    insert: DirectStatement
+    upsert: DirectStatement
+    update: DirectStatement
+    delete: DirectStatement
+    delete_expected: DirectStatement
     remove_expired: Delete | None
 
 
-def build_statements(layout: Layout, *, dialect: str) -> Statements:
-    """Return the statements of *layout* for ``sqlite`` or ``postgresql``."""
+def build_statements(layout: Layout, dialect: Dialect) -> Statements:
+    """Return the statements of *layout* for SQLite or PostgreSQL."""
     table = table_of(layout)
     version = table.c[layout.version_column]
     keys = [table.c[field.column] for field in layout.key]
@@ -63,7 +64,7 @@ def build_statements(layout: Layout, *, dialect: str) -> Statements:
     is_expected = func.coalesce(version, 0) == bindparam(EXPECTED)
     is_alive = _is_alive(layout, table, bindparam(NOW))
     is_there = is_key if is_alive is None else and_(is_key, is_alive)
-    insert = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    insert = postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
     rest = {column.name: insert.excluded[column.name] for column in table.columns if not column.primary_key}
     values: dict[str, Any] = {column.name: bindparam(column.name) for column in table.columns}
     changed = {name: value for name, value in values.items() if not table.c[name].primary_key}
@@ -71,16 +72,17 @@ def build_statements(layout: Layout, *, dialect: str) -> Statements:
         insert_new: Insert = insert.values(values).on_conflict_do_nothing()
     else:
         insert_new = insert.values(values).on_conflict_do_update(index_elements=keys, set_=rest, where=not_(is_alive))
+    upsert = insert.values(values).on_conflict_do_update(
+        index_elements=keys, set_={**rest, layout.version_column: func.coalesce(version, 0) + 1}
+    )
     return Statements(
         table=table,
-        read=select(table).where(is_key),
-        insert=insert_new.returning(version),
-        upsert=insert.values(values)
-        .on_conflict_do_update(index_elements=keys, set_={**rest, layout.version_column: func.coalesce(version, 0) + 1})
-        .returning(version),
-        update=update(table).where(is_there, is_expected).values(changed),
-        delete=delete(table).where(is_there),
-        delete_expected=delete(table).where(is_there, is_expected),
+        read=DirectStatement(select(table).where(is_key), dialect),
+        insert=DirectStatement(insert_new.returning(version), dialect),
+        upsert=DirectStatement(upsert.returning(version), dialect),
+        update=DirectStatement(update(table).where(is_there, is_expected).values(changed), dialect),
+        delete=DirectStatement(delete(table).where(is_there), dialect),
+        delete_expected=DirectStatement(delete(table).where(is_there, is_expected), dialect),
         remove_expired=None if is_alive is None else delete(table).where(not_(is_alive)),
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -24,7 +23,6 @@ from pymacaron.persistence import (
     Persistent,
     StoredDataError,
     UnstorableError,
-    retry_conflicts,
     transaction,
 )
 
@@ -199,6 +197,10 @@ def test_keys() -> None:
         Note.load_from_db("ada")
     with pytest.raises(TypeError, match=r"^number is of kind integer and cannot be compared with str$"):
         Note.exists(("ada", "3"))
+    with pytest.raises(NotFoundError):  # where nothing can be, nothing is
+        Note.load_from_db(("a\x00", 2**64))
+    assert not Note.exists(("a\x00", 1))
+    assert Note.get_many([("a\x00", 1)]) == []
     with pytest.raises(UnstorableError, match=r"^notes: author is part of the primary key and is empty$"):
         Note(author="", number=1).save_to_db()
 
@@ -294,9 +296,8 @@ def test_properties_that_no_schema_names() -> None:
 
 def test_many_at_once() -> None:
     """Those that there are come back in the order of the keys, each once."""
-    with transaction():
-        for number in range(60):
-            Note(author="ada", number=number).create_in_db()
+    for number in range(60):
+        Note(author="ada", number=number).create_in_db()
     keys = [("ada", number) for number in (*range(119, -1, -1), 500, 59)]  # more than one call takes
     assert [note.number for note in Note.get_many(keys)] == list(range(59, -1, -1))
     assert Note.get_many([]) == []
@@ -314,9 +315,8 @@ def make_pets(count: int) -> list[Pet]:
         )
         for number in range(count)
     ]
-    with transaction():
-        for pet in pets:
-            pet.create_in_db()
+    for pet in pets:
+        pet.create_in_db()
     return pets
 
 
@@ -511,20 +511,6 @@ def test_updates_that_are_repeated() -> None:
     assert Note.load_from_db(("ada", 1)).text == "ba"
     with pytest.raises(NotFoundError):
         Note.update_in_db(("bob", 1), change)
-
-
-def test_conflicts_are_not_repeated_for_ever() -> None:
-    """After the time is over the conflict is told."""
-    calls = []
-
-    def lose() -> None:
-        calls.append(time.monotonic())
-        raise ConflictError("lost")
-
-    with pytest.raises(ConflictError, match="lost"):
-        retry_conflicts(lose, timeout_s=0.05)
-    assert len(calls) > 1
-    assert calls[-1] - calls[0] < 0.06
 
 
 def test_objects_whose_time_is_over() -> None:

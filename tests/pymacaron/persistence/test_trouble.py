@@ -21,12 +21,14 @@ from store_servers import Server, find_postgresql, run_postgresql
 
 from pymacaron.model import PymacaronBaseModel
 from pymacaron.persistence import (
+    ConflictError,
     NotFoundError,
     Persistent,
     StoreUnavailableError,
     UnstorableError,
     check_store,
     open_store,
+    retry_conflicts,
     transaction,
     using_store,
 )
@@ -122,7 +124,7 @@ def server_processes(pid: int) -> list[int]:
 
 def test_database_that_was_restarted(postgresql: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections that died while they rested are replaced without an error."""
-    monkeypatch.setattr("pymacaron.persistence.sql_engine._IDLE_S", 0)
+    monkeypatch.setattr("pymacaron.persistence.sql_engine.LONGEST_REST_S", 0)
     store = open_sql(postgresql.url, timeout_s=5)
     with using_store(store):
         Letter(id="a").save_to_db()
@@ -234,6 +236,20 @@ def test_connections_that_are_all_in_use(tmp_path: Path) -> None:
         thread.join(TIMEOUT_S + SLACK_S)
     assert [str(error) for error in errors] == ["All connections to the store are in use"]
     store.close()
+
+
+def test_conflicts_are_not_repeated_for_ever() -> None:
+    """After the time is over the conflict is told."""
+    calls = []
+
+    def lose() -> None:
+        calls.append(time.monotonic())
+        raise ConflictError("lost")
+
+    with pytest.raises(ConflictError, match="lost"):
+        retry_conflicts(lose, timeout_s=0.1)
+    assert len(calls) > 1
+    assert calls[-1] - calls[0] <= 0.1 + SLACK_S
 
 
 class Doorman(ThreadingHTTPServer):
