@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
-from typing import Any
+from typing import Any, NoReturn
 
 from alembic.autogenerate import produce_migrations
 from alembic.migration import MigrationContext
@@ -36,7 +36,7 @@ class SqlUpgrade:
 
     def plan(self) -> list[Change]:
         """Return what is to be done, in order."""
-        with self._connection() as connection:
+        with self.connection() as connection:
             options = {"compare_type": self._store.kind == "postgresql", "include_object": _is_declared}
             context = MigrationContext.configure(connection, opts=options)
             found = produce_migrations(context, METADATA).upgrade_ops
@@ -45,18 +45,22 @@ class SqlUpgrade:
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Do it all in one transaction."""
-        try:
-            with self._connection() as connection:
-                operations = Operations(MigrationContext.configure(connection))
+        with self.connection() as connection:
+            operations = Operations(MigrationContext.configure(connection))
+            try:
                 for change in changes:
                     operations.invoke(change.operation)
-        except exc.DBAPIError as error:
-            found = f"the database refuses: {str(error.orig).strip()}"
-            fix = "Nothing was changed. Run pymacaron db diff, and change by hand what it cannot"
-            raise ConfigError(Finding("pymacaron db upgrade", found, fix)) from error
+            except exc.DBAPIError as error:
+                self._refuse(error)
+
+    @staticmethod
+    def _refuse(error: exc.DBAPIError) -> NoReturn:
+        found = f"the database refuses: {str(error.orig).strip()}"
+        fix = "Nothing was changed. Run pymacaron db diff, and change by hand what it cannot"
+        raise ConfigError(Finding("pymacaron db upgrade", found, fix)) from error
 
     @contextmanager
-    def _connection(self) -> Iterator[Connection]:
+    def connection(self) -> Iterator[Connection]:
         """Open a transaction that may take as long as it needs, the only one of its kind."""
         with self._store.connection() as connection:
             if self._store.kind != "postgresql":

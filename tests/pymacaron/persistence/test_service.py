@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -13,13 +14,14 @@ from uuid import uuid4
 import pytest
 from click.testing import CliRunner
 from flask import Flask
+from sqlalchemy import text
 from store_servers import Server
 
 from pymacaron.app import API
 from pymacaron.codegen.parents import PERSISTENT_NAMES
 from pymacaron.config import set_config
 from pymacaron.events import ErrorReported, StoreCalled
-from pymacaron.exceptions import SpecError
+from pymacaron.exceptions import ConfigError, SpecError
 from pymacaron.persistence import Persistent, check_store, current_store, open_store
 from pymacaron.persistence.command import db
 from pymacaron.persistence.sql import SqlStore
@@ -275,8 +277,7 @@ def test_upgrades_of_a_database(build: Build, postgresql: Server, monkeypatch: p
     assert run_db(app, "diff") == (0, "")
     assert app.test_client().post("/pets/Rex").status_code == 204
 
-    wider = DOCUMENT.replace("        born:", "        price: {type: string, format: decimal}\n        born:")
-    app = build(postgresql.url, document=wider)
+    app = build(postgresql.url, document=WIDER)
     assert run_db(app, "diff") == (1, "ALTER TABLE service_pets ADD COLUMN price NUMERIC;\n")
     assert app.test_client().get("/pets/Rex").get_json()["error"] == "STORED_DATA"
     assert run_db(app, "upgrade") == (0, "ALTER TABLE service_pets ADD COLUMN price NUMERIC;\n1 changes\n")
@@ -289,6 +290,126 @@ def test_upgrades_of_a_database(build: Build, postgresql: Server, monkeypatch: p
     assert run_db(app, "diff", "--drop") == (1, drop)
     assert run_db(app, "upgrade", "--drop") == (0, f"{drop}1 changes\n")
     assert app.test_client().get("/pets/Rex").json == {"name": "Rex", "version": 1}
+
+
+WIDER = DOCUMENT.replace("        born:", "        price: {type: string, format: decimal}\n        born:")
+
+
+def read_columns(url: str) -> set[str]:
+    """Return the columns of the service's table, none if it is not there."""
+    store = open_store(url)
+    assert isinstance(store, SqlStore)
+    wanted = text("SELECT column_name FROM information_schema.columns WHERE table_name = 'service_pets'")
+    columns = {row["column_name"] for row in store.fetch(wanted)}
+    store.close()
+    return columns
+
+
+@pytest.fixture
+def empty_database(postgresql: Server) -> str:
+    """Return the URL of a database without the service's table, and at no revision."""
+    store = open_store(postgresql.url)
+    assert isinstance(store, SqlStore)
+    with store.connection() as connection:
+        connection.execute(text("DROP TABLE IF EXISTS service_pets, alembic_version"))
+    store.close()
+    return postgresql.url
+
+
+def move_files(old: Flask, new: Flask) -> Path:
+    """Give the next version of the service the revision files of the last one."""
+    files = Path(old.root_path, "migrations").rename(Path(new.root_path, "migrations"))
+    shutil.rmtree(files / "__pycache__", ignore_errors=True)
+    return files
+
+
+def test_revisions(build: Build, empty_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Revision files say what becomes of the tables; they are applied in order, and undone."""
+    monkeypatch.chdir(Path(__file__).parent)
+    first = build(empty_database)
+    assert run_db(first, "revision", "Keep pets") == (0, "wrote migrations/0001_keep_pets.py\n")
+    file = Path(first.root_path, "migrations/0001_keep_pets.py").read_text()
+    assert file.startswith('"""Keep pets."""\n')
+    assert 'revision = "0001"\ndown_revision = None\n' in file
+    assert file.count("op.create_table('service_pets'") == file.count("op.drop_table('service_pets')") == 1
+    assert run_db(first, "diff") == (1, "-- not applied yet: migrations/0001_keep_pets.py\n")
+    with pytest.raises(ConfigError, match="the database has not had 0001 yet"):
+        run_db(first, "revision", "too early")
+    assert run_db(first, "upgrade") == (0, "applied migrations/0001_keep_pets.py\n1 revisions\n")
+    assert run_db(first, "upgrade") == (0, "Nothing to do\n")
+    assert run_db(first, "diff") == (0, "")
+    assert first.test_client().post("/pets/Rex").status_code == 204
+
+    second = build(empty_database, document=WIDER)
+    files = move_files(first, second)
+    missing = "ALTER TABLE service_pets ADD COLUMN price NUMERIC;\n"
+    assert run_db(second, "upgrade") == (
+        1,
+        f"Nothing to do\n{missing}-- The classes need this too. Run: pymacaron db revision\n",
+    )
+    assert run_db(second, "revision", "Pets have a price") == (0, "wrote migrations/0002_pets_have_a_price.py\n")
+    assert run_db(second, "upgrade", "--to", "0001") == (0, "Nothing to do\n")
+    assert run_db(second, "upgrade") == (0, "applied migrations/0002_pets_have_a_price.py\n1 revisions\n")
+    assert run_db(second, "diff") == (0, "")
+    assert second.test_client().get("/pets/Rex").json == {"name": "Rex", "version": 1}
+
+    assert run_db(second, "downgrade", "0001") == (0, "undid migrations/0002_pets_have_a_price.py\n1 revisions\n")
+    assert "price" not in read_columns(empty_database)
+    assert run_db(second, "upgrade")[0] == 0
+    undone = "undid migrations/0002_pets_have_a_price.py\nundid migrations/0001_keep_pets.py\n2 revisions\n"
+    assert run_db(second, "downgrade", "base") == (0, undone)
+    assert read_columns(empty_database) == set()
+    assert sorted(path.name for path in files.glob("*.py")) == ["0001_keep_pets.py", "0002_pets_have_a_price.py"]
+
+
+def test_revisions_that_do_not_fit(build: Build, empty_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step that is refused leaves nothing, and a database that is ahead of the files is told."""
+    monkeypatch.chdir(Path(__file__).parent)
+    app = build(empty_database)
+    run_db(app, "revision", "Keep pets")
+    files = Path(app.root_path, "migrations")
+    first, broken, fork = files / "0001_keep_pets.py", files / "0002_broken.py", files / "0003_fork.py"
+    step = "op.add_column('service_pets', sa.Column('price', sa.Numeric()))"
+    head = 'from alembic import op\nimport sqlalchemy as sa\nrevision = "0002"\ndown_revision = "0001"\n'
+    broken.write_text(f"{head}def upgrade():\n    {step}\n    {step}\ndef downgrade():\n    pass\n")
+    with pytest.raises(ConfigError) as caught:
+        run_db(app, "upgrade")
+    assert "0002_broken.py: its step is refused: column " in str(caught.value)
+    assert str(caught.value).endswith("Nothing was changed. Mend the file or the data.")
+    assert read_columns(empty_database) == set()
+
+    assert run_db(app, "upgrade", "--to", "0001") == (0, "applied migrations/0001_keep_pets.py\n1 revisions\n")
+    assert "name" in read_columns(empty_database)
+    assert run_db(app, "stamp", "0002") == (0, "")
+    broken.unlink()
+    for arguments in (["upgrade"], ["diff"], ["revision", "more"], ["downgrade", "base"]):
+        with pytest.raises(ConfigError, match=r"the database is at revision 0002, which migrations does not have"):
+            run_db(app, *arguments)
+    broken.write_text(head)
+    with pytest.raises(ConfigError, match=r"migrations: it has no revision 0004\. Use base, 0001, 0002\.$"):
+        run_db(app, "stamp", "0004")
+    fork.write_text(head.replace('revision = "0002"', 'revision = "0003"'))
+    with pytest.raises(ConfigError, match="0002 and 0003 follow the same revision"):
+        run_db(app, "upgrade")
+    first.write_text("revision = ")
+    with pytest.raises(ConfigError, match=r"0001_keep_pets.py:1: it cannot be read: invalid syntax\. Mend the file\.$"):
+        run_db(app, "upgrade")
+
+
+def test_revisions_of_sqlite(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They work on a file too, all or none of them."""
+    monkeypatch.chdir(Path(__file__).parent)
+    app = build()
+    run_db(app, "revision", "Keep pets")
+    file = Path(app.root_path, "migrations/0001_keep_pets.py")
+    file.write_text(file.read_text().replace("def downgrade", "    raise ZeroDivisionError\n\n\ndef downgrade"))
+    with pytest.raises(ConfigError, match="its step is refused: ZeroDivisionError"):
+        run_db(app, "upgrade")
+    assert run_db(app, "diff")[0] == 1
+    file.write_text(file.read_text().replace("    raise ZeroDivisionError\n", ""))
+    assert run_db(app, "upgrade") == (0, "applied migrations/0001_keep_pets.py\n1 revisions\n")
+    assert app.test_client().post("/pets/Rex").status_code == 204
+    assert run_db(app, "downgrade", "base") == (0, "undid migrations/0001_keep_pets.py\n1 revisions\n")
 
 
 def test_upgrades_of_dynamodb(build: Build, dynamodb: Server, monkeypatch: pytest.MonkeyPatch) -> None:
