@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -33,6 +34,7 @@ EXTRA = "Dockerfile.extra"
 _CONTEXT = ".pymacaron-image"
 _BUILD_TIMEOUT_S = 3600.0
 _SHOWN_LINES = 3
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _INDEX_SETTINGS = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "HTTPS_PROXY", "https_proxy", "NO_PROXY")
 _WHEELS = "/tmp/pymacaron-wheels"  # noqa: S108 - in a container that only this build uses
 
@@ -167,7 +169,8 @@ def _run_build(tag: str, context: Path) -> None:
     try:
         run_docker("build", "--quiet", "--tag", tag, str(context), timeout_s=_BUILD_TIMEOUT_S)
     except PlacementError as error:
-        said = " | ".join(line.strip() for line in error.lines[-_SHOWN_LINES:] if line.strip())
+        lines = [_COLOUR.sub("", line).strip() for line in error.lines]
+        said = " | ".join([line for line in lines if line and not line.startswith("--->")][-_SHOWN_LINES:])
         if not said:
             raise
         raise TargetError(Finding("docker build", said.rstrip("."), f"Mend {EXTRA}, or what it says")) from error
