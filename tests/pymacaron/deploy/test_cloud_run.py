@@ -21,7 +21,7 @@ from pymacaron.config import PymConfig
 from pymacaron.deploy import PlacementError, Release, find_target
 from pymacaron.deploy.cloud_run import CloudRunTarget
 from pymacaron.deploy.cloud_run_service import build_service, read_release, split_traffic
-from pymacaron.deploy.gcp import GcpSettings, find_project, read_settings
+from pymacaron.deploy.gcp import GcpSettings
 from pymacaron.exceptions import ConfigError, TargetError
 from target_suite import (
     CHECKS,
@@ -274,34 +274,6 @@ def test_lock_and_journal_lie_in_a_bucket(storage: str) -> None:
     shelf.delete("lock", newer)
     shelf.delete("lock", newer)
     assert shelf.keys("") == ["journal/two"]
-
-
-@pytest.mark.parametrize(
-    ("keys", "project"),
-    [
-        pytest.param({"gcp_project": "given", "docker_repo": "other"}, "given", id="its own key"),
-        pytest.param({"docker_repo": "acme"}, "acme", id="as pymacaron 2 had it"),
-        pytest.param({"docker_repo": "europe-docker.pkg.dev/acme/images"}, "acme", id="artifact registry"),
-        pytest.param({"docker_repo": "gcr.io/acme"}, "acme", id="container registry"),
-    ],
-)
-def test_the_project_is_found(keys: dict[str, Any], project: str) -> None:
-    """The project is told by its key or by where images go."""
-    config = PymConfig.model_validate({"name": "shop", "gcp_region": "europe-north1", **keys})
-    assert find_project(config, read_settings(config)) == project
-
-
-def test_faults_of_keys_are_told_together(tmp_path: Path) -> None:
-    """A missing, a wrong and an unknown key are three findings."""
-    given = {"name": "shop", "config_path": tmp_path / "pym-config.yaml", "gcp_memory": "lots", "gcp_memroy": "1Gi"}
-    config = PymConfig.model_validate(given)
-    with pytest.raises(ConfigError) as caught:
-        read_settings(config)
-    assert str(caught.value).replace(f"{tmp_path}/", "") == (
-        "pym-config.yaml: gcp_region: it is not set. Mend gcp_region.\n"
-        "pym-config.yaml: gcp_memory: String should match pattern '^[0-9.]+[kKMGT]i?$'. Mend gcp_memory.\n"
-        "pym-config.yaml: gcp_memroy: Extra inputs are not permitted. Mend gcp_memroy."
-    )
 
 
 def test_an_operator_s_own_settings_stay() -> None:
