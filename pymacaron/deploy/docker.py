@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -152,6 +154,13 @@ class DockerTarget:
     def shelf(self) -> FolderShelf:
         """Return the shelf beside the proxy's files."""
         return FolderShelf(self._folder / "shelf")
+
+    def stop_proxy(self) -> None:
+        """End the proxy, and with it the service's address; requests under way are finished."""
+        if self._find_proxy() is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(json.loads((self._folder / PLACE_FILE).read_text(encoding="utf-8"))["pid"], signal.SIGTERM)
 
     def _name(self, version: str) -> str:
         return f"pym-{self._config.name}-{version}"

@@ -54,7 +54,8 @@ class Pipeline:
 
     def describe(self, wishes: Wishes) -> list[str]:
         """Return the plan of a new deploy, a line each. Changes nothing. Raises: ConfigError: there can be none."""
-        baseline = self._find_baseline()
+        live = self._find_live()
+        baseline = live.version if live else None
         release = self._name_release(wishes)
         lines = [f"Deploy {self._config.name} to {self._target.name}, {self._target.live_url}"]
         lines.append(f"  Now live: {baseline or 'nothing'}")
@@ -70,8 +71,9 @@ class Pipeline:
             raise ConfigError(Finding("deploy", "an earlier deploy is not finished", fix))
         facts: JsonObject = {"release": self._name_release(wishes).to_json()} if wishes.image else {}
         journal = Journal(self._target.shelf(), new_key(), self._folder)
-        deploy = self._make(journal, wishes, self._find_baseline())
-        begin(deploy, facts)
+        live = self._find_live()
+        deploy = self._make(journal, wishes, live.version if live else None)
+        begin(deploy, {**facts, "baseline_release": live.to_json() if live else None})
         return deploy
 
     def resume(self) -> Deploy:
@@ -115,17 +117,18 @@ class Pipeline:
 
         Raises: ConfigError: there is no such release.
         """
-        baseline = self._find_baseline()
+        now = self._find_live()
+        baseline = now.version if now else None
         live = [journal for journal in read_journals(self._target.shelf()) if journal.outcome == "live"]
         releases = [journal.release for journal in live if journal.release]
         wanted = [one for one in releases if one.version != baseline and version in (None, one.version)]
-        if not wanted or baseline is None:
+        if not wanted or now is None or baseline is None:
             what = f"{version} was never live" if version else "there is no earlier release"
             raise ConfigError(Finding("rollback", what, "Choose one of 'pymacaron releases'"))
         journal = Journal(self._target.shelf(), new_key(), self._folder)
         deploy = self._make(journal, Wishes(), baseline)
         deploy.steps = plan_return(wanted[0].version, baseline)
-        begin(deploy, {"release": wanted[0].to_json()})
+        begin(deploy, {"release": wanted[0].to_json(), "baseline_release": now.to_json()})
         return deploy
 
     def list(self) -> list[Status]:
@@ -151,14 +154,14 @@ class Pipeline:
         shares = choose_shares(self._config, self._target.steps)
         return plan_steps(self._config, shares, wishes=wishes, baseline=baseline)
 
-    def _find_baseline(self) -> str | None:
-        """Return the version that has the traffic. Raises: ConfigError: several share it."""
+    def _find_live(self) -> Release | None:
+        """Return the release that has the traffic. Raises: ConfigError: several share it."""
         live: list[Placed] = [placed for placed in self._target.current() if placed.share]
         if len(live) > 1:
             told = ", ".join(f"{one.release.version} {one.share} %" for one in live)
             fix = "Run 'pymacaron deploy --resume' or 'pymacaron rollback' first"
             raise ConfigError(Finding("deploy", f"several releases share the traffic: {told}", fix))
-        return live[0].release.version if live else None
+        return live[0].release if live else None
 
     def _name_release(self, wishes: Wishes) -> Release:
         """Return the release of the image that is given; without one, of an image that is still to be built."""

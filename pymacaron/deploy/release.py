@@ -132,6 +132,9 @@ class Deploy:
     def _restore(self, candidate: str) -> None:
         assert self.baseline is not None
         self.tell(f"Going back: {self.baseline} gets all traffic")
+        told = self.journal.facts.get("baseline_release")
+        if self.journal.is_begun("retire") and isinstance(told, dict):
+            self.target.stage(Release.from_json(told))  # it may be gone already
         self.target.shift(self.baseline, candidate, 100)
 
     def _remove(self, candidate: str) -> None:

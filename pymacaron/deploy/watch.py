@@ -62,11 +62,13 @@ class Watch:
         for look_s in self._plan_looks():
             self._wait_until(started + look_s)
             after = self._read_pages()
+            is_over = look_s >= self.time_s
             if self.gate is None:
+                if is_over:
+                    return judgement
                 continue
             judgement = self._judge(before, after)
             self.tell(f"after {time.monotonic() - started:.0f} s: {judgement.tell()}")
-            is_over = look_s >= self.time_s
             if judgement.outcome == "fail" or (is_over and (judgement.outcome == "pass" or not self.must_pass)):
                 return judgement
             if is_over and judgement.outcome == "undecided":
