@@ -19,6 +19,11 @@ from pymacaron.tasks.sqlite_file import open_file
 from pymacaron.tasks.status import StatusStore
 
 MakeLab = Callable[..., Lab]
+SOONER = """
+from pymacaron.tasks import redis_transport
+
+redis_transport.SIGN_OF_LIFE_S, redis_transport.GONE_S = 1.0, 6.0
+"""
 
 
 def test_tasks_run_as_their_caller_and_again_where_they_fail(make_lab: MakeLab, broker_url: str | None) -> None:
@@ -69,6 +74,8 @@ def test_workers_that_are_killed_or_stopped_lose_nothing(make_lab: MakeLab, brok
     One that is told to stop ends its running task, takes no other, and leaves the rest in the queue.
     """
     lab = make_lab(broker_url)
+    with (lab.folder / "handlers.py").open("a") as handlers:
+        handlers.write(SOONER)
     lab.run("for number in range(3): handlers.hold.queue(number, 2 if number == 0 else 0)")
     worker = lab.start_worker()
     lab.wait_for(lambda lines: "begin-0" in lines)
