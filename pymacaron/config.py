@@ -153,6 +153,7 @@ class PymConfig(BaseModel):
     deploy_step_time: NonNegativeInt = 60
     deploy_bake_time: NonNegativeInt = 300
     deploy_decision_time: PositiveInt = 600
+    deploy_start_time: PositiveInt = 120
     deploy_lock_time: Annotated[int, Field(ge=5)] = 60
     deploy_profile: Literal["live", "quick", "full"] = "live"
     deploy_local_profile: Literal["live", "quick", "full"] = "full"

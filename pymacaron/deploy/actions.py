@@ -291,7 +291,7 @@ def _run_locally(deploy: Deploy) -> Iterator[str]:
         container = engine.run_container(
             name, release.image, labels={"pymacaron.local": config.name}, environment=environment
         )
-        engine.wait_until_ready(container)
+        engine.wait_until_ready(container, config.deploy_start_time)
         yield container.url
     finally:
         engine.remove_container(name)

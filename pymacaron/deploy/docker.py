@@ -98,7 +98,7 @@ class DockerTarget:
             found = engine.run_container(
                 name, release.image, labels=labels, environment=self._environment(), options=options
             )
-        engine.wait_until_ready(found)
+        engine.wait_until_ready(found, self._config.deploy_start_time)
         engine.run_docker("update", "--restart", "unless-stopped", name)
         return Placed(release, found.url, read_routes(self._folder).get_share(release.version))
 

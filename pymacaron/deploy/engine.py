@@ -19,7 +19,6 @@ from pymacaron.exceptions import Finding
 _TIMEOUT_S = 60.0
 _PULL_TIMEOUT_S = 900.0
 _PORT_ATTEMPTS = 5
-_START_TIMEOUT_S = 60.0
 _POLL_S = 0.1
 _SHOWN_LINES = 20
 _SERVER_ERRORS = 500
@@ -154,9 +153,9 @@ def refuse(container: Container, found: str) -> PlacementError:
     return PlacementError(Finding(container.name, found, "Read its log"), read_logs(container.name, _SHOWN_LINES))
 
 
-def wait_until_ready(container: Container) -> None:
+def wait_until_ready(container: Container, timeout_s: float) -> None:
     """Wait until the container answers ``/ping`` below 500. Raises: PlacementError: it ended, or does not in time."""
-    deadline = time.monotonic() + _START_TIMEOUT_S
+    deadline = time.monotonic() + timeout_s
     seen = "it was not asked"
     with requests.Session() as http:
         http.trust_env = False  # loopback only, and no proxy of the environment is for that
@@ -174,7 +173,7 @@ def wait_until_ready(container: Container) -> None:
                     return
                 seen = f"status {answer.status_code}"
             time.sleep(_POLL_S)
-    raise refuse(container, f"GET /ping: {seen} for {_START_TIMEOUT_S:g} s")
+    raise refuse(container, f"GET /ping: {seen} for {timeout_s:g} s")
 
 
 def _read(described: Mapping[str, object]) -> Container:

@@ -82,8 +82,7 @@ class Proxy:
         while not self._stopping.is_set():
             self._look_at_routes()
             self._write_traffic()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), _TICK_S)
+            await asyncio.sleep(_TICK_S)
         server.close()
         for client in [client for client, is_busy in self._clients.items() if not is_busy]:
             client.cancel()

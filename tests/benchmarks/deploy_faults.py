@@ -31,11 +31,13 @@ RATE_PER_S = 200
 THREADS = 20
 SETTINGS = """deploy_target: docker
 docker_listen: 127.0.0.1:0
-deploy_steps: [10, 50, 100]
-deploy_step_time: 10
+deploy_steps: [10, 100]
+deploy_local_profile: quick
+deploy_step_time: 8
 deploy_bake_time: 10
 deploy_decision_time: 60
-deploy_lock_time: 10
+deploy_lock_time: 30
+deploy_start_time: 300
 """
 _WINDOW = 100
 

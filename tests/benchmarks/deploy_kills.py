@@ -86,7 +86,7 @@ def open_bench(home: Path, make_image: Callable[[str], str]) -> Iterator[Bench]:
     """Deploy a first release in *home*, give the bench, and remove all of it."""
     folder = write_marked_service(home / "marked", "one")
     settings = f"deploy_target: docker\ndocker_folder: {home / 'state'}\ndocker_listen: 127.0.0.1:0\nstop_timeout: 1\n"
-    settings += "deploy_steps: [50, 100]\ndeploy_step_time: 0\ndeploy_bake_time: 0\n"
+    settings += "deploy_steps: [50, 100]\ndeploy_step_time: 0\ndeploy_bake_time: 0\ndeploy_start_time: 300\n"
     (folder / "pym-config.yaml").write_text(f"name: marked-{uuid4().hex[:8]}\nworker_count: 1\n{settings}")
     bench = Bench(folder, {mark: make_image(mark) for mark in ("one", "two")})
     try:

@@ -73,7 +73,8 @@ def main(folder: Path, image: str, at: tuple[str, ...]) -> None:
             return
         deploy = pipeline.resume() if image == "resume" else pipeline.start(Wishes(image, is_ungated=True))
         deploy.actions = {**ACTIONS, **dict.fromkeys(_LEFT_OUT, _leave_out)}
-        deploy.run()
+        if deploy.run() != "live":
+            sys.exit(str(deploy.journal.facts.get("reason")))
 
 
 if __name__ == "__main__":

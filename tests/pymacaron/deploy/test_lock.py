@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pymacaron.deploy.folder_shelf import FolderShelf
+from pymacaron.deploy.lock import KEY, Lock, LockedError
+
+_TAKE = """
+import os, sys
+from pathlib import Path
+from pymacaron.deploy.folder_shelf import FolderShelf
+from pymacaron.deploy.lock import Lock
+Lock(FolderShelf(Path(sys.argv[1])), 3600, print).take()
+os._exit(0)
+"""
+
+
+def test_a_second_deploy_is_told_who_deploys(tmp_path: Path) -> None:
+    """The lock is taken once; the other one learns by whom, since when and until when."""
+    shelf, told = FolderShelf(tmp_path), list[str]()
+    first, second = Lock(shelf, 60, told.append), Lock(shelf, 60, told.append)
+    first.take()
+    with pytest.raises(LockedError, match=r"the lock: \S+@\S+ deploys since \S+; the lock ends at \S+ if unused\."):
+        second.take()
+    first.check()
+    first.release()
+    second.take()
+    second.release()
+    assert shelf.get(KEY) is None
+    assert told == []
+
+
+def test_a_lock_that_nobody_renews_is_taken(tmp_path: Path) -> None:
+    """An expired lock goes to the next one, who says whose it was."""
+    shelf, told = FolderShelf(tmp_path), list[str]()
+    ended = datetime.now(UTC) - timedelta(seconds=1)
+    held = {"owner": "ada@elsewhere", "host": "elsewhere", "pid": 1, "started": "x", "since": "noon"}
+    shelf.put(KEY, json.dumps({**held, "expires": ended.isoformat()}).encode(), None)
+    lock = Lock(shelf, 60, told.append)
+    lock.take()
+    lock.release()
+    assert told == ["Took the lock of ada@elsewhere since noon: it was not renewed"]
+
+
+def test_a_lock_of_a_killed_process_is_taken_at_once(tmp_path: Path) -> None:
+    """On the same machine one need not wait for the lock of a process that is gone."""
+    subprocess.run([sys.executable, "-c", _TAKE, str(tmp_path)], check=True)
+    told = list[str]()
+    lock = Lock(FolderShelf(tmp_path), 60, told.append)
+    lock.take()
+    lock.release()
+    assert len(told) == 1
+    assert told[0].endswith(": its process on this machine is gone")
+
+
+def test_a_lock_is_renewed_and_its_loss_is_seen(tmp_path: Path) -> None:
+    """It does not expire while it is held; whoever lost it is stopped before the next step."""
+    shelf = FolderShelf(tmp_path)
+    lock = Lock(shelf, 0.3, print)
+    lock.take()
+    first = shelf.get(KEY)
+    time.sleep(1)
+    found = shelf.get(KEY)
+    assert first
+    assert found
+    assert json.loads(found[0])["expires"] > json.loads(first[0])["expires"]
+    assert json.loads(found[0])["pid"] == os.getpid()
+    while True:  # the holder may renew it in between
+        latest = shelf.get(KEY)
+        assert latest
+        try:
+            shelf.put(KEY, b"{}", latest[1])
+        except Exception:  # noqa: BLE001
+            continue
+        break
+    deadline = time.monotonic() + 20
+    with pytest.raises(LockedError, match="the lock: somebody else took it, because it was not renewed in time"):
+        while time.monotonic() < deadline:
+            lock.check()
+            time.sleep(0.05)
+    lock.release()
+    assert shelf.get(KEY) is not None, "it is not ours to remove"
