@@ -24,7 +24,7 @@ import requests
 from images import Registry, base_image, run_registry
 from parcels import FAULTS, commit, write_parcels
 from pymacaron.config import load_config
-from pymacaron.deploy import engine
+from pymacaron.deploy import Target, engine
 from pymacaron.deploy.docker import DockerTarget
 
 RATE_PER_S = 200
@@ -118,7 +118,7 @@ class Parcels:
     settings: str
 
     @property
-    def target(self) -> DockerTarget:
+    def target(self) -> Target:
         """Return its target."""
         return DockerTarget(load_config(self.folder))
 
@@ -152,7 +152,7 @@ def open_parcels(home: Path, registry: Registry, settings: str = SETTINGS) -> It
         for label in ("pymacaron.service", "pymacaron.local"):
             for container in engine.list_containers(f"label={label}=parcels"):
                 engine.remove_container(container.name)
-        parcels.target.stop_proxy()
+        DockerTarget(load_config(parcels.folder)).stop_proxy()
 
 
 def main(wanted: list[str]) -> int:
@@ -163,11 +163,11 @@ def main(wanted: list[str]) -> int:
         run_registry(Path(name) / "registry") as registry,
         open_parcels(Path(name), registry) as parcels,
     ):
-        results = [_show(fault, parcels.deploy(mark, fault)) for mark, fault in cases]
+        results = [show_result(fault, parcels.deploy(mark, fault)) for mark, fault in cases]
     return 0 if all(results) else 1
 
 
-def _show(fault: str, result: Result) -> bool:
+def show_result(fault: str, result: Result) -> bool:
     """Print what came of one deploy, and return whether it is what should come."""
     is_good = result.exit_code == (1 if fault else 0)
     is_good &= result.largest_share * 100 <= result.reached + 1
