@@ -22,7 +22,11 @@ from clouds import engine
 from clouds.aws import KEY, Cloud, run_aws
 from images import Registry, require_engine, script_image, service_image
 from pymacaron.config import load_config
+from pymacaron.deploy.actions import ACTIONS
 from pymacaron.deploy.beanstalk import BeanstalkTarget
+from pymacaron.deploy.pipeline import Pipeline
+from pymacaron.deploy.release import Actions, Deploy
+from pymacaron.deploy.steps import Wishes
 from pymacaron.deploy.target import PlacementError, Release
 from pymacaron.exceptions import ConfigError
 from target_suite import CHECKS, Place, write_marked_service
@@ -60,7 +64,7 @@ SETTINGS = """\
 deploy_target: aws-beanstalk
 aws_poll_interval: 0.1
 aws_settle_time: 0.5
-aws_start_timeout: 60
+aws_start_timeout: 150
 aws_dns_ttl: 0.8
 aws_drain_time: 0.2
 aws_hosts_max: 1
@@ -218,7 +222,9 @@ def test_calls_whose_answers_are_lost(aws: Cloud, image: str, make_target: MakeT
     assert aws.lost == set()
 
 
-def test_a_deploy_that_is_killed_between_two_calls_goes_on(aws: Cloud, image: str, make_target: MakeTarget) -> None:
+def test_a_deploy_that_is_killed_between_two_calls_goes_on(
+    aws: Cloud, image: str, make_target: MakeTarget, application: str
+) -> None:
     """Whichever call was the last one, the next process completes the step; names are swapped once."""
     live_url = make_target().live_url
     release = make_release("r1", image)
@@ -229,7 +235,7 @@ def test_a_deploy_that_is_killed_between_two_calls_goes_on(aws: Cloud, image: st
     with cut_after(aws, "PUT /elasticbeanstalk-eu-west-1-123456789012/pymacaron"):
         make_target().shift("r1", None, 100)
     make_target().shift("r1", None, 100)
-    assert len([one for one in aws.beanstalk.environments if one.name.endswith("-r1")]) == 1
+    assert [one.name for one in aws.beanstalk.environments if application in one.name] == [f"{application}-r1"]
     make_target().stage(make_release("r2", image))
     before = aws.beanstalk.swaps
     with calling(f"{live_url}/ping") as seen:
@@ -369,6 +375,42 @@ def test_what_aws_refuses(make_target: MakeTarget, monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     with pytest.raises(ConfigError, match=r"aws_region: no region is set. Write one, such as eu-west-1"):
         make_target()
+
+
+def run_deploy(target: BeanstalkTarget, image: str) -> Deploy:
+    """Deploy *image*, with a lock and on record; what only tests the release is left out."""
+    pipeline = Pipeline(target._config, target, target._config.folder, lambda _: None)
+    with pipeline.holding():
+        deploy = pipeline.start(Wishes(image=image, is_ungated=True))
+        left_out: Actions = dict.fromkeys(("documents", "unit-tests", "local", "tests", "contract"), lambda *_: {})
+        deploy.actions = {**ACTIONS, **left_out}
+        deploy.run()
+    return deploy
+
+
+def test_a_whole_deploy_is_on_record_in_s3(
+    aws: Cloud, registry: Registry, image: str, make_target: MakeTarget, application: str
+) -> None:
+    """Releases go live one after the other, one that does not start never does, and any machine can read why."""
+    target = make_target("deploy_step_time: 0\ndeploy_bake_time: 0\n")
+    first = run_deploy(target, image)
+    assert first.journal.outcome == "live"
+    broken = script_image(registry, "broken", SCRIPT.replace('BREAK = ""', 'BREAK = "start"'))
+    with calling(f"{target.live_url}/ping") as seen:
+        failed = run_deploy(target, broken)
+        assert failed.journal.outcome == "failed"
+        assert "ERROR event: Instance deployment failed" in str(failed.journal.facts["reason"])
+        assert list_shares(target) == {first.release.version: 100}
+        second = run_deploy(target, image)
+    assert list_shares(target) == {second.release.version: 100}
+    assert seen.failed == []
+    other = Pipeline(target._config, make_target(), target._config.folder, lambda _: None)
+    assert [status.outcome for status in other.list()] == ["live", "failed", "live"]
+    stored = boto3.client("s3").list_objects_v2(
+        Bucket="elasticbeanstalk-eu-west-1-123456789012", Prefix=f"pymacaron/{application}/deploy/"
+    )
+    assert len(stored["Contents"]) >= 3
+    assert aws.faults == []
 
 
 @pytest.fixture(scope="module")

@@ -100,6 +100,10 @@ class Beanstalk:
         with self._lock:
             return method(**{_to_snake(name): value for name, value in parameters.items()})
 
+    def find_address(self, prefix: str) -> str:
+        """Return where the name is: ``127.0.0.1:PORT`` stands for ``PREFIX.REGION.elasticbeanstalk.com``."""
+        return self._name(prefix).address
+
     def close(self) -> None:
         """Remove all containers, and stop what listens."""
         for thread in self._threads:
@@ -109,6 +113,7 @@ class Beanstalk:
                 self._instances.stop(one.launched)
         for forwarder in self._names.values():
             forwarder.close()
+        engine.remove_images()
 
     # Applications and versions
 

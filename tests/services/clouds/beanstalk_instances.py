@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _PROPERTIES = "aws:elasticbeanstalk:application:environment"
 _SECRETS = "aws:elasticbeanstalk:application:environmentsecrets"
 _COMPOSE_KEYS = frozenset({"image", "ports", "env_file", "environment", "restart", "stop_grace_period", "command"})
-_START_TIMEOUT_S = 20.0
+_START_TIMEOUT_S = 90.0
 Options = Mapping[tuple[str, str], str]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -19,6 +20,7 @@ START_TIMEOUT_S = 30.0
 _COMMAND_TIMEOUT_S = 120
 _PAUSE_S = 0.05
 _HTTP_ERROR = 500
+_started: set[str] = set()
 
 
 class ContainerError(Exception):
@@ -84,6 +86,7 @@ def start_container(
         lines = "\n".join(_read(container_id, 20))
         _run(["rm", "--force", "--volumes", container_id])
         raise ContainerError(f"{error}\n{lines}".rstrip()) from None
+    _started.add(image)
     return Container(container_id, image, published)
 
 
@@ -131,6 +134,14 @@ def remove_container(container: Container, *, stop_timeout_s: int = 10) -> None:
         except ContainerError as error:
             if "No such container" not in str(error) and "already in progress" not in str(error):
                 raise
+
+
+def remove_images() -> None:
+    """Remove the images that this process started, where no container of anybody else has them."""
+    for image in sorted(_started):
+        with contextlib.suppress(ContainerError):
+            _run(["rmi", image])
+    _started.clear()
 
 
 def list_containers() -> list[str]:
