@@ -49,7 +49,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Give the environment of the service and of its tests, which have a database of their own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PROMETHEUS"))}
     database = tmp_path_factory.mktemp("conduit") / "conduit.db"
-    return kept | {"PYM_ENV": "test", "CONDUIT_DATABASE": str(database), "PYTHONUNBUFFERED": "1"}
+    return kept | {"PYM_ENV": "test", "CONDUIT_TEST_DATABASE": f"sqlite:///{database}", "PYTHONUNBUFFERED": "1"}
 
 
 @pytest.fixture(scope="module")

@@ -122,7 +122,7 @@ def test_conduit(tmp_path: Path, generated: Any) -> None:
     """A user of RealWorld's Conduit registers, logs in and writes through the clients."""
     document = CONDUIT / "apis" / "conduit.yaml"
     typed = generated(document, "ConduitClient")
-    environment = {"PYM_ENV": "test", "CONDUIT_DATABASE": str(tmp_path / "conduit.db")}
+    environment = {"PYM_ENV": "test", "CONDUIT_TEST_DATABASE": f"sqlite:///{tmp_path}/conduit.db"}
     with _run(CONDUIT, tmp_path / "log", **environment) as url:
         for number, client in enumerate((Client(document, url), typed(url))):
             who: dict[str, Any] = {"email": f"ada{number}@example.com", "password": "correct horse battery"}

@@ -1,29 +1,20 @@
-"""Writes, finds and lists articles, and keeps whose favorites they are."""
+"""Writes, finds and lists articles, and keeps their tags."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, exists, func, select
-from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, delete, func, select
 
+from apis.conduit_models import NewArticle
 from conduit.errors import ForbiddenError, NotFoundError
 from conduit.slugs import add_suffix, make_slug
-from conduit.tables import ArticleRow, Favorite, Follow, TagRow, UserRow, now
-
-_NOBODY = 0  # ids of users begin at 1
-
-
-@dataclass(frozen=True, slots=True)
-class ArticleView:
-    """An article as one viewer sees it."""
-
-    article: ArticleRow
-    favorites_count: int
-    is_favorite: bool
-    is_author_followed: bool
+from conduit.storage import Account, Favorite, Follow, Name, StoredArticle, StoredComment, Tag, new_id, now
+from pymacaron.persistence import AlreadyExistsError, transaction
+from pymacaron.persistence.sql import current_sql_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,117 +25,131 @@ class Page:
     offset: int
 
 
-def add_article(
-    session: Session, author: UserRow, *, title: str, description: str, body: str, tags: Sequence[str]
-) -> ArticleRow:
+@transaction()
+def add_article(author: Account, new: NewArticle) -> StoredArticle:
     """Add an article with a slug of its own; of equal tags the first one counts."""
-    moment = now()
-    article = ArticleRow(
+    moment, number = now(), new_id()
+    content = new.clone()
+    content.tagList = list(dict.fromkeys(new.tagList or ()))
+    article = StoredArticle(
+        id=number,
+        slug=_take_slug(new.title, number),
+        author=author.id,
+        content=content,
         created_at=moment,
         updated_at=moment,
-        slug=_find_free_slug(session, title),
-        title=title,
-        description=description,
-        body=body,
-        author=author,
-        tags=[TagRow(tag=tag, position=position) for position, tag in enumerate(dict.fromkeys(tags))],
     )
-    session.add(article)
-    session.flush()
+    article.create_in_db()
+    for tag in content.tagList:
+        Tag(tag=json.dumps(tag), article=number).create_in_db()
     return article
 
 
-def change_article(session: Session, article: ArticleRow, changes: Mapping[str, str]) -> None:
+@transaction()
+def change_article(article: StoredArticle, changes: Mapping[str, str]) -> None:
     """Set title, description or body of *article*; a new title gives a new slug."""
-    if changes.get("title", article.title) != article.title:
-        article.slug = _find_free_slug(session, changes["title"])
-    for name, value in changes.items():
-        setattr(article, name, value)
+    if changes.get("title", article.content.title) != article.content.title:
+        Name(kind="slug", text=article.slug, owner=article.id).delete_from_db()
+        article.slug = _take_slug(changes["title"], article.id)
     if changes:
+        article.content = NewArticle(**{**dict(article.content), **changes})
         article.updated_at = now()
-    session.flush()
+        article.save_to_db()
 
 
-def get_article(session: Session, slug: str) -> ArticleRow:
+@transaction()
+def remove_article(article: StoredArticle) -> None:
+    """Remove *article* with all that belongs to it."""
+    Name(kind="slug", text=article.slug, owner=article.id).delete_from_db()
+    article.delete_from_db()
+    store = current_sql_store()
+    with store.connection() as connection:
+        for model in (Tag, Favorite, StoredComment):
+            table = store.table_of(model)
+            connection.execute(delete(table).where(table.c.article == article.id))
+
+
+def get_article(slug: str) -> StoredArticle:
     """Return the article. Raises NotFoundError."""
-    article = session.scalar(select(ArticleRow).where(ArticleRow.slug == slug))
-    if article is None:
+    names = Name.get_many([("slug", slug)])
+    found = StoredArticle.get_many(name.owner for name in names)
+    if not found:
         raise NotFoundError("There is no article with this slug")
-    return article
+    return found[0]
 
 
-def get_own_article(session: Session, slug: str, viewer: UserRow) -> ArticleRow:
+def get_own_article(slug: str, viewer: Account) -> StoredArticle:
     """Return the article of *viewer*. Raises NotFoundError, or ForbiddenError if somebody else wrote it."""
-    article = get_article(session, slug)
-    if article.author_id != viewer.id:
+    article = get_article(slug)
+    if article.author != viewer.id:
         raise ForbiddenError("Only the author may change or remove an article")
     return article
 
 
-def view_article(session: Session, slug: str, viewer: UserRow | None) -> ArticleView:
-    """Return the article as *viewer* sees it. Raises NotFoundError."""
-    row = session.execute(_select_views(viewer).where(ArticleRow.slug == slug)).one_or_none()
-    if row is None:
-        raise NotFoundError("There is no article with this slug")
-    return ArticleView(*row)
+def list_articles(chosen: list[Select[int]], page: Page) -> tuple[list[StoredArticle], int]:
+    """Return one page of the articles whose ids all of *chosen* select, and the number of all of them."""
+    store = current_sql_store()
+    ids = store.table_of(StoredArticle).c.id
+    conditions = [ids.in_(each) for each in chosen]
+    wanted = select(ids).where(*conditions).order_by(ids.desc()).limit(page.limit).offset(page.offset)
+    (all_of_them,) = store.fetch(select(func.count(ids).label("total")).where(*conditions))
+    return StoredArticle.get_many(row["id"] for row in store.fetch(wanted)), all_of_them["total"]
 
 
-def list_articles(
-    session: Session, viewer: UserRow | None, conditions: Sequence[ColumnElement[bool]], page: Page
-) -> tuple[list[ArticleView], int]:
-    """Return one page of the articles that fulfil all *conditions*, and the number of all of them."""
-    total = session.scalar(select(func.count()).select_from(ArticleRow).where(*conditions)) or 0
-    query = _select_views(viewer).where(*conditions).order_by(ArticleRow.id.desc())
-    rows = session.execute(query.limit(page.limit).offset(page.offset)).all()
-    return [ArticleView(*row) for row in rows], total
+def with_tag(tag: str) -> Select[int]:
+    """Select articles with this tag."""
+    table = current_sql_store().table_of(Tag)
+    return select(table.c.article).where(table.c.tag == json.dumps(tag))
 
 
-def has_tag(tag: str) -> ColumnElement[bool]:
-    """Hold for articles with this tag."""
-    return ArticleRow.id.in_(select(TagRow.article_id).where(TagRow.tag == tag))
+def written_by(username: str) -> Select[int]:
+    """Select articles of the user of this name."""
+    store = current_sql_store()
+    table, names = store.table_of(StoredArticle), store.table_of(Name)
+    return select(table.c.id).where(table.c.author == names.c.owner, *_is_user(names, username))
 
 
-def is_written_by(username: str) -> ColumnElement[bool]:
-    """Hold for articles of the user of this name."""
-    return ArticleRow.author_id.in_(select(UserRow.id).where(UserRow.username == username))
+def favorites_of(username: str) -> Select[int]:
+    """Select favorites of the user of this name."""
+    store = current_sql_store()
+    table, names = store.table_of(Favorite), store.table_of(Name)
+    return select(table.c.article).where(table.c.user == names.c.owner, *_is_user(names, username))
 
 
-def is_favorite_of(username: str) -> ColumnElement[bool]:
-    """Hold for favorites of the user of this name."""
-    users = select(UserRow.id).where(UserRow.username == username)
-    return ArticleRow.id.in_(select(Favorite.article_id).where(Favorite.user_id.in_(users)))
+def feed_of(viewer: Account) -> Select[int]:
+    """Select articles of the users whom *viewer* follows."""
+    store = current_sql_store()
+    table, follows = store.table_of(StoredArticle), store.table_of(Follow)
+    return select(table.c.id).where(table.c.author == follows.c.followed, follows.c.follower == viewer.id)
 
 
-def is_in_feed_of(viewer: UserRow) -> ColumnElement[bool]:
-    """Hold for articles of the users whom *viewer* follows."""
-    return ArticleRow.author_id.in_(select(Follow.followed_id).where(Follow.follower_id == viewer.id))
+def count_favorites(articles: list[StoredArticle]) -> dict[int, int]:
+    """Return article id -> number of users whose favorite it is, without those of nobody."""
+    store = current_sql_store()
+    article = store.table_of(Favorite).c.article
+    count = func.count().label("count")
+    wanted = select(article, count).where(article.in_([each.id for each in articles])).group_by(article)
+    return {row["article"]: row["count"] for row in store.fetch(wanted)}
 
 
-def add_favorite(session: Session, viewer: UserRow, article: ArticleRow) -> None:
-    """Mark *article* as favorite of *viewer*; marking twice changes nothing."""
-    session.execute(insert(Favorite).values(user_id=viewer.id, article_id=article.id).on_conflict_do_nothing())
-
-
-def remove_favorite(session: Session, viewer: UserRow, article: ArticleRow) -> None:
-    """Take the favorite mark off."""
-    session.execute(delete(Favorite).where(Favorite.user_id == viewer.id, Favorite.article_id == article.id))
-
-
-def list_tags(session: Session) -> list[str]:
+def list_tags() -> list[str]:
     """Return all tags, the most used first."""
-    return list(session.scalars(select(TagRow.tag).group_by(TagRow.tag).order_by(func.count().desc(), TagRow.tag)))
+    store = current_sql_store()
+    tag = store.table_of(Tag).c.tag
+    found = store.fetch(select(tag).group_by(tag).order_by(func.count().desc(), tag))
+    return [json.loads(row["tag"]) for row in found]
 
 
-def _select_views(viewer: UserRow | None) -> Select[ArticleRow, int, bool, bool]:
-    viewer_id = viewer.id if viewer else _NOBODY
-    favorites_count = select(func.count()).where(Favorite.article_id == ArticleRow.id).scalar_subquery()
-    is_favorite = exists().where(Favorite.article_id == ArticleRow.id, Favorite.user_id == viewer_id)
-    is_followed = exists().where(Follow.followed_id == ArticleRow.author_id, Follow.follower_id == viewer_id)
-    return select(ArticleRow, favorites_count, is_favorite, is_followed)
+def _is_user(names: Any, username: str) -> tuple[Any, ...]:
+    return names.c.kind == "username", names.c.text == username
 
 
-def _find_free_slug(session: Session, title: str) -> str:
-    """Source of its safety: the write transaction, which no other writer shares; the unique column is the net."""
+def _take_slug(title: str, article_id: int) -> str:
     slug = make_slug(title)
-    is_taken = session.scalar(select(exists().where(ArticleRow.slug == slug)))
-    return add_suffix(slug) if is_taken else slug
+    for each in (slug, add_suffix(slug)):
+        try:
+            Name(kind="slug", text=each, owner=article_id).create_in_db()
+        except AlreadyExistsError:
+            continue
+        return each
+    raise AssertionError(f"a random slug is taken twice: {slug}")

@@ -2,47 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from sqlalchemy import exists, select
-from sqlalchemy.orm import Session
-
+from apis.conduit_models import NewComment
 from conduit.errors import ForbiddenError, NotFoundError
-from conduit.tables import ArticleRow, CommentRow, Follow, UserRow, now
-
-_NOBODY = 0
-
-
-@dataclass(frozen=True, slots=True)
-class CommentView:
-    """A comment as one viewer sees it."""
-
-    comment: CommentRow
-    is_author_followed: bool
+from conduit.storage import Account, StoredArticle, StoredComment, new_id, now
+from pymacaron.persistence import transaction
 
 
-def add_comment(session: Session, article: ArticleRow, author: UserRow, body: str) -> CommentRow:
+@transaction()
+def add_comment(article: StoredArticle, author: Account, new: NewComment) -> StoredComment:
     """Add a comment."""
-    moment = now()
-    comment = CommentRow(article_id=article.id, author=author, body=body, created_at=moment, updated_at=moment)
-    session.add(comment)
-    session.flush()
+    comment = StoredComment(article=article.id, id=new_id(), author=author.id, content=new, created_at=now())
+    comment.create_in_db()
     return comment
 
 
-def list_comments(session: Session, article: ArticleRow, viewer: UserRow | None) -> list[CommentView]:
+def list_comments(article: StoredArticle) -> list[StoredComment]:
     """Return the article's comments, newest first."""
-    viewer_id = viewer.id if viewer else _NOBODY
-    is_followed = exists().where(Follow.followed_id == CommentRow.author_id, Follow.follower_id == viewer_id)
-    query = select(CommentRow, is_followed).where(CommentRow.article_id == article.id).order_by(CommentRow.id.desc())
-    return [CommentView(comment, followed) for comment, followed in session.execute(query)]
+    return StoredComment.query(where={"article": article.id}, order="descending", limit=100_000)
 
 
-def remove_comment(session: Session, article: ArticleRow, comment_id: int, viewer: UserRow) -> None:
+def remove_comment(article: StoredArticle, comment_id: int, viewer: Account) -> None:
     """Remove a comment. Raises NotFoundError, or ForbiddenError if somebody else wrote it."""
-    comment = session.get(CommentRow, comment_id)
-    if comment is None or comment.article_id != article.id:
+    found = StoredComment.get_many([(article.id, comment_id)])
+    if not found:
         raise NotFoundError("This article has no such comment")
-    if comment.author_id != viewer.id:
+    if found[0].author != viewer.id:
         raise ForbiddenError("Only the author may remove a comment")
-    session.delete(comment)
+    found[0].delete_from_db()

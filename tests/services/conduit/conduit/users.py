@@ -1,67 +1,82 @@
-"""Registers, finds and changes users, and keeps who follows whom."""
+"""Registers, finds and changes users, and says who calls."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-
-from sqlalchemy import delete, exists, select
-from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from typing import Any
 
 from conduit.errors import NotFoundError, TakenError
-from conduit.tables import Follow, UserRow
+from conduit.storage import Account, Name, new_id
+from pymacaron.auth import get_userid
+from pymacaron.exceptions import AuthInvalidTokenError
+from pymacaron.persistence import AlreadyExistsError, transaction
+
+_USER_ID = re.compile(r"[1-9][0-9]{0,17}")
 
 
-def add_user(session: Session, *, username: str, email: str, password_hash: str) -> UserRow:
+@transaction()
+def add_user(*, username: str, email: str, password_hash: str) -> Account:
     """Add a user. Raises TakenError if somebody has the username or email."""
-    user = UserRow(username=username, email=email, password_hash=password_hash)
-    session.add(user)
-    _flush(session)
+    user = Account(id=new_id(), username=username, email=email, password_hash=password_hash)
+    _take_name("username", username, user)
+    _take_name("email", email, user)
+    user.create_in_db()
     return user
 
 
-def change_user(session: Session, user: UserRow, changes: Mapping[str, str | None]) -> None:
-    """Set columns of *user*, by name. Raises TakenError if somebody has the new username or email."""
-    for name, value in changes.items():
-        setattr(user, name, value)
-    _flush(session)
+@transaction()
+def change_user(user: Account, changes: Mapping[str, Any]) -> None:
+    """Set what *changes* names. Raises TakenError if somebody has the new username or email."""
+    for kind in ("username", "email"):
+        if changes.get(kind, getattr(user, kind)) != getattr(user, kind):
+            Name(kind=kind, text=_as_name(kind, getattr(user, kind)), owner=user.id).delete_from_db()
+            _take_name(kind, changes[kind], user)
+    for name in ("username", "email", "password_hash"):
+        setattr(user, name, changes.get(name, getattr(user, name)))
+    user.about = {name: changes.get(name, value) for name, value in user.about.items()}
+    user.save_to_db()
 
 
-def find_user_by_email(session: Session, email: str) -> UserRow | None:
-    """Return the user with this email, whatever its case, or None."""
-    return session.scalar(select(UserRow).where(UserRow.email == email))
+def find_user(kind: str, text: str) -> Account | None:
+    """Return the user with this username, or this email whatever its case, or None."""
+    names = Name.get_many([(kind, _as_name(kind, text))])
+    return Account.load_from_db(names[0].owner) if names else None
 
 
-def get_user(session: Session, username: str) -> UserRow:
+def get_user(username: str) -> Account:
     """Return the user of this name. Raises NotFoundError."""
-    user = session.scalar(select(UserRow).where(UserRow.username == username))
+    user = find_user("username", username)
     if user is None:
         raise NotFoundError("There is no user of this name")
     return user
 
 
-def is_following(session: Session, viewer: UserRow | None, user: UserRow) -> bool:
-    """Tell whether *viewer* follows *user*; nobody (None) follows nobody."""
+def find_viewer() -> Account | None:
+    """Return the caller, None without a token. Raises AuthInvalidTokenError if the token's user does not exist."""
+    user_id = get_userid()
+    if not user_id:
+        return None
+    found = Account.get_many([int(user_id)] if _USER_ID.fullmatch(user_id) else [])
+    if not found:
+        raise AuthInvalidTokenError("The user of this token does not exist")
+    return found[0]
+
+
+def get_viewer() -> Account:
+    """Return the caller of an operation that asks for a token. Raises AuthInvalidTokenError."""
+    viewer = find_viewer()
     if viewer is None:
-        return False
-    condition = (Follow.follower_id == viewer.id) & (Follow.followed_id == user.id)
-    return bool(session.scalar(select(exists().where(condition))))
+        raise AuthInvalidTokenError("The token names no user")
+    return viewer
 
 
-def follow(session: Session, viewer: UserRow, user: UserRow) -> None:
-    """Let *viewer* follow *user*; following twice changes nothing."""
-    session.execute(insert(Follow).values(follower_id=viewer.id, followed_id=user.id).on_conflict_do_nothing())
+def _as_name(kind: str, text: str) -> str:
+    return text.lower() if kind == "email" else text
 
 
-def unfollow(session: Session, viewer: UserRow, user: UserRow) -> None:
-    """Let *viewer* no longer follow *user*."""
-    session.execute(delete(Follow).where(Follow.follower_id == viewer.id, Follow.followed_id == user.id))
-
-
-def _flush(session: Session) -> None:
+def _take_name(kind: Any, text: str, user: Account) -> None:
     try:
-        session.flush()
-    except IntegrityError as error:
-        taken = "username" if "users.username" in str(error.orig) else "email"
-        raise TakenError(f"This {taken} is taken") from error
+        Name(kind=kind, text=_as_name(kind, text), owner=user.id).create_in_db()
+    except AlreadyExistsError as error:
+        raise TakenError(f"This {kind} is taken") from error
