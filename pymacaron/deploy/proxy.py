@@ -107,7 +107,9 @@ class Proxy:
         }
         data = json.dumps({"tag": self._routes.tag, "routes": counts}).encode()
         if data != self._written:
-            write_atomically(self._folder / TRAFFIC_FILE, data)
+            write_atomically(
+                self._folder / TRAFFIC_FILE, data, is_lasting=False
+            )  # waiting for a disk would hold requests
             self._written = data
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

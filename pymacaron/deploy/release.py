@@ -79,9 +79,12 @@ class Deploy:
                 return self._fail(step, error.reason, error.lines)
             except PlacementError as error:
                 return self._fail(step, str(error), error.lines)
-            except (StartupError, OSError) as error:
+            except StartupError as error:
                 self.lock.check()  # lost meanwhile: then this is somebody else's deploy
                 return self._fail(step, str(error), ())
+            except Exception as error:  # noqa: BLE001 - whatever it is, clients must not stay with a release nobody judges
+                self.lock.check()
+                return self._fail(step, f"{type(error).__name__}: {error}", ())
             self.journal.write(step.name, "done", facts)
         self.journal.write(END, "done", {"outcome": "live"})
         return "live"

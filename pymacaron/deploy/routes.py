@@ -57,14 +57,15 @@ def write_routes(folder: Path, routes: Sequence[Route]) -> Routes:
     return after
 
 
-def write_atomically(file: Path, data: bytes) -> None:
-    """Replace *file*: whoever reads it, also after a crash, sees all of the old or all of the new data."""
+def write_atomically(file: Path, data: bytes, *, is_lasting: bool = True) -> None:
+    """Replace *file*: whoever reads it sees all of the old or all of the new data. is_lasting: after a crash, too."""
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
     with os.fdopen(descriptor, "wb") as temporary:
         temporary.write(data)
         temporary.flush()
-        os.fsync(temporary.fileno())
+        if is_lasting:
+            os.fsync(temporary.fileno())
     Path(name).replace(file)
 
 

@@ -149,9 +149,8 @@ def open_parcels(home: Path, registry: Registry, settings: str = SETTINGS) -> It
     try:
         yield parcels
     finally:
-        for label in ("pymacaron.service", "pymacaron.local"):
-            for container in engine.list_containers(f"label={label}=parcels"):
-                engine.remove_container(container.name)
+        for container in engine.list_containers("label=pymacaron.service=parcels"):
+            engine.remove_container(container.name)
         DockerTarget(load_config(parcels.folder)).stop_proxy()
 
 
