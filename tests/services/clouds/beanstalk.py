@@ -109,8 +109,8 @@ class Beanstalk:
         for thread in self._threads:
             thread.join(30)
         for one in self.environments:
-            if one.launched is not None:
-                self._instances.stop(one.launched)
+            if one.launched is not None and one.status != "Terminated":
+                self._instances.stop(one.launched, stop_timeout_s=0)
         for forwarder in self._names.values():
             forwarder.close()
         engine.remove_images()

@@ -92,11 +92,11 @@ class Instances:
         launched.balancer.point_to([box.port for box in launched.containers])
         return launched
 
-    def stop(self, launched: Launched) -> None:
-        """Remove the containers."""
+    def stop(self, launched: Launched, *, stop_timeout_s: int = 10) -> None:
+        """Remove the containers, which get TERM and that time."""
         launched.balancer.close()
         for box in launched.containers:
-            engine.remove_container(box)
+            engine.remove_container(box, stop_timeout_s=stop_timeout_s)
 
     def write_tail(self, launched: Launched) -> str:
         """Return what "tail" brings: the last lines of several files, each below its name."""
