@@ -33,7 +33,7 @@ from pymacaron.persistence import (
 
 SHELVES = ("a", "\U0001f600")
 NUMBERS = (-7, 3)
-EXAMPLES = {"sqlite": 100, "postgresql": 40, "dynamodb": 8}
+EXAMPLES = {"sqlite": 60, "postgresql": 40, "dynamodb": 8}
 STEPS = 40
 
 
