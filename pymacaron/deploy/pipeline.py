@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from pymacaron.exceptions import ConfigError, Finding
 from pymacaron.json_types import JsonObject
 
 _UNBUILT = "0" * 64
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +173,10 @@ class Pipeline:
             version = find_version(commit, now)
             return Release(version, f"{self._config.name}@sha256:{_UNBUILT}", commit.revision, "", now)
         digest = wishes.image.rpartition("@sha256:")[2]
-        try:
-            return Release(f"{now:%Y%m%d-%H%M%S}-{digest[:7].lower()}", wishes.image, "", "", now)
-        except ValueError as error:
-            raise ConfigError(Finding("--image", str(error), "Name the image by its digest")) from error
+        if not _DIGEST.fullmatch(digest):
+            found = f"{wishes.image} names no image by its digest"
+            raise ConfigError(Finding("--image", found, "Write repository@sha256:…"))
+        return Release(f"{now:%Y%m%d-%H%M%S}-{digest[:7]}", wishes.image, "", "", now)
 
 
 def _describe(journal: Journal, shares: dict[str, int]) -> Status:
