@@ -5,7 +5,7 @@ service that ``pymacaron new`` writes run beside each other, with two workers ea
 for the gate: 300 requests of ``list_items`` to each of them by turns, in 20 rounds, and the gate's verdict on them. The
 services are started anew after every 20 trials: two processes of one code differ by some per cent.
 
-Half as many trials have a candidate that works 30 % longer than an undisturbed request takes: a loop in its handler.
+Half as many trials have a candidate that takes 30 % longer: a loop in its handler, as calibration found it.
 Then ten trials of the same code at a time, chosen by lot, are judged as ten operations of one service, and nine of them
 with one of the slower candidate: what comparing many operations costs.
 
@@ -28,7 +28,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -193,16 +192,14 @@ def run_trials(count: int, loops: int, *, compared: int = 3, size: int = REQUEST
 
 
 def calibrate(slower: float) -> int:
-    """Return how many loops make ``list_items`` slower by that share, 0.3 for 30 %, where nothing else disturbs it.
+    """Return how many loops make the median of ``list_items`` greater by that share, 0.3 for 30 %.
 
-    Many loops are measured, in several starts, by the lowest deciles: two processes of the same code, and what else the
-    machine does, make as much of a difference as few loops do.
+    Many loops are measured, in several starts: two processes of the same code, and what else the machine does, make as
+    much of a difference as few loops do.
     """
     added = []
     for _ in range(3):
-        for rounds in run_trials(3, _MANY_LOOPS, compared=0).rounds:
-            ours, theirs = (sorted(chain.from_iterable(side)) for side in (rounds.candidate, rounds.baseline))
-            added.append(ours[len(ours) // 10] / theirs[len(theirs) // 10] - 1)
+        added += [ratio - 1 for ratio in run_trials(3, _MANY_LOOPS, compared=0).ratios]
     _tell(f"  {_MANY_LOOPS} loops: {', '.join(f'{one:.0%}' for one in added)} slower")
     return round(_MANY_LOOPS * slower / median(added))
 
