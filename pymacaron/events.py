@@ -209,7 +209,7 @@ class Bus:
         self._listeners.setdefault(event_type, []).append(listener)
 
     def listeners_of(self, event_type: type[EventT]) -> Sequence[Callable[[EventT], object]]:
-        """Return who listens: a list that stays up to date, for whoever asks at each request."""
+        """Return who listens: a list that stays up to date, for whoever tells them at each request."""
         return self._listeners.setdefault(event_type, [])
 
     def is_heard(self, event_type: type[Event]) -> bool:
@@ -218,12 +218,13 @@ class Bus:
 
     def emit(self, event: Event) -> None:
         """Pass *event* to its listeners; one that raises is logged and changes nothing."""
-        self.tell(self._listeners.get(type(event), ()), event)
-
-    def tell(self, listeners: Sequence[Callable[[Any], object]], event: Event) -> None:
-        """Pass *event* to *listeners*, what `listeners_of` its type returned: for whoever emits at each request."""
-        for listener in listeners:
+        for listener in self._listeners.get(type(event), ()):
             try:
                 listener(event)
-            except Exception:
-                log.exception("A listener of %s failed", type(event).__name__)
+            except Exception:  # noqa: BLE001 - any at all, and it is logged
+                note_failure(event)
+
+
+def note_failure(event: Event) -> None:
+    """Log the exception that a listener of *event* raised; for whoever calls those of `Bus.listeners_of` itself."""
+    log.exception("A listener of %s failed", type(event).__name__)  # noqa: LOG004 - in the callers' handlers

@@ -24,8 +24,26 @@ _MOST_DIGITS = 20
 
 # Own source of random bits: a service that seeds the common one would give the same ids in each worker.
 _random = Random()  # noqa: S311 - ids need to be different, not secret
-os.register_at_fork(after_in_child=_random.seed)
-_draw_bits = _random.getrandbits
+_ids: list[str] = []
+_IDS_AT_ONCE = 64
+_ID_DIGITS = 32
+
+
+def _make_ids() -> str:
+    """Return a new id; more of them, which cost a third when they are made together, wait in `_ids`."""
+    text = _random.randbytes(_IDS_AT_ONCE * _ID_DIGITS // 2).hex()
+    first, *rest = [text[start : start + _ID_DIGITS] for start in range(0, len(text), _ID_DIGITS)]
+    _ids.extend(rest)
+    return first
+
+
+def _forget_ids() -> None:
+    """Let a fork have ids of its own."""
+    _random.seed()
+    _ids.clear()
+
+
+os.register_at_fork(after_in_child=_forget_ids)
 
 
 class RequestRecord(LogContext):
@@ -59,7 +77,10 @@ class RequestRecord(LogContext):
         if given_id is not None and _SANE_ID.match(given_id):
             self.request_id = given_id
         else:
-            self.request_id = _draw_bits(128).to_bytes(16, "big").hex()
+            try:
+                self.request_id = _ids.pop()
+            except IndexError:
+                self.request_id = _make_ids()
         given_trace = environ.get("HTTP_TRACEPARENT")
         self.trace = None if given_trace is None else parse_traceparent(given_trace, environ.get("HTTP_TRACESTATE"))
         self.method: str = environ["REQUEST_METHOD"]
