@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pymacaron.request_record import RequestRecord
 
 _log = logging.getLogger("pymacaron.access")
+_above = logging.getLogger("pymacaron")  # and above that one stands the root
 _JSON = '", "level": "INFO", "logger": "pymacaron.access", "message": '
 _TEXT = " INFO    pymacaron.access: "
 # Texts of numbers that a line may need: to make them again takes as long as to write it.
@@ -60,10 +61,13 @@ def write_line(record: RequestRecord, duration_s: float) -> None:
     """
     if not _log.isEnabledFor(INFO):
         return
-    method, path, status = record.method, record.path, record.status
-    if record.operation is not None and record.operation.has_secret_path:
-        path = record.operation.path
-    if not (path.isprintable() and method.isprintable()):
+    method, path, status, operation = record.method, record.path, record.status, record.operation
+    if operation is None:
+        is_printable = path.isprintable() and method.isprintable()
+    else:
+        path = operation.path if operation.has_secret_path else path
+        is_printable = path.isprintable()
+    if not is_printable:
         method, path = _escape(method), _escape(path)
     handler = _find_only_handler()
     if handler is not None:
@@ -93,32 +97,30 @@ def _escape(text: str) -> str:
 def _find_only_handler() -> ServiceHandler | None:
     """Return the service's handler if the line would go there only, and as it is."""
     handlers = root.handlers
-    if len(handlers) != 1 or _log.filters:
+    if len(handlers) != 1:
         return None
     handler = handlers[0]
     if type(handler) is not ServiceHandler or handler.formatter is not handler.own_formatter:
         return None
     if handler.filters != handler.own_filters or handler.level > INFO:
         return None
-    logger = _log
-    while logger is not root:
-        if logger.handlers or not logger.propagate or logger.parent is None:
-            return None
-        logger = logger.parent
+    if _log.filters or _log.handlers or _above.handlers or not (_log.propagate and _above.propagate):
+        return None
     is_usual = getLogRecordFactory() is LogRecord and Logger.callHandlers is _call_handlers
     return handler if is_usual and _is_plain else None
 
 
 def _write(handler: ServiceHandler, line: str) -> bool:
     """Write *line* among those that go through *handler*, and tell whether it could be done."""
-    stream, lock = handler.stream, handler.lock
-    if stream is not sys.__stderr__ or lock is None:
+    stream = handler.stream
+    if stream is not sys.__stderr__:
         return False
     data = line.encode() if line.isascii() else line.encode(stream.encoding, stream.errors or "strict")
     spool = handler.spool
     if spool is not None and spool.add(data):
         return True
-    if len(data) > PIPE_BUF:
+    lock = handler.lock
+    if lock is None or len(data) > PIPE_BUF:
         return False
     lock.acquire()  # faster than a with block
     try:
