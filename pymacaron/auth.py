@@ -190,7 +190,7 @@ def remember_user(caller: Caller) -> None:
     if context is not None:
         context.pymacaron_caller = caller  # type: ignore[union-attr]
     if in_request is not None:
-        note_user(_user_id_of(caller))
+        note_user(caller[0].user_id if type(caller) is tuple else _user_id_of(caller))
 
 
 def _current_caller() -> Caller:

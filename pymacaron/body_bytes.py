@@ -5,8 +5,8 @@ Source: RFC 9110, section 8.4; RFC 1950 to 1952; RFC 7694 for the answer to a co
 
 from __future__ import annotations
 
-import io
 import zlib
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from flask import Request
@@ -39,15 +39,20 @@ def read_body(call: Call) -> bytes:
     size_bytes, most_bytes = int(length), app.config["MAX_CONTENT_LENGTH"]
     if most_bytes is not None and size_bytes > most_bytes:
         raise RequestEntityTooLarge
-    data = _read_whole(environ["wsgi.input"], size_bytes, may_be_short="wsgi.input_terminated" in environ)
-    environ["wsgi.input"] = io.BytesIO(data)
+    source = environ["wsgi.input"]
+    try:
+        data: bytes = source.read(size_bytes)
+    except (OSError, ValueError) as error:
+        raise ClientDisconnected from error
+    if len(data) != size_bytes:
+        data = _read_rest(source, data, size_bytes, may_be_short="wsgi.input_terminated" in environ)
+    environ["wsgi.input"] = BytesIO(data)
     return data
 
 
-def _read_whole(source: InputStream, size_bytes: int, *, may_be_short: bool) -> bytes:
-    """Read as Werkzeug does. may_be_short: the server says where the body ends, it need not be where it should."""
+def _read_rest(source: InputStream, data: bytes, size_bytes: int, *, may_be_short: bool) -> bytes:
+    """Read on, as Werkzeug does. may_be_short: the server says where the body ends, it need not be where it should."""
     try:
-        data = source.read(size_bytes)
         while len(data) < size_bytes:
             piece = source.read(size_bytes - len(data))
             if not piece:
@@ -77,7 +82,7 @@ def limit_body(request: Request) -> None:
         data += piece
     if len(data) > most_bytes:
         raise RequestEntityTooLarge
-    request.stream = io.BytesIO(data)
+    request.stream = BytesIO(data)
 
 
 def unpack_body(request: Request) -> None:
@@ -95,7 +100,7 @@ def unpack_body(request: Request) -> None:
             headers={"Accept-Encoding": _SUPPORTED},
         )
     data = _unpack(request.get_data(cache=False), _WINDOW_BITS[coding], request.max_content_length)
-    request.stream = io.BytesIO(data)
+    request.stream = BytesIO(data)
 
 
 def _unpack(data: bytes, window_bits: int, most_bytes: int | None) -> bytes:

@@ -68,7 +68,9 @@ class VerifiedTokens:
 
     def find(self, token: str) -> VerifiedToken | None:
         """Return what is known of *token*, None if it has to be verified."""
-        verified = self._tokens.get(_hash(token))
+        state = _SEED.copy()  # as `_hash` does
+        state.update(token.encode() if token.isascii() else token.encode("utf-8", "surrogatepass"))
+        verified = self._tokens.get(state.digest())
         return verified if verified is not None and self._now() < verified.until_s else None
 
     def add(self, token: str, verified: VerifiedToken) -> None:
