@@ -96,11 +96,13 @@ class LeanDispatch:
         if table is None:
             table = self._table = self._compile()
         raw = environ.get("RAW_URI") or environ.get("REQUEST_URI")
-        if raw and ("%2F" in raw or "%2f" in raw):  # see `pymacaron.raw_path`
+        if raw and "%2" in raw and ("%2F" in raw or "%2f" in raw):  # see `pymacaron.raw_path`
             return None
         found = table.find(environ["REQUEST_METHOD"], environ.get("PATH_INFO") or "/")
-        if found is not None and self._app.view_functions.get(found[0].rule.endpoint) is not found[0].view:
-            return None  # somebody has wrapped the view function since
+        if found is not None:
+            route = found[0]
+            if self._app.view_functions.get(route.rule.endpoint) is not route.view:
+                return None  # somebody has wrapped the view function since
         return found
 
     def _compile(self) -> RouteTable:
