@@ -241,7 +241,25 @@ class LeanAnswer:
 
 def _find_dump(model: Any) -> Callable[[object], bytes]:
     """Return pydantic-core's own function that writes instances of *model*."""
-    return partial(TypeAdapter(model).serializer.to_json, by_alias=True)
+    adapter: TypeAdapter[Any] = TypeAdapter(model)
+    write = adapter.serializer.to_json
+    core_schema = adapter.core_schema
+    is_same = isinstance(core_schema, dict) and _has_no_alias(core_schema)
+    return write if is_same else partial(write, by_alias=True)
+
+
+def _has_no_alias(core_schema: Any) -> bool:
+    """Tell whether aliases make no difference to what is written: there are none, and no function asks for them."""
+    steps = [core_schema]
+    while steps:
+        node = steps.pop()
+        if isinstance(node, dict):
+            if node.get("serialization_alias") is not None or node.get("info_arg"):
+                return False
+            steps += [value for key, value in node.items() if key != "metadata"]
+        elif isinstance(node, (list, tuple)):
+            steps += node
+    return True
 
 
 def _missing_error_fields(model: type | None) -> frozenset[str] | None:
