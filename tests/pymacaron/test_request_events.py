@@ -219,6 +219,7 @@ FORKS = """
 import os, random
 from pymacaron.request_record import RequestRecord
 
+RequestRecord({"REQUEST_METHOD": "GET"})  # ids are made in advance
 for _ in range(3):
     if os.fork() == 0:
         random.seed(1)

@@ -18,7 +18,7 @@ from pymacaron.exceptions import SpecError
 from pymacaron.request_events import RequestWatch
 from pymacaron.service import service_of
 from pymacaron_monitoring import metrics
-from pymacaron_monitoring.declared import BOUNDS_S
+from pymacaron_monitoring.declared import BOUNDS_BYTES, BOUNDS_S
 from pymacaron_monitoring.families import FAMILIES
 from pymacaron_monitoring.page import count_lines
 from pymacaron_monitoring.prometheus import Labels, Page, read_page
@@ -304,6 +304,16 @@ def test_sizes_of_bodies_are_counted(make_app: MakeApp, finish: Finish, pets_tex
     ]
     sums = [float(line.rpartition(" ")[2]) for line in lines_of(app, "http_server_response_body_size_bytes_sum")]
     assert sums == [0, 5000, 0]
+
+
+@pytest.mark.parametrize("size", [0, 1, 255, 256, 257, 4095, 4096, 4097, 16777216, 16777217, 10**19])
+def test_a_size_is_in_each_bucket_that_it_fits_into(make_app: MakeApp, finish: Finish, size: int) -> None:
+    """The bound of a bucket belongs to it."""
+    app = watched(make_app())
+    emit(app, finish()._replace(response_bytes=size))
+    mine = [line for line in lines_of(app, "http_server_response_body_size_bytes_bucket") if '"getPet"' in line]
+    found = {float(line.split('le="')[1].split('"')[0]): float(line.rpartition(" ")[2]) for line in mine}
+    assert found == {bound: float(size <= bound) for bound in (*BOUNDS_BYTES, inf)}
 
 
 def test_the_page_tells_what_runs_here(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
