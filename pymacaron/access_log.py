@@ -24,9 +24,10 @@ _above = logging.getLogger("pymacaron")  # and above that one stands the root
 _JSON = '", "level": "INFO", "logger": "pymacaron.access", "message": '
 _TEXT = " INFO    pymacaron.access: "
 # Texts of numbers that a line may need: to make them again takes as long as to write it.
-_MILLISECONDS = tuple(f",{number:03d}" for number in range(1000))
-_STATUSES = tuple(map(str, range(1000)))
-_TENTHS = tuple(f"{number / 10:.1f}" for number in range(1000))
+_MOST = 1000
+_MILLISECONDS = tuple(f",{number:03d}" for number in range(_MOST))
+_STATUSES = tuple(map(str, range(_MOST)))
+_TENTHS = tuple(f"{number / 10:.1f}" for number in range(_MOST))
 _call_handlers = Logger.callHandlers
 _is_plain = getattr(_call_handlers, "__globals__", None) is vars(logging)  # Sentry, for one, puts its own there
 
@@ -71,9 +72,9 @@ def write_line(record: RequestRecord, duration_s: float) -> None:
         method, path = _escape(method), _escape(path)
     handler = _find_only_handler()
     if handler is not None:
-        code = _STATUSES[status] if status < len(_STATUSES) else str(status)
+        code = _STATUSES[status] if status < _MOST else str(status)
         tenths = int(duration_s * 10000.0 + 0.5)
-        duration_ms = _TENTHS[tenths] if tenths < len(_TENTHS) else f"{duration_s * 1000.0:.1f}"
+        duration_ms = _TENTHS[tenths] if tenths < _MOST else f"{duration_s * 1000.0:.1f}"
         message = f"{method} {path} {code} {duration_ms} ms"
         if handler.is_text:
             line = f"{_read_clock()}{_TEXT}{message} [{record.request_id}]\n"
