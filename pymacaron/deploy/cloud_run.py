@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -105,7 +106,7 @@ class CloudRunTarget:
         unused = service.annotations.get(UNUSED)
         placed = []
         for revision in self._list():
-            name = revision.name.rpartition("/")[2]
+            name = cloud_run_service.find_name(revision)
             if name in shares or name in urls:
                 share = 0 if name == unused else shares.get(name, 0)
                 release = cloud_run_service.read_release(revision)
@@ -113,10 +114,13 @@ class CloudRunTarget:
         return placed
 
     def stage(self, release: Release) -> Placed:
-        """Create the revision with a tag and no traffic, or find it; return it once its tag's URL answers."""
+        """Create the revision with a tag and no traffic, or find it; return it once its tag's URL answers.
+
+        A revision that failed stays failed, whatever was mended since: another attempt is another revision.
+        """
         existing = self._read()
         revision = self._find(release.version)
-        if revision is None:
+        if revision is None or cloud_run_service.is_failed(revision):
             self._create(release, existing)
         elif cloud_run_service.read_release(revision).image != release.image:
             found = f"{release.version} is there with another image"
@@ -137,7 +141,7 @@ class CloudRunTarget:
                 return None
             changed = run_v2.Service(name=service.name, etag=service.etag, annotations=service.annotations)
             changed.annotations.pop(UNUSED, None)
-            tags = [*cloud_run_service.read_tags(service), *((name, "") for name in shares)]
+            tags = [*cloud_run_service.read_tags(service, self._list()), *((name, "") for name in shares)]
             changed.traffic = cloud_run_service.split_traffic(shares, tags)
             return changed
 
@@ -164,7 +168,7 @@ class CloudRunTarget:
         if revision is None:
             return []
         endpoint = self._settings.gcp_endpoints.get("logging")
-        return read_logs(self._project, revision.name.rpartition("/")[2], lines=lines, endpoint=endpoint)
+        return read_logs(self._project, cloud_run_service.find_name(revision), lines=lines, endpoint=endpoint)
 
     def retire(self, version: str) -> None:
         """Take the revision's tag and delete it, once requests that it still had have ended.
@@ -172,26 +176,25 @@ class CloudRunTarget:
         Cloud Run keeps the newest revision of a service even then; without tag and traffic it has no instances. The
         first revision, if it was never given traffic, goes with its service.
         """
-        service, revision = self._read(), self._find(version)
-        if service is None or revision is None:
+        service = self._read()
+        names = [cloud_run_service.find_name(revision) for revision in self._find_all(version)]
+        if service is None or not names:
             return
-        name = revision.name.rpartition("/")[2]
-        if service.annotations.get(UNUSED) == name:
+        if service.annotations.get(UNUSED) in names:
             with told_as_ours(self._where):
                 self._services.delete_service(name=self._path).result(timeout=START_TIMEOUT_S, polling=_POLL)
             return
-        share = cloud_run_service.read_shares(service).get(name, 0)
+        share = sum(cloud_run_service.read_shares(service).get(name, 0) for name in names)
         if share:
             found = f"{version} has {share} % of the traffic"
             raise PlacementError(Finding(self._where, found, "Shift the traffic away from it first"))
         shifted_s = (datetime.now(UTC) - service.update_time).total_seconds()
         time.sleep(min(max(self._config.stop_timeout - shifted_s, 0), self._config.stop_timeout))
-        self._untag(name)
-        with told_as_ours(self._where):
-            try:
-                self._revisions.delete_revision(name=revision.name).result(timeout=START_TIMEOUT_S, polling=_POLL)
-            except (FailedPrecondition, NotFound):
-                return
+        self._untag(names)
+        for name in names:
+            with told_as_ours(self._where), contextlib.suppress(FailedPrecondition, NotFound):
+                path = f"{self._path}/revisions/{name}"
+                self._revisions.delete_revision(name=path).result(timeout=START_TIMEOUT_S, polling=_POLL)
 
     def shelf(self) -> GcsShelf:
         """Return the bucket's folder of this service.
@@ -222,14 +225,19 @@ class CloudRunTarget:
                 return []
 
     def _find(self, version: str) -> Any:
+        found = self._find_all(version)
+        return min(found, key=cloud_run_service.is_failed) if found else None
+
+    def _find_all(self, version: str) -> list[Any]:
+        """Return the revisions of *version*, the newest first: more than one if the first attempts failed."""
         found = [one for one in self._list() if cloud_run_service.read_release(one).version == version]
-        return found[0] if found else None
+        return sorted(found, key=lambda one: one.create_time, reverse=True)
 
     def _name(self, version: str) -> str:
         revision = self._find(version)
         if revision is None:
             raise PlacementError(Finding(self._where, f"there is no revision of {version}", "Stage it first"))
-        return str(revision.name).rpartition("/")[2]
+        return cloud_run_service.find_name(revision)
 
     def _placed(self, version: str) -> Placed:
         for placed in self.current():
@@ -243,7 +251,7 @@ class CloudRunTarget:
 
     def _build(self, release: Release, existing: Any, secrets: dict[str, tuple[str, str]]) -> Any:
         return cloud_run_service.build_service(
-            self._config, self._settings, release, secrets=secrets, existing=existing
+            self._config, self._settings, release, secrets=secrets, existing=existing, revisions=self._list()
         )
 
     def _send(self, service: Any, existing: Any, *, validate_only: bool = False) -> Any:
@@ -252,7 +260,7 @@ class CloudRunTarget:
                 parent=self._parent, service=service, service_id=self._id, validate_only=validate_only
             )
             return self._services.create_service(request=request)
-        return self._update(service, ["template", "traffic"], validate_only=validate_only)
+        return self._update(service, ["template", "traffic", "annotations"], validate_only=validate_only)
 
     def _update(self, service: Any, paths: list[str], *, validate_only: bool = False) -> Any:
         mask = FieldMask(paths=paths)
@@ -300,25 +308,25 @@ class CloudRunTarget:
                 return
 
     def _tag(self, revision: Any) -> None:
-        name = revision.name.rpartition("/")[2]
+        name = cloud_run_service.find_name(revision)
 
         def change(service: Any) -> Any:
             if name in cloud_run_service.read_urls(service):
                 return None
             changed = run_v2.Service(name=service.name, etag=service.etag)
-            tags = [*cloud_run_service.read_tags(service), (name, "")]
+            tags = [*cloud_run_service.read_tags(service, self._list()), (name, "")]
             shares = cloud_run_service.read_shares(service) or {name: 100}
             changed.traffic = cloud_run_service.split_traffic(shares, tags)
             return changed
 
         self._change(change, ["traffic"])
 
-    def _untag(self, name: str) -> None:
+    def _untag(self, names: list[str]) -> None:
         def change(service: Any) -> Any:
-            tags = cloud_run_service.read_tags(service)
-            kept = [(revision, tag) for revision, tag in tags if revision != name]
-            if kept == tags:
+            if not any(target.tag and target.revision in names for target in service.traffic):
                 return None
+            tags = cloud_run_service.read_tags(service, self._list())
+            kept = [(revision, tag) for revision, tag in tags if revision not in names]
             changed = run_v2.Service(name=service.name, etag=service.etag)
             changed.traffic = cloud_run_service.split_traffic(cloud_run_service.read_shares(service), kept)
             return changed

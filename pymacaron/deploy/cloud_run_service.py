@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC
 from typing import Any
 
@@ -34,10 +35,19 @@ def name_tag(version: str) -> str:
     return "r" + hashlib.sha256(version.encode()).hexdigest()[:8]
 
 
-def name_revision(service_id: str, version: str) -> str:
-    """Return the revision's name, ``SERVICE-VERSION``; with a tag for the version where that has over 63 letters."""
-    name = f"{service_id}-{version}"
-    return name if len(name) <= _MOST_NAME else f"{service_id}-{name_tag(version)}"
+def name_revision(service_id: str, version: str, taken: Collection[str] = ()) -> str:
+    """Return the revision's name, ``SERVICE-VERSION``; with a tag for the version where that has over 63 letters.
+
+    taken: names of revisions that are there. One that failed once stays failed, so that another attempt needs a name
+    of its own, ``SERVICE-VERSION-2``.
+    """
+    for attempt in itertools.count(1):
+        ending = "" if attempt == 1 else f"-{attempt}"
+        name = f"{service_id}-{version}{ending}"
+        name = name if len(name) <= _MOST_NAME else f"{service_id}-{name_tag(version)}{ending}"
+        if name not in taken:
+            break
+    return name
 
 
 def build_service(
@@ -47,15 +57,16 @@ def build_service(
     *,
     secrets: Mapping[str, tuple[str, str]],
     existing: Any = None,
+    revisions: Sequence[Any] = (),
 ) -> Any:
     """Return the service with *release* as its newest revision and the traffic where it is.
 
     Of an *existing* service all that is not the release's is kept: networks, volumes, containers beside it, variables
-    that others set. secrets: variable -> secret and version. A new service gives its only revision all traffic, as
-    there is no other, and is marked as unused.
+    that others set. secrets: variable -> secret and version. revisions: those that the service has. A new service
+    gives its only revision all traffic, as there is no other, and is marked as unused.
     """
     service_id = settings.gcp_service or config.name
-    revision = name_revision(service_id, release.version)
+    revision = name_revision(service_id, release.version, [find_name(one) for one in revisions])
     service = run_v2.Service() if existing is None else run_v2.Service(name=existing.name, etag=existing.etag)
     template = run_v2.RevisionTemplate() if existing is None else run_v2.RevisionTemplate(existing.template)
     _fill_template(template, config, settings)
@@ -66,10 +77,12 @@ def build_service(
     if existing is None:
         service.ingress = run_v2.IngressTraffic.INGRESS_TRAFFIC_ALL  # type: ignore[assignment]  # an enum of proto-plus
         service.invoker_iam_disabled = True
-        service.annotations[UNUSED] = revision
     shares = {} if existing is None else read_shares(existing)
+    service.annotations = {} if existing is None else existing.annotations
+    if existing is None or (UNUSED in existing.annotations and not shares):
+        service.annotations[UNUSED] = revision
     service.traffic = split_traffic(
-        shares or {revision: 100}, [*read_tags(existing), *((name, "") for name in shares), (revision, "")]
+        shares or {revision: 100}, [*read_tags(existing, revisions), *((name, "") for name in shares), (revision, "")]
     )
     return service
 
@@ -138,11 +151,25 @@ def read_shares(service: Any) -> dict[str, int]:
     return shares
 
 
-def read_tags(service: Any) -> list[tuple[str, str]]:
-    """Return (revision, tag) of every tag that the service has, whoever set it; none without a service."""
-    if service is None:
-        return []
-    return [(_name_of(service, target), target.tag) for target in service.traffic if target.tag]
+def read_tags(service: Any, revisions: Sequence[Any]) -> list[tuple[str, str]]:
+    """Return (revision, tag) of every tag that the service has, whoever set it; none without a service.
+
+    Tags of revisions that failed, or are gone, are left out: with one of those, Cloud Run moves no traffic at all.
+    """
+    usable = {find_name(one) for one in revisions if not is_failed(one)}
+    tags = [] if service is None else [(_name_of(service, one), one.tag) for one in service.traffic if one.tag]
+    return [(name, tag) for name, tag in tags if name in usable]
+
+
+def find_name(revision: Any) -> str:
+    """Return the last part of a revision's name."""
+    return str(revision.name).rpartition("/")[2]
+
+
+def is_failed(revision: Any) -> bool:
+    """Tell whether *revision* will never be ready."""
+    failed = run_v2.Condition.State.CONDITION_FAILED
+    return any(one.type_ == "Ready" and one.state == failed for one in revision.conditions)
 
 
 def read_urls(service: Any) -> dict[str, str]:

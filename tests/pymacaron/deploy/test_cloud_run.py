@@ -146,6 +146,29 @@ def test_a_deploy_that_died_finds_its_revision_again(cloud: CloudRunServer, regi
     assert target.current() == []
 
 
+def test_another_attempt_is_another_revision(cloud: CloudRunServer, registry: images.Registry) -> None:
+    """What failed for something outside of it, a secret that was lost, comes up under the same version once mended."""
+    target = CloudRunTarget(configure(cloud, env_secrets=["DB_PASSWORD"]))
+    images_of = {version: quick_image(registry, version) for version in ("one", "two")}
+    lost = cloud.secrets["DB_PASSWORD"]
+
+    def lose_secret(**_: Any) -> dict[str, tuple[str, str]]:
+        return {"DB_PASSWORD": ("DB_PASSWORD", "9")}
+
+    for version in ("one", "two"):
+        target._pin = lose_secret  # type: ignore[method-assign]  # the version is gone between plan and start
+        with pytest.raises(PlacementError, match="Secret DB_PASSWORD/versions/9 was not found"):
+            target.stage(release(version, images_of[version]))
+        del target._pin
+        placed = target.stage(release(version, images_of[version]))
+        assert placed.share == 0
+        target.shift(version, None if version == "one" else "one", 100)
+        assert count_answers(target.live_url, 4) == {version: 4}
+    target.retire("one")
+    assert [one.name.rpartition("/")[2] for one in target._list()] == ["shop-two-2", "shop-two"]
+    assert cloud.secrets["DB_PASSWORD"] == lost
+
+
 def test_values_of_secrets_are_in_no_request(cloud: CloudRunServer, registry: images.Registry) -> None:
     """The container has the value; Cloud Run was told the secret's name and the number of its newest version."""
     config = configure(cloud, env_secrets=["DB_PASSWORD"], cpu_count=2, gcp_memory="1Gi", env="live")
@@ -294,7 +317,8 @@ def test_an_operator_s_own_settings_stay() -> None:
     settings = GcpSettings(
         gcp_region="europe-north1", gcp_min_instances=1, gcp_max_instances=5, gcp_request_concurrency=40
     )
-    built = build_service(configure(None), settings, release("two"), secrets={}, existing=existing)
+    revisions = [run_v2.Revision(name=f"{SERVICE}/revisions/shop-one")]
+    built = build_service(configure(None), settings, release("two"), secrets={}, existing=existing, revisions=revisions)
     assert (built.etag, built.template.vpc_access.connector, built.template.annotations["team"]) == (
         '"7"',
         "lan",

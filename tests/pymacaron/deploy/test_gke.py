@@ -52,7 +52,7 @@ def cluster() -> Iterator[KubernetesServer]:
 
 def configure(cluster: KubernetesServer | None, **keys: Any) -> PymConfig:
     endpoints = {"container": cluster.endpoint if cluster else "http://127.0.0.1:9"}
-    given = {"gcp_endpoints": endpoints, "gcp_region": "europe-north1", "docker_repo": "acme", "gcp_port": 8000}
+    given = {"gcp_endpoints": endpoints, "gcp_region": "europe-north1", "docker_repo": "acme", "gcp_port": 18417}
     return PymConfig(name="shop", **{**given, "stop_timeout": 1, **keys})
 
 

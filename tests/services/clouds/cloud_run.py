@@ -188,7 +188,7 @@ class CloudRunServer:
                 ready = service.revisions[name].message.conditions[0]
                 if service.revisions[name].container is None and ready.state != _FAILED:
                     error = self._start(service.revisions[name]) or error
-                elif ready.state == _FAILED:
+                elif ready.state == _FAILED:  # a revision that is named and cannot serve keeps all traffic where it is
                     error = ready.message
             with self._lock:
                 if service.revisions[newest].message.conditions[0].state == _SUCCEEDED:
@@ -244,9 +244,7 @@ class CloudRunServer:
             name = target.revision or message.latest_ready_revision.rpartition("/")[2]
             revision = service.revisions.get(name)
             if revision is None or revision.container is None:
-                if target.percent:
-                    return
-                continue
+                return
             uri = revision.container.url if target.tag else ""
             statuses.append(
                 run_v2.TrafficTargetStatus(

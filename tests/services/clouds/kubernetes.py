@@ -61,7 +61,6 @@ class KubernetesServer:
                 return server.answer(self.command, self.path, body, self.headers.get("Content-Type", ""))
 
         self._http = _Server(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
         self._http.socket = context.wrap_socket(self._http.socket, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         name = "/google.container.v1.ClusterManager/GetCluster"
@@ -181,6 +180,9 @@ class KubernetesServer:
 
 
 class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of clients that hang up, or that do not trust the certificate."""
         if not isinstance(sys.exception(), OSError):

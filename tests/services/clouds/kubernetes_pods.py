@@ -6,7 +6,10 @@ import base64
 import contextlib
 import itertools
 import json
+import os
+import subprocess
 import threading
+import traceback
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
@@ -18,6 +21,7 @@ from clouds.kubernetes_objects import ApiError, Key, Object, Objects
 from clouds.weighted_proxy import WeightedProxy
 
 _PAUSE_S = 0.1
+_HOSTS = itertools.count()
 _CRASHES = 2  # after so many the kubelet waits, longer each time, and says so
 
 
@@ -93,13 +97,19 @@ class Kubelet:
         while not self._ended.is_set():
             self._changed.wait(_PAUSE_S)
             self._changed.clear()
-            for deployment in self._objects.list("Deployment"):
-                self._roll_out(deployment)
-            for pod in list(self._pods.values()):
-                self._look_at(pod)
-            for service in self._objects.list("Service"):
-                self._route(service)
-            self._close_addresses()
+            try:
+                self._look_at_everything()
+            except (ApiError, engine.ContainerError, OSError, subprocess.SubprocessError):
+                traceback.print_exc()  # something went away meanwhile, or Docker was slow: the next look tells
+
+    def _look_at_everything(self) -> None:
+        for deployment in self._objects.list("Deployment"):
+            self._roll_out(deployment)
+        for pod in list(self._pods.values()):
+            self._look_at(pod)
+        for service in self._objects.list("Service"):
+            self._route(service)
+        self._close_addresses()
 
     def _roll_out(self, deployment: Object) -> None:
         space, name = deployment["metadata"]["namespace"], deployment["metadata"]["name"]
@@ -197,7 +207,7 @@ class Kubelet:
         key = (service["metadata"]["namespace"], "Service", service["metadata"]["name"])
         if key not in self._proxies:
             port = service["spec"]["ports"][0]["port"] if service["spec"].get("type") == "LoadBalancer" else 0
-            host = f"127.88.{id(self) % 250 + 1}.{next(self._numbers) % 250 + 1}" if port else "127.0.0.1"
+            host = _choose_host() if port else "127.0.0.1"
             self._proxies[key] = WeightedProxy((host, port))
             if port:
                 self._objects.write_status(key, {"loadBalancer": {"ingress": [{"ip": host}]}})
@@ -214,6 +224,11 @@ class Kubelet:
         }
         for key in self._proxies.keys() - there:
             self._proxies.pop(key).stop()
+
+
+def _choose_host() -> str:
+    """Return an address of loopback that no other cluster has, of this process or another."""
+    return f"127.{os.getpid() % 250 + 2}.{os.getpid() // 250 % 250}.{next(_HOSTS) % 250 + 1}"
 
 
 def _is_answering(pod: _Pod) -> bool:
