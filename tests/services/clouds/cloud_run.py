@@ -85,6 +85,7 @@ class CloudRunServer:
             service.proxy.stop()
             for revision in service.revisions.values():
                 self._remove(revision)
+        engine.remove_images()
 
     def touch(self, path: str) -> None:
         """Change the service's description, as an operator may at any time: its etag is another one then."""

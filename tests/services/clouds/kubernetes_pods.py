@@ -69,6 +69,7 @@ class Kubelet:
             thread.join(timeout=60)
         for proxy in self._proxies.values():
             proxy.stop()
+        engine.remove_images()
 
     def read_log(self, key: Key, is_previous: bool) -> list[str]:
         """Return the lines of a pod's container, or of the one before it."""
