@@ -114,7 +114,7 @@ class _Shop(RuleBasedStateMachine):
         thing = Thing(shelf=key[0], number=key[1], **values)
         thing.save_to_db()
         self.put(thing)
-        self.loaded[key] = thing, self.writes
+        self.loaded.setdefault(key, (thing, self.writes))  # what was loaded before is stale now
 
     @rule(key=keys, values=fields)
     def create(self, key: Key, values: dict[str, Any]) -> None:
