@@ -119,25 +119,37 @@ class Proxy:
         client = h11.Connection(h11.SERVER, max_incomplete_event_size=_MOST_HEAD_BYTES)
         try:
             async with _closing(writer):
-                while True:
-                    async with asyncio.timeout(_IDLE_TIMEOUT_S):
-                        request = await _read_event(client, reader)
-                    if not isinstance(request, h11.Request):
-                        return
-                    self._clients[task] = True
-                    await self._pass_on(request, client, reader, writer)
-                    self._clients[task] = False
-                    if client.our_state is not h11.DONE or client.their_state is not h11.DONE or self._is_stopping:
-                        return
-                    client.start_next_cycle()
-        except h11.RemoteProtocolError as error:
-            with contextlib.suppress(h11.LocalProtocolError, OSError):
-                await _answer(client, writer, error.error_status_hint, "BAD_REQUEST", "The request is no HTTP/1.1.")
+                try:
+                    await self._serve_requests(task, client, reader, writer)
+                except h11.RemoteProtocolError as error:
+                    with contextlib.suppress(h11.LocalProtocolError):
+                        status = error.error_status_hint
+                        await _answer(client, writer, status, "BAD_REQUEST", "The request is no HTTP/1.1.")
         except (OSError, TimeoutError, asyncio.CancelledError):
             pass  # the client is gone, silent for too long, or the proxy stops
         finally:
             del self._clients[task]
             writer.transport.abort()
+
+    async def _serve_requests(
+        self,
+        task: asyncio.Task[None],
+        client: h11.Connection,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        """Serve one request after the other on a connection. Raises: RemoteProtocolError: what comes is no HTTP."""
+        while True:
+            async with asyncio.timeout(_IDLE_TIMEOUT_S):
+                request = await _read_event(client, reader)
+            if not isinstance(request, h11.Request):
+                return
+            self._clients[task] = True
+            await self._pass_on(request, client, reader, writer)
+            self._clients[task] = False
+            if client.our_state is not h11.DONE or client.their_state is not h11.DONE or self._is_stopping:
+                return
+            client.start_next_cycle()
 
     @property
     def _is_stopping(self) -> bool:

@@ -1,6 +1,6 @@
 """Deploys good releases and releases with planted faults under live traffic, and shows who saw what.
 
-Run: ``PYTHONPATH=tests/services:tests/pymacaron/deploy python tests/benchmarks/deploy_faults.py [FAULT …]``. Needs a
+Run: ``PYTHONPATH=tests/services python tests/benchmarks/deploy_faults.py [FAULT …]``. Needs a
 Docker engine and docker-registry; takes about two minutes a fault.
 """
 

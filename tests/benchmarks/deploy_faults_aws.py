@@ -1,6 +1,6 @@
 """The deploys and planted faults of deploy_faults.py on Elastic Beanstalk, by real boto3, with real containers.
 
-Run: ``PYTHONPATH=tests/services:tests/pymacaron/deploy python tests/benchmarks/deploy_faults_aws.py [FAULT …]``. Needs
+Run: ``PYTHONPATH=tests/services python tests/benchmarks/deploy_faults_aws.py [FAULT …]``. Needs
 a Docker engine and docker-registry; takes about three minutes a fault.
 """
 

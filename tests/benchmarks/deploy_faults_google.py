@@ -1,6 +1,6 @@
 """The deploys and planted faults of deploy_faults.py on Cloud Run and GKE, by the real clients, with real containers.
 
-Run: ``PYTHONPATH=tests/services:tests/pymacaron/deploy python tests/benchmarks/deploy_faults_google.py gke [FAULT …]``,
+Run: ``PYTHONPATH=tests/services python tests/benchmarks/deploy_faults_google.py gke [FAULT …]``,
 or with gcp-cloud-run. Needs a Docker engine and docker-registry; takes some minutes a fault.
 """
 

@@ -1,6 +1,6 @@
 """Kills a deploy at every line of its journal, goes on or back, and shows that the service answered all the time.
 
-Run: ``PYTHONPATH=tests/services:tests/pymacaron/deploy python tests/benchmarks/deploy_kills.py``. Needs a Docker engine
+Run: ``PYTHONPATH=tests/services python tests/benchmarks/deploy_kills.py``. Needs a Docker engine
 and docker-registry.
 """
 
