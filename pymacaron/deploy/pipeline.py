@@ -59,7 +59,8 @@ class Pipeline:
         live = self._find_live()
         baseline = live.version if live else None
         release = self._name_release(wishes)
-        lines = [f"Deploy {self._config.name} to {self._target.name}, {self._target.live_url}"]
+        url = self._target.live_url or "which gives it its URL"
+        lines = [f"Deploy {self._config.name} to {self._target.name}, {url}"]
         lines.append(f"  Now live: {baseline or 'nothing'}")
         planned = "\n  ".join(self._target.plan(release))
         lines.append(f"  {planned.replace(f'@sha256:{_UNBUILT}', ' (still to be built)')}")

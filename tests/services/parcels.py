@@ -75,6 +75,12 @@ def get_parcel(parcel_id: int):
 
 
 app = create_app(__name__, handlers=__name__)
+
+
+@app.after_request
+def say_which(response):
+    response.headers["X-Mark"] = MARK
+    return response
 """
 
 TEST = """
@@ -86,6 +92,9 @@ def test_parcel(http, number):
     assert http.get(f"/parcels/{number}").json() == {"id": number, "city": "Bergen"}
 """
 
+CLIENT = "parcels-client"
+"""What clients of the live service call themselves, in User-Agent."""
+
 _COUNTED = """
 
 seen = []
@@ -93,8 +102,10 @@ seen = []
 
 @app.before_request
 def end_under_load():
+    if request.headers.get("User-Agent") != "CLIENT":
+        return  # tests and probes may come as fast as they like
     seen.append(time.monotonic())
-    if len(seen) > 100 and seen[-1] - seen.pop(0) < 0.8:
+    if len(seen) > 50 and seen[-1] - seen.pop(0) < 1:
         print("told to crash under load", file=sys.stderr, flush=True)
         os.kill(os.getppid(), signal.SIGTERM)
 """
@@ -120,7 +131,7 @@ FAULTS: Mapping[str, Mapping[str, tuple[tuple[str, str], ...]]] = {
     },
     "30 % slower": {"server.py": (("time.sleep(0.04)", "time.sleep(0.052)"),)},
     "crash at start": {"server.py": (("\n\ndef get_mark", '\n\nsys.exit("told to crash")\n\n\ndef get_mark'),)},
-    "crash after full shift": {"server.py": (("", _COUNTED),)},
+    "crash after full shift": {"server.py": (("", _COUNTED.replace("CLIENT", CLIENT)),)},
     "metrics missing": {"server.py": (("", _UNCOUNTED),)},
     "breaking document": {"apis/parcels.yaml": (("maxLength: 40", "maxLength: 4"),)},
 }
