@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import requests
 
@@ -59,8 +60,11 @@ class Seen:
 
 
 @contextmanager
-def live_traffic(url: str) -> Iterator[Seen]:
-    """Send requests to *url* all the time, at 200 a second together, each client with a connection that it keeps."""
+def live_traffic(url: str, *, is_name_asked: bool = False) -> Iterator[Seen]:
+    """Send requests to *url* all the time, at 200 a second together, each client with a connection that it keeps.
+
+    is_name_asked: each request has a connection of its own instead, as where DNS says which release has the name.
+    """
     seen, ended, lock = Seen(), threading.Event(), threading.Lock()
 
     def ask(number: int) -> None:
@@ -68,6 +72,8 @@ def live_traffic(url: str) -> Iterator[Seen]:
         with requests.Session() as http:
             http.trust_env = False
             http.headers["User-Agent"] = CLIENT
+            if is_name_asked:
+                http.headers["Connection"] = "close"
             while not ended.wait(max(0.0, due - time.monotonic())):
                 due = max(due + THREADS / RATE_PER_S, time.monotonic() - 1)
                 path = random.choice(("/mark", "/parcels?city=Oslo", f"/parcels/{random.randint(1, 900)}"))
@@ -113,10 +119,11 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Parcels:
-    """The service that is released again and again."""
+    """The service that is released again and again. is_name_asked: see `live_traffic`."""
 
     folder: Path
     settings: str
+    is_name_asked: ClassVar = False
 
     @property
     def target(self) -> Target:
@@ -129,7 +136,7 @@ class Parcels:
         commit(self.folder, mark)
         if not any(placed.share for placed in self.target.current()):
             return self._run(mark, Seen())
-        with live_traffic(self.target.live_url) as seen:
+        with live_traffic(self.target.live_url, is_name_asked=self.is_name_asked) as seen:
             return self._run(mark, seen)
 
     def _run(self, mark: str, seen: Seen) -> Result:

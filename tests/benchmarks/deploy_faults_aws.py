@@ -43,6 +43,8 @@ docker_base: {base}
 class AmazonParcels(Parcels):
     """The service, released on Elastic Beanstalk again and again."""
 
+    is_name_asked = True
+
     @property
     def target(self) -> Target:
         """Return its target."""
