@@ -42,9 +42,10 @@ class Options(TypedDict, total=False):
     target: URL that is to be judged; a report about another one decides nothing. now: with it, a report older than
     `MAX_AGE_S` decides nothing. page: the target's ``/metrics`` of now; with it, a service that was restarted after the
     tests is not judged by them. published: documents that the running release publishes; what breaks their clients
-    fails. is_breaking_allowed: it is a note instead. tolerance: instead of `TOLERANCE`. looks: how many verdicts are
-    asked for until one stands, by a release in several steps say; a fail is then as much surer that together they wrong
-    a good release no more often than one would.
+    fails. is_breaking_allowed: it is a note instead. known: page of the release that had the traffic before, where none
+    of it goes there any more: errors that it never met are new all the same. tolerance: instead of `TOLERANCE`. looks:
+    how many verdicts are asked for until one stands, by a release in several steps say; a fail is then as much surer
+    that together they wrong a good release no more often than one would.
     """
 
     target: str | None
@@ -52,6 +53,7 @@ class Options(TypedDict, total=False):
     page: str | None
     published: Sequence[Api] | None
     is_breaking_allowed: bool
+    known: str | None
     tolerance: float
     looks: int
 
@@ -97,21 +99,22 @@ def judge(
         reasons += _judge_tested(tests, judged)
     else:
         reasons += _judge_live(tests, judged, (candidate, baseline), options)
-    if baseline is not None:
-        reasons += _judge_errors(tests, (candidate, baseline), labels)
+    known = options.get("known") if baseline is None else baseline[1]
+    if known is not None:
+        reasons += _judge_errors(tests, candidate, known, labels)
     return Verdict(tuple(reasons))
 
 
 def _judge_errors(
-    tests: TestReport | None, sides: tuple[Pages | None, Pages], labels: Mapping[str, str]
+    tests: TestReport | None, candidate: Pages | None, running: str, labels: Mapping[str, str]
 ) -> Iterator[Reason]:
     """Yield errors that the running release does not know; where a page is missing, others have said so."""
-    pages = sides[0] or ((tests.metrics.before, tests.metrics.after) if tests is not None else (None, None))
-    before, after, running = *pages, sides[1][1]
-    if before is None or after is None or running is None:
+    pages = candidate or ((tests.metrics.before, tests.metrics.after) if tests is not None else (None, None))
+    before, after = pages
+    if before is None or after is None:
         return
     try:
-        yield from judge_errors((before, after), running, labels, is_live=sides[0] is not None)
+        yield from judge_errors((before, after), running, labels, is_live=candidate is not None)
     except ValueError as error:
         yield Reason("undecided", f"Errors: /metrics cannot be read: {error}")
 

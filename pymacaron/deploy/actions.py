@@ -232,6 +232,7 @@ def _watch(deploy: Deploy, time_s: float, *, is_compared: bool) -> Judgement:
         gate=_find_gate(deploy),
         candidate=Side(placed.release.version, placed.url),
         baseline=Side(running.release.version, running.url) if running else None,
+        known=deploy.baseline,
         apis=tuple(read_own_documents(deploy.config.apis_path)),
         report=_read_report(deploy),
         time_s=time_s,

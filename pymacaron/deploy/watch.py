@@ -36,15 +36,17 @@ class Side:
 class Watch:
     """What is watched, and how.
 
-    baseline: None where it has no traffic. looks: of the whole deploy. time_s: how long at least. decision_s: how long
-    at most an undecided gate is asked again. must_pass: an undecided gate does not do; False once all traffic is there
-    and only a reason to go back is looked for.
+    baseline: None where it has no traffic. known: version that had the traffic before, whose errors are not new. looks:
+    of the whole deploy. time_s: how long at least. decision_s: how long at most an undecided gate is asked again.
+    must_pass: an undecided gate does not do; False once all traffic is there and only a reason to go back is looked
+    for.
     """
 
     target: Target
     gate: Gate | None
     candidate: Side
     baseline: Side | None
+    known: str | None
     apis: tuple[Api, ...]
     report: JsonObject | None
     time_s: float
@@ -58,6 +60,7 @@ class Watch:
         """Return what the gate says in the end. Raises: TargetError: the release is gone, or has no metrics."""
         started = time.monotonic()
         before = self._read_pages()
+        known = self._read_optional(self.known) if self.known and self.baseline is None else None
         judgement = Judgement("pass", ("no gate was asked",))
         for look_s in self._plan_looks():
             self._wait_until(started + look_s)
@@ -67,7 +70,7 @@ class Watch:
                 if is_over:
                     return judgement
                 continue
-            judgement = self._judge(before, after)
+            judgement = self._judge(before, after, known)
             self.tell(f"after {time.monotonic() - started:.0f} s: {judgement.tell()}")
             if judgement.outcome == "fail" or (is_over and (judgement.outcome == "pass" or not self.must_pass)):
                 return judgement
@@ -92,17 +95,20 @@ class Watch:
 
     def _read_pages(self) -> tuple[str, str | None]:
         candidate = self.target.metrics(self.candidate.version)
-        if self.baseline is None:
-            return candidate, None
+        return candidate, None if self.baseline is None else self._read_optional(self.baseline.version)
+
+    def _read_optional(self, version: str) -> str | None:
         try:
-            return candidate, self.target.metrics(self.baseline.version)
+            return self.target.metrics(version)
         except StartupError as error:
             self.tell(f"the running release has no metrics: {error}")
-            return candidate, None
+            return None
 
-    def _judge(self, before: tuple[str, str | None], after: tuple[str, str | None]) -> Judgement:
+    def _judge(self, before: tuple[str, str | None], after: tuple[str, str | None], known: str | None) -> Judgement:
         assert self.gate is not None
-        options = {"apis": self.apis} if self.report is None else {}
+        options: dict[str, object] = {"known": known}
+        if self.report is None:
+            options["apis"] = self.apis
         return self.gate.judge(
             self.report,
             candidate=(before[0], after[0]),

@@ -116,13 +116,16 @@ def test_new_errors_fail_a_release(
         page = meet(app, *(report(raise_in(tmp_path / "shop" / "handlers.py", call)) for call in calls))
         pages.append("".join(f"{line}\n" for line in page.splitlines() if ERROR_KINDS.name in line))
     candidate, running = (before + pages[0], after + pages[1]), (before, after + pages[2])
+    none = "Errors: none that the running release does not know" if is_live else "Errors in the tests: none new"
+    wanted = (expected[0], none if expected[1] == "none" else expected[1])
     if is_live:
         verdict = judge(make_report(), candidate=candidate, baseline=running)
+        alone = judge(make_report(), candidate=candidate, known=running[1])  # all traffic is at the candidate
+        assert alone.outcome == verdict.outcome
+        assert wanted in [(reason.level, reason.text) for reason in alone.reasons]
     else:
         metrics = dict(zip(("before", "after"), candidate, strict=True))
         verdict = judge(make_report(metrics=metrics), baseline=running)
-    none = "Errors: none that the running release does not know" if is_live else "Errors in the tests: none new"
-    wanted = (expected[0], none if expected[1] == "none" else expected[1])
     assert wanted in [(reason.level, reason.text) for reason in verdict.reasons]
     assert verdict.outcome == ("fail" if expected[0] == "fail" else "pass")
 
