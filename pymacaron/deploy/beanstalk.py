@@ -7,8 +7,6 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import requests
-
 from pymacaron.config import PymConfig
 from pymacaron.deploy.aws import Aws, telling
 from pymacaron.deploy.beanstalk_bundle import Options, describe_costs, name_environment, plan_options
@@ -16,6 +14,7 @@ from pymacaron.deploy.beanstalk_environments import Environments
 from pymacaron.deploy.beanstalk_settings import read_settings
 from pymacaron.deploy.beanstalk_stage import Stage
 from pymacaron.deploy.beanstalk_traffic import Traffic, now
+from pymacaron.deploy.metrics_page import NoPageError, fetch_page
 from pymacaron.deploy.page_sums import find_starts, sum_pages
 from pymacaron.deploy.s3_shelf import S3Shelf
 from pymacaron.deploy.target import Placed, PlacementError, Release
@@ -134,7 +133,7 @@ class BeanstalkTarget:
         one = self._find(version)
         if one.get("Health") == "Red":
             raise self._environments.explain(one, f"its health is Red, {one.get('HealthStatus', 'without a status')}")
-        url = self._locate(one) + self._config.metrics_path
+        url = self._locate(one)
         if self._config.metrics_port:
             found = f"metrics_port is {self._config.metrics_port}, and Beanstalk lets port 80 through only"
             raise PlacementError(Finding("aws-beanstalk", found, "Remove metrics_port, and set metrics_token"))
@@ -144,12 +143,12 @@ class BeanstalkTarget:
             page = self._fetch_page(one, url)
             starts = find_starts(page)
             if not starts and count > 1:
-                found = f"GET {url} has no process_start_time_seconds, which tells {count} instances apart"
+                found = f"{url}{self._config.metrics_path} has no process_start_time_seconds to tell {count} apart by"
                 raise PlacementError(Finding("aws-beanstalk", found, "Set aws_hosts_max to 1"))
             pages = {known: text for known, text in pages.items() if not known & starts} | {starts: page}
             if len(pages) >= count:
                 return sum_pages(pages.values()) if count > 1 else page
-        found = f"of {count} instances only {len(pages)} answered GET {url}"
+        found = f"of {count} instances only {len(pages)} answered GET {url}{self._config.metrics_path}"
         raise PlacementError(Finding("aws-beanstalk", found, "Look at the environment's health"))
 
     def logs(self, version: str, lines: int = 50) -> list[str]:
@@ -239,18 +238,10 @@ class BeanstalkTarget:
         return max(1, len(answer["EnvironmentResources"].get("Instances", [])))
 
     def _fetch_page(self, one: Environment, url: str) -> str:
-        token = self._config.metrics_token
-        headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}
         try:
-            # Each time a connection of its own: a load balancer keeps one connection at one instance.
-            answer = requests.get(url, headers={**headers, "Connection": "close"}, timeout=_ANSWER_TIMEOUT_S)
-            answer.raise_for_status()
-        except requests.RequestException as error:
-            if error.response is None:
-                raise self._environments.explain(one, f"{url} does not answer ({type(error).__name__})") from None
-            found = f"{url} answers {error.response.status_code}, so there are no metrics"
-            raise self._environments.explain(one, found) from None
-        return answer.text
+            return fetch_page(url, self._config)
+        except NoPageError as error:
+            raise self._environments.explain(one, str(error)) from None
 
     def _wait_for_drain(self, one: Environment) -> None:
         """Wait until the swap, which changed the environment last, is `aws_dns_ttl` and `aws_drain_time` ago."""

@@ -21,6 +21,7 @@ from pymacaron.deploy.gcp import connect, find_project, read_settings, say, told
 from pymacaron.deploy.gcp_logs import read_logs
 from pymacaron.deploy.gcp_secrets import pin_secrets
 from pymacaron.deploy.gcs_shelf import GcsShelf
+from pymacaron.deploy.metrics_page import NoPageError, fetch_page
 from pymacaron.deploy.target import Placed, PlacementError, Release
 from pymacaron.exceptions import Finding, TargetError
 
@@ -152,15 +153,10 @@ class CloudRunTarget:
 
     def metrics(self, version: str) -> str:
         """Return the text of /metrics of that revision, from the instance of it that Cloud Run chooses."""
-        url = self._placed(version).url + self._config.metrics_path
-        token = self._config.metrics_token
-        headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}
         try:
-            answer = requests.get(url, headers=headers, timeout=_HTTP_TIMEOUT_S)
-            answer.raise_for_status()
-        except requests.RequestException as error:
-            raise TargetError(Finding(url, f"{type(error).__name__}: {error}", "Look at the log")) from error
-        return answer.text
+            return fetch_page(self._placed(version).url, self._config)
+        except NoPageError as error:
+            raise TargetError(Finding(version, str(error), "Look at the log")) from error
 
     def logs(self, version: str, lines: int = 50) -> list[str]:
         """Return the last *lines* of the revision's output, from Cloud Logging."""

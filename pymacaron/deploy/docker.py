@@ -11,12 +11,11 @@ import sys
 import time
 from pathlib import Path
 
-import requests
-
 from pymacaron.config import PymConfig
 from pymacaron.deploy import engine
 from pymacaron.deploy.engine import Container
 from pymacaron.deploy.folder_shelf import FolderShelf
+from pymacaron.deploy.metrics_page import NoPageError, fetch_page
 from pymacaron.deploy.proxy import PLACE_FILE, TRAFFIC_FILE, is_running
 from pymacaron.deploy.routes import Route, read_routes, write_routes
 from pymacaron.deploy.target import PORT, Placed, PlacementError, Release
@@ -42,8 +41,6 @@ class DockerTarget:
         self._config = config
         state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
         self._folder = config.docker_folder or state / "pymacaron" / config.name
-        self._http = requests.Session()
-        self._http.trust_env = False  # loopback only, and no proxy of the environment is for that
 
     @property
     def live_url(self) -> str:
@@ -125,16 +122,10 @@ class DockerTarget:
         if container.restarts:
             found = f"it ended and was started again, {container.restarts} times"
             raise engine.refuse(container, found)
-        url = container.url + self._config.metrics_path
-        token = self._config.metrics_token
-        headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}
         try:
-            answer = self._http.get(url, headers=headers, timeout=10)
-        except requests.RequestException as error:
-            raise engine.refuse(container, f"{url} does not answer ({type(error).__name__})") from error
-        if not answer.ok:
-            raise engine.refuse(container, f"{url} answers {answer.status_code}, so there are no metrics")
-        return answer.text
+            return fetch_page(container.url, self._config)
+        except NoPageError as error:
+            raise engine.refuse(container, str(error)) from error
 
     def logs(self, version: str, lines: int = 50) -> list[str]:
         """Return the container's last *lines*, those to stderr among them."""

@@ -14,6 +14,7 @@ from pymacaron.deploy.gcp import find_project, read_settings
 from pymacaron.deploy.gke_cluster import Cluster, ClusterConflict, find_cluster
 from pymacaron.deploy.gke_manifests import APP, COLOUR, COLOURS, VERSION
 from pymacaron.deploy.gke_rollout import read_pod_logs, say_what_is_hopeless, say_what_is_missing
+from pymacaron.deploy.metrics_page import NoPageError, fetch_page
 from pymacaron.deploy.page_sums import sum_pages
 from pymacaron.deploy.target import PORT, Placed, PlacementError, Release
 from pymacaron.exceptions import Finding, TargetError
@@ -145,14 +146,10 @@ class GkeTarget:
             if not ready:
                 raise TargetError(Finding(self._where, f"{version} has no pod that is ready", "Look at its log"))
             return sum_pages(self._cluster.fetch(name, port, path) for name in ready)
-        url = self._placed(version).url + path
         try:
-            headers = {"Authorization": f"Bearer {token.get_secret_value()}"}
-            answer = requests.get(url, headers=headers, timeout=_HTTP_TIMEOUT_S)
-            answer.raise_for_status()
-        except requests.RequestException as error:
-            raise TargetError(Finding(url, f"{type(error).__name__}: {error}", "Look at the log")) from error
-        return answer.text
+            return fetch_page(self._placed(version).url, self._config)
+        except NoPageError as error:
+            raise TargetError(Finding(version, str(error), "Look at the log")) from error
 
     def logs(self, version: str, lines: int = 50) -> list[str]:
         """Return the last *lines* of the newest pod of that version, of before its restart if it was restarted."""
