@@ -31,6 +31,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 WORKERS = 3
 SETTLED_S = 6.0
+LEAST_ANSWERED, LEAST_SCRAPED = 60, 3
 START_TIMEOUT_S = 120.0
 REQUESTS = "http_server_request_duration_seconds_count"
 SERVER = "from pymacaron import create_app\n\napp = create_app(__name__, handlers='handlers')\n"
@@ -75,6 +76,15 @@ class Outcome:
     files: tuple[int, int] = (0, 0)
     broken: list[str] = field(default_factory=list)
 
+    def wait_until_it_tells(self) -> None:
+        """Return after a second, or on a slow machine when enough was answered to tell anything."""
+        time.sleep(1)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while self.answered < LEAST_ANSWERED or self.scrapes < LEAST_SCRAPED:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.answered} requests and {self.scrapes} scrapes were answered")
+            time.sleep(0.1)
+
     def judge(self) -> None:
         """Add what was promised and is not so."""
         promises = {
@@ -115,7 +125,7 @@ def try_server(server: str, kills: int, *, workers: int = WORKERS, settled_s: fl
                     kill_one(pid, settled_s)
                     outcome.kills += 1
                     wait_for_workers(url, pid, workers)
-                time.sleep(1)
+                outcome.wait_until_it_tells()
             time.sleep(0.5)
             outcome.counted, outcome.lost, outcome.running = read_counts(fetch(url))
             outcome.files = before, len(list(counts.iterdir()))

@@ -31,7 +31,7 @@ def test_a_block_is_timed(service: Service) -> None:
         time.sleep(0.02)
     (event,) = heard
     assert (event.kind, event.method) == ("sql", "load_pet")
-    assert 0.02 <= event.duration_s < 1
+    assert 0.02 <= event.duration_s < 5
 
 
 def test_a_failing_block_is_timed(service: Service) -> None:

@@ -91,4 +91,4 @@ def test_time_is_bounded(pattern: str) -> None:
     judge: jsonschema_rs.Draft202012Validator = judge_of({}).compile({"pattern": pattern})
     started = time.perf_counter()
     assert not judge.is_valid("a" * 5000 + "c")
-    assert time.perf_counter() - started < 2
+    assert time.perf_counter() - started < 5  # backtracking would take years

@@ -106,7 +106,7 @@ def test_a_process_that_ends_does_not_wait_for_long(sentry: FakeSentry) -> None:
         outbox.put(REPORT)
     start = time.monotonic()
     outbox.close(0.3)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 5
     assert counted == [("sentry", "dropped")] * 3
 
 

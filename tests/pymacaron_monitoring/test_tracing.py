@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import logging
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ from pymacaron.events import TaskFinished
 from pymacaron.exceptions import ConfigError
 from pymacaron.log import capture_context, restored_context
 from pymacaron.service import service_of
+from pymacaron_monitoring import span_outbox
 from pymacaron_monitoring.span_outbox import MOST_WAITING, SpanOutbox
 from pymacaron_monitoring.tracing import flush_spans
 
@@ -246,13 +246,13 @@ def test_a_collector_that_is_away_holds_up_nobody(caplog: pytest.LogCaptureFixtu
     start = time.perf_counter()
     for number in range(3 * MOST_WAITING):
         outbox.add(number)
-    assert time.perf_counter() - start < 1
+    assert time.perf_counter() - start < 5
     assert not outbox.flush(0.01)
     is_free.set()
     assert outbox.flush(5)
     kept = [number for spans in exported for number in spans]  # type: ignore[attr-defined]
     assert len(kept) <= MOST_WAITING + 2 * 512
     assert kept[-1] == 3 * MOST_WAITING - 1
-    complaints = [record for record in caplog.records if record.levelno == logging.WARNING]
+    complaints = [record for record in caplog.records if record.name == span_outbox.__name__]  # others may log too
     assert len(complaints) == 1
     assert "otlp_endpoint does not take spans" in complaints[0].getMessage()

@@ -29,7 +29,7 @@ def test_time_runs_out_with_what_came_last() -> None:
     started = time.monotonic()
     with pytest.raises(AssertionError, match=r"did not happen within 0\.1 s .*it returned None"):
         eventually(lambda: None, timeout_s=0.1)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5
 
 
 def test_the_last_error_is_the_cause() -> None:

@@ -64,7 +64,7 @@ def test_drip(drip: Callable[[bytes], str], start: bytes) -> None:
         started = time.monotonic()
         with pytest.raises(requests.ReadTimeout):
             session.ask("/")
-        assert 0.4 < time.monotonic() - started < 3
+        assert 0.4 < time.monotonic() - started < 5
         assert session.silences == 1
 
 
@@ -82,7 +82,7 @@ def test_knock(drip: Callable[[bytes], str]) -> None:
     with TargetSession(drip(HEAD + b"Content-Length: 100000\r\n\r\n")) as session:
         started = time.monotonic()
         session.knock()
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 5
 
 
 def test_done_in_time() -> None:

@@ -140,7 +140,7 @@ def test_retry_after_is_respected(serve: Any, reply: Any, connect: Any) -> None:
     server = failing(serve, reply(503, headers={"Retry-After": "1"}), 1, reply(200, THING))
     started_s = time.monotonic()
     assert connect(server.url).get_thing(id="1").name == "Rex"
-    assert 1 <= time.monotonic() - started_s < 4
+    assert 1 <= time.monotonic() - started_s < 8
 
 
 def test_a_long_pause_ends_the_call_at_once(serve: Any, reply: Any, connect: Any) -> None:
@@ -149,7 +149,7 @@ def test_a_long_pause_ends_the_call_at_once(serve: Any, reply: Any, connect: Any
     started_s = time.monotonic()
     with pytest.raises(RemoteError) as caught:
         connect(server.url, retry_budget_s=5).get_thing(id="1")
-    assert time.monotonic() - started_s < 3
+    assert time.monotonic() - started_s < 5
     assert caught.value.headers["retry-after"] == "60"
     assert len(server.seen) == 1
 
@@ -160,7 +160,7 @@ def test_the_budget_bounds_many_failures(serve: Any, reply: Any, connect: Any) -
     started_s = time.monotonic()
     with pytest.raises(CallConnectionError):
         connect(server.url, retries=1000, retry_budget_s=1).get_thing(id="1")
-    assert time.monotonic() - started_s < 4
+    assert time.monotonic() - started_s < 8
     assert 2 <= len(server.seen) < 20
 
 
@@ -425,5 +425,5 @@ def test_an_answer_that_drips(serve: Any, reply: Any, connect: Any) -> None:
     started_s = time.monotonic()
     with pytest.raises(CallTimeoutError, match=r"its answer was not complete within 0\.3 s\. See why"):
         connect(server.url, total_s=0.3).get_thing(id="1")
-    assert time.monotonic() - started_s < 3
+    assert time.monotonic() - started_s < 5
     pause.set()
