@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 DEFAULT_REPORT = "pymacaron-report.json"
 DEFAULT_MAX_EXAMPLES = 20
 DEFAULT_PAIRS = 300
+DEFAULT_METRICS_PATH = "/metrics"
 PROFILES = ("live", "quick", "full")
 
 
@@ -74,7 +75,13 @@ OPTIONS = (
         int,
         DEFAULT_PAIRS,
     ),
-    Option("metrics-token-env", "NAME", "environment variable with the token that the target's /metrics asks for"),
+    Option(
+        "metrics-path",
+        "PATH",
+        f"path of the target's metrics; default {DEFAULT_METRICS_PATH}",
+        default=DEFAULT_METRICS_PATH,
+    ),
+    Option("metrics-token-env", "NAME", "environment variable with the token that the page of metrics asks for"),
     Option("report", "FILE", f"where the report goes; default {DEFAULT_REPORT}", default=DEFAULT_REPORT),
 )
 _BY_NAME = {option.name: option for option in OPTIONS}

@@ -122,7 +122,7 @@ class Run:
         return self._target
 
     def _read_metrics(self, url: str) -> str | None:
-        return read_metrics(url, self.settings.metrics_token)
+        return read_metrics(url, self.settings.metrics_path, self.settings.metrics_token)
 
     def require_target(self) -> Target:
         """Return the target, or end pytest with exit code 2 and the reason."""

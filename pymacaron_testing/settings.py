@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from pymacaron.exceptions import Finding, StartupError
 from pymacaron_testing.auth_file import FileUser, read_auth_file
 from pymacaron_testing.credentials import Credentials, read_header_line
-from pymacaron_testing.options import DEFAULT_PAIRS, PROFILES, read_option
+from pymacaron_testing.options import DEFAULT_METRICS_PATH, DEFAULT_PAIRS, PROFILES, read_option
 
 if TYPE_CHECKING:
     import pytest
@@ -31,7 +31,7 @@ class Settings:
     in. refused: those that the target must refuse. jwt_secret: signs the target's tokens. max_time_s: for all contract
     items. max_latency_ms: for each answer; of both None for no limit. baseline: URL of another
     release to compare with, None without. pairs: requests that each of the two gets of a reading operation.
-    metrics_token: what the target's page of metrics asks for, None if nothing.
+    metrics_path: of the target's page of metrics. metrics_token: what that page asks for, None if nothing.
     """
 
     folder: Path
@@ -50,6 +50,7 @@ class Settings:
     report: Path
     baseline: str | None = None
     pairs: int = DEFAULT_PAIRS
+    metrics_path: str = DEFAULT_METRICS_PATH
     metrics_token: str | None = None
 
 
@@ -78,6 +79,7 @@ def read_settings(config: pytest.Config) -> Settings:
         report=folder / (reader.text("report") or ""),
         baseline=(reader.text("baseline") or "").rstrip("/") or None,
         pairs=int(reader.number("pairs", "number of requests", lambda value: value >= 1) or DEFAULT_PAIRS),
+        metrics_path=reader.path("metrics-path"),
         metrics_token=reader.variable("metrics-token-env"),
     )
     if reader.findings:
@@ -100,6 +102,13 @@ class _Reader:
         """Return the option's text."""
         value = read_option(self._config, name)
         return None if value is None else str(value)
+
+    def path(self, name: str) -> str:
+        """Return the option's path below the target's URL."""
+        path = self.text(name) or ""
+        if not path.startswith("/"):
+            self.find(name, f"{path!r} is no path", f"Write {DEFAULT_METRICS_PATH}, or where it is")
+        return path
 
     def number(self, name: str, words: str, fits: Callable[[float], bool] = lambda _: True) -> float | None:
         """Return the option's number. words: what it is. fits: tells which ones are allowed."""

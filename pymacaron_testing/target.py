@@ -18,6 +18,7 @@ from typing import IO
 import requests
 
 from pymacaron.exceptions import Finding, TargetError
+from pymacaron_testing.options import DEFAULT_METRICS_PATH
 from pymacaron_testing.service_log import find_trace
 from pymacaron_testing.session import TargetSession, join_url
 from pymacaron_testing.wire import explain
@@ -165,11 +166,11 @@ def check_target(url: str) -> None:
         raise TargetError(Finding(url, f"it does not answer ({explain(error)})", fix)) from error
 
 
-def read_metrics(url: str, token: str | None = None) -> str | None:
-    """Return the target's page of metrics; None if it has none, or not for who has *token*."""
+def read_metrics(url: str, path: str = DEFAULT_METRICS_PATH, token: str | None = None) -> str | None:
+    """Return the target's page of metrics at *path*; None if it has none, or not for who has *token*."""
     try:
         with TargetSession(url, timeout_s=_METRICS_TIMEOUT_S) as probe:
-            response = probe.ask("/metrics", headers={"Authorization": f"Bearer {token}"} if token else None)
+            response = probe.ask(path, headers={"Authorization": f"Bearer {token}"} if token else None)
     except requests.RequestException:
         return None
     is_text = response.headers.get("Content-Type", "").startswith(("text/plain", "application/openmetrics-text"))

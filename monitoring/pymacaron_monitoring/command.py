@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,16 +12,16 @@ from typing import Any, TypedDict, Unpack
 import click
 
 from pymacaron.config import find_ref_hosts
-from pymacaron.exceptions import Finding, TargetError
+from pymacaron.exceptions import Finding
 from pymacaron.json_types import JsonObject
 from pymacaron.spec import Api, load_spec
 from pymacaron_monitoring.gate import TOLERANCE, Pages, judge
+from pymacaron_monitoring.metrics_options import metrics_path_option, read_token, token_option
 from pymacaron_monitoring.release_pages import ask_counts, fetch_documents, fetch_page
 from pymacaron_monitoring.report import ReportError
 from pymacaron_monitoring.slo import parse_duration
 from pymacaron_monitoring.verdict import Reason, Verdict, render_verdict
 
-_TOKEN_VARIABLE = "PYMACARON_METRICS_TOKEN"  # noqa: S105 - the name of a variable, no token
 _MINUTE_S = 60
 _file = click.Path(path_type=Path)
 
@@ -58,6 +57,7 @@ class _Given(TypedDict):
     last_s: float
     tolerance_percent: float
     is_breaking_allowed: bool
+    metrics_path: str
     token_variable: str
     json_file: Path | None
     junit_file: Path | None
@@ -93,13 +93,8 @@ class _Given(TypedDict):
     help="Per cent by which it may be slower, or fail more often, than the running release.",
 )
 @click.option("--allow-breaking", "is_breaking_allowed", is_flag=True, help="Let its document break clients.")
-@click.option(
-    "--metrics-token-env",
-    "token_variable",
-    default=_TOKEN_VARIABLE,
-    show_default=True,
-    help="Environment variable with the bearer token that /metrics asks for.",
-)
+@metrics_path_option
+@token_option
 @click.option("--json", "json_file", type=_file, help="Write the verdict there, too.")
 @click.option("--junit", "junit_file", type=_file, help="Write it there as JUnit's XML.")
 @click.option("--html", "html_file", type=_file, help="Write it there as a page.")
@@ -135,7 +130,8 @@ def _judge(given: _Given) -> Verdict:
     apis = [load_spec(given["spec"], remote_ref_hosts=find_ref_hosts())] if given["spec"] else None
     published, unknown = _find_published(given, apis, report)
     now = datetime.now(UTC)
-    page = fetch_page(given["target"], _read_token(given)) if given["target"] else None
+    how = read_token(given["token_variable"]), given["metrics_path"]
+    page = fetch_page(given["target"], *how) if given["target"] else None
     candidate, baseline = _gather_pages(given)
     verdict = judge(
         report,
@@ -180,22 +176,14 @@ def _gather_pages(given: _Given) -> tuple[Pages | None, Pages | None]:
         ask = [given["select"], given["baseline_select"]]
         pages = [("", ask_counts(given["prometheus"], one, window_s, now_s)) if one else None for one in ask]
         return pages[0], pages[1]
-    token = _read_token(given)
+    how = read_token(given["token_variable"]), given["metrics_path"]
     urls = [url for url in (given["target"], given["baseline"]) if url]
-    before = [fetch_page(url, token) for url in urls]
+    before = [fetch_page(url, *how) for url in urls]
     if given["watch_s"] is None:
         return None, (before[1], before[1]) if len(urls) > 1 else None
     time.sleep(given["watch_s"])
-    watched = list(zip(before, (fetch_page(url, token) for url in urls), strict=True))
+    watched = list(zip(before, (fetch_page(url, *how) for url in urls), strict=True))
     return watched[0], watched[1] if len(watched) > 1 else None
-
-
-def _read_token(given: _Given) -> str | None:
-    token = os.environ.get(given["token_variable"])
-    if not token and given["token_variable"] != _TOKEN_VARIABLE:
-        found = f"the environment variable {given['token_variable']} is not set"
-        raise TargetError(Finding("--metrics-token-env", found, "Set it, or leave the option out"))
-    return token or None
 
 
 def _read_report_file(file: Path) -> JsonObject:

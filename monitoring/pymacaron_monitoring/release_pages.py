@@ -8,6 +8,7 @@ import requests
 
 from pymacaron.exceptions import Finding, SpecError, TargetError
 from pymacaron.spec import Api, parse_spec
+from pymacaron_monitoring.metrics_options import METRICS_PATH
 from pymacaron_monitoring.prometheus import METRIC
 
 _TIMEOUT_S = 10
@@ -18,7 +19,7 @@ _QUERY_TIMEOUT_S = 30
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
-def fetch_page(target: str, token: str | None = None, path: str = "/metrics") -> str | None:
+def fetch_page(target: str, token: str | None = None, path: str = METRICS_PATH) -> str | None:
     """Return the page of metrics of *target*; None if it has none.
 
     token: the bearer token that it asks for; without it such a page is none. path: where it is. Raises: TargetError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import click
 
@@ -16,6 +17,7 @@ from pymacaron_monitoring.budget import Balance, balance_page
 from pymacaron_monitoring.files import dump_json, dump_yaml, find_stale, write_files, write_header
 from pymacaron_monitoring.grafana import DashboardOptions, make_fleet_dashboard, make_service_dashboard
 from pymacaron_monitoring.indicators import Indicator, find_indicators
+from pymacaron_monitoring.metrics_options import metrics_path_option, read_token, token_option
 from pymacaron_monitoring.prometheus import Page, read_page
 from pymacaron_monitoring.release_pages import fetch_page
 from pymacaron_monitoring.rule_tests import make_rule_tests
@@ -65,45 +67,51 @@ def dashboards(ctx: click.Context, documents: tuple[Path, ...], job: str | None,
     ctx.exit(_settle(folder, plan_dashboards(apis, options), is_check=is_check))
 
 
+class _ReportOptions(TypedDict):
+    documents: tuple[Path, ...]
+    job: str | None
+    target: str
+    metrics_path: str
+    token_variable: str
+    prometheus: str | None
+    is_json: bool
+
+
 @slo.command()
 @_documents
 @_job
 @click.option("--target", default="http://127.0.0.1:8000", show_default=True, help="URL of a running copy.")
+@metrics_path_option
+@token_option
 @click.option(
     "--prometheus", default=None, metavar="URL", help="Ask a Prometheus about the objectives' windows instead."
 )
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def report(
-    ctx: click.Context,
-    documents: tuple[Path, ...],
-    job: str | None,
-    target: str,
-    prometheus: str | None,
-    is_json: bool,  # noqa: FBT001 - click passes it by keyword
-) -> None:
+def report(ctx: click.Context, **given: Unpack[_ReportOptions]) -> None:
     """Tell how much of each budget is left: since the target was started, or over the windows by Prometheus.
 
     Exit code: 0, 1 if an objective is certainly missed, 2 for bad input.
     """
-    indicators = read_indicators(load_documents(documents))
-    if prometheus:
-        balances = ask_balances(prometheus, indicators, job or find_job())
+    indicators = read_indicators(load_documents(given["documents"]))
+    if given["prometheus"]:
+        balances = ask_balances(given["prometheus"], indicators, given["job"] or find_job())
     else:
-        balances = balance_page(indicators, _read_target(target))
-    click.echo(json.dumps(to_json(balances), indent=2) if is_json else render(balances))
+        page = _read_target(given["target"], given["metrics_path"], read_token(given["token_variable"]))
+        balances = balance_page(indicators, page)
+    click.echo(json.dumps(to_json(balances), indent=2) if given["is_json"] else render(balances))
     ctx.exit(_MISSED if any(balance.state == "missed" for balance in balances) else 0)
 
 
-def _read_target(target: str) -> Page:
-    page = fetch_page(target)
+def _read_target(target: str, path: str, token: str | None) -> Page:
+    page = fetch_page(target, token, path)
     if page is None:
         found = "it shows no metrics"
-        raise TargetError(Finding(f"{target}/metrics", found, "Correct the URL, or ask with --prometheus"))
+        raise TargetError(Finding(target + path, found, "Correct the URL, or ask with --prometheus"))
     try:
         return read_page(page)
     except ValueError as error:
-        raise TargetError(Finding(f"{target}/metrics", f"it cannot be read: {error}", "Correct the URL")) from error
+        raise TargetError(Finding(target + path, f"it cannot be read: {error}", "Correct the URL")) from error
 
 
 def load_documents(documents: Sequence[Path]) -> list[Api]:

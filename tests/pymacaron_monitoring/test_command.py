@@ -35,10 +35,10 @@ class Answer(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer."""
-        texts = {"/metrics": self.server.page, "/doc/pets.yaml": self.server.document}
+        texts = {self.server.metrics_path: self.server.page, "/doc/pets.yaml": self.server.document}
         text = texts.get(self.path)
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        is_refused = self.path == "/metrics" and token != self.server.token
+        is_refused = self.path == self.server.metrics_path and token != self.server.token
         self.send_response(401 if is_refused else 404 if text is None else 200)
         self.send_header("Content-Type", "text/plain; version=0.0.4")
         self.end_headers()
@@ -55,6 +55,7 @@ class Target(ThreadingHTTPServer):
     daemon_threads = True
     page: str | None = None
     document: str | None = None
+    metrics_path = "/metrics"
     token = ""
 
     @property
@@ -311,6 +312,15 @@ def test_metrics_may_ask_for_a_token(
     monkeypatch.setenv("TOKEN", token)
     result = gate("--metrics-token-env", "TOKEN")
     assert (result.exit_code, text in result.output) == (exit_code, True)
+
+
+def test_metrics_may_be_elsewhere(gate: Gate, target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are asked for where the service has its `metrics_path`."""
+    target.metrics_path, target.token = "/counts", "right"
+    monkeypatch.setenv("PYMACARON_METRICS_TOKEN", "wrong")
+    assert "its /counts refuses the token" in gate("--metrics-path", "/counts").output
+    monkeypatch.setenv("PYMACARON_METRICS_TOKEN", "right")
+    assert gate("--metrics-path", "/counts").exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -88,13 +88,15 @@ def test_no_documents(folder: Path) -> None:
 
 
 class Answer(BaseHTTPRequestHandler):
-    """Answers every request with the server's text."""
+    """Answers every request with the server's text: where the server wants its path and token, only who has them."""
 
     server: Target
 
     def do_GET(self) -> None:
         """Answer."""
-        self.send_response(self.server.status)
+        has_token = self.headers.get("Authorization", "").removeprefix("Bearer ") == self.server.token
+        is_refused = not (has_token and self.path.startswith(self.server.path))
+        self.send_response(401 if is_refused else self.server.status)
         self.end_headers()
         self.wfile.write(self.server.text.encode())
 
@@ -113,6 +115,8 @@ class Target(ThreadingHTTPServer):
     daemon_threads = True
     text = ""
     status = 200
+    path = "/"
+    token = ""
 
     @property
     def url(self) -> str:
@@ -132,8 +136,10 @@ def target() -> Iterator[Target]:
 
 
 @pytest.mark.usefixtures("folder")
-def test_what_is_left_is_reported(target: Target, make_page: Callable[..., str]) -> None:
-    """One line an objective; exit code 1 if one is certainly missed."""
+def test_what_is_left_is_reported(
+    target: Target, make_page: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line an objective; exit code 1 if one is certainly missed. The page may be elsewhere, and ask for a token."""
     target.text = make_page(listPets_200=(900, 0), getPet_200=(100, 0), getPet_500=(30, 0), deletePet_204=(100, 0))
     result = run("report", "--target", target.url)
     pooled = "missed  pets, all operations together: 99 % of requests are not answered 5xx; "
@@ -147,7 +153,10 @@ def test_what_is_left_is_reported(target: Target, make_page: Callable[..., str])
     ]
     assert result.exit_code == 1
     target.text = make_page(listPets_200=(900, 0))
-    found = run("report", "--target", target.url, "--json")
+    target.path, target.token = "/counts", "right"
+    monkeypatch.setenv("TOKEN", "right")
+    where = ("--target", target.url, "--metrics-path", "/counts", "--metrics-token-env", "TOKEN")
+    found = run("report", *where, "--json")
     assert found.exit_code == 0
     assert json.loads(found.stdout)[0] == {
         "slo": "pets/availability",

@@ -44,7 +44,7 @@ def test_pytest_ini(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) 
         "pymacaron_refused = A: 3\npymacaron_jwt_secret_env = THE_SECRET\npymacaron_profile = live\n"
         "pymacaron_max_time = 30.5\npymacaron_max_latency = 200\npymacaron_seed = 7\npymacaron_max_examples = 0\n"
         "pymacaron_report = out.json\npymacaron_baseline = http://b/\npymacaron_pairs = 40\n"
-        "pymacaron_metrics_token_env = THE_TOKEN\n"
+        "pymacaron_metrics_path = /counts\npymacaron_metrics_token_env = THE_TOKEN\n"
     )
     settings = read_settings(pytester.parseconfig())
     assert (settings.target, settings.spec, settings.profile) == ("http://h", "x.yaml", "live")
@@ -52,7 +52,8 @@ def test_pytest_ini(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) 
     assert [one.value for one in settings.refused] == ["3"]
     assert (settings.jwt_secret, settings.max_time_s, settings.max_latency_ms) == ("s3cret", 30.5, 200)
     assert (settings.seed, settings.max_examples, settings.report) == (7, 0, pytester.path / "out.json")
-    assert (settings.baseline, settings.pairs, settings.metrics_token) == ("http://b", 40, "t0ken")
+    assert (settings.baseline, settings.pairs) == ("http://b", 40)
+    assert (settings.metrics_path, settings.metrics_token) == ("/counts", "t0ken")
     settings = read_settings(pytester.parseconfig("--pymacaron-profile=quick", "--pymacaron-auth=B: 1"))
     assert (settings.profile, [one.name for user in settings.users for one in user]) == ("quick", ["B"])
 
@@ -69,7 +70,8 @@ def test_defaults(pytester: pytest.Pytester) -> None:
     )
     assert (settings.profile, settings.max_time_s, settings.max_latency_ms) == ("full", None, None)
     assert (settings.seed, settings.max_examples) == (0, 20)
-    assert (settings.baseline, settings.pairs, settings.metrics_token) == (None, 300, None)
+    assert (settings.baseline, settings.pairs) == (None, 300)
+    assert (settings.metrics_path, settings.metrics_token) == ("/metrics", None)
     assert settings.report == pytester.path / "pymacaron-report.json"
 
 
@@ -83,6 +85,7 @@ def test_defaults(pytester: pytest.Pytester) -> None:
         ("max-time=inf", "--pymacaron-max-time: it is inf. Give the number of seconds."),
         ("max-latency=nan", "--pymacaron-max-latency: it is nan. Give the number of milliseconds."),
         ("seed=1.5", "--pymacaron-seed: it is no number. Give the whole number."),
+        ("metrics-path=counts", "--pymacaron-metrics-path: 'counts' is no path. Write /metrics, or where it is."),
         (
             "jwt-secret-env=NOT_SET_ANYWHERE",
             (

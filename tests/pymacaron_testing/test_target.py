@@ -119,7 +119,14 @@ def test_metrics_may_ask_for_a_token(serve: Serve, token: str | None, expected: 
         is_right = request.headers.get("Authorization") == "Bearer right"
         return Response("up 1\n", status=200 if is_right else 401, content_type="text/plain")
 
-    assert read_metrics(serve(app), token) == expected
+    assert read_metrics(serve(app), token=token) == expected
+
+
+def test_metrics_may_be_elsewhere(serve: Serve) -> None:
+    """An option names their path."""
+    app = Flask("x")
+    app.add_url_rule("/internal/counts", "counts", lambda: Response("up 1\n", content_type="text/plain"))
+    assert (read_metrics(url := serve(app)), read_metrics(url, "/internal/counts")) == (None, "up 1\n")
 
 
 def test_no_metrics_without_target() -> None:
