@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import requests
 
+from images import require_engine, run_registry, script_image
 from pymacaron.exceptions import TargetError
 from pymacaron_testing.launch import is_started, start_target
 
@@ -17,7 +19,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(503 if self.path == "/" else 204)
         self.end_headers()
-http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+http.server.HTTPServer((os.environ.get("HOST", "127.0.0.1"), int(os.environ["PORT"])), Handler).serve_forever()
 """
 # Stands for the docker command: notes how it was called, and runs the server where the image would.
 DOCKER = """#!{python}
@@ -98,6 +100,26 @@ def test_image(folder: Path, image: str, inside: str) -> None:
     assert f'127.0.0.1:{service.url.rpartition(":")[2]}:{inside}", "{image}"]' in calls
     assert ('["pull"' in calls) is (image == "remote")
     assert calls.splitlines()[-1].startswith('["rm", "-f", "pymacaron-test-')
+
+
+def test_image_of_a_registry(tmp_path: Path) -> None:
+    """A real engine pulls the image and runs it; nothing but the image is left of it."""
+    require_engine()
+    with run_registry(tmp_path / "registry") as registry:
+        image = script_image(registry, "target", f'import os; os.environ["HOST"] = "0.0.0.0"\n{SERVER}')
+        try:
+            service = start_target(f"docker:{image}", tmp_path, "/ready")
+            assert requests.get(f"{service.url}/x", timeout=5).status_code == 204
+            assert docker("ps", "--quiet", "--filter", f"ancestor={image}")
+            service.stop()
+            assert docker("ps", "--all", "--quiet", "--filter", f"ancestor={image}") == ""
+        finally:
+            docker("rmi", "--force", image)
+
+
+def docker(*words: str) -> str:
+    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def test_no_image(folder: Path) -> None:
