@@ -5,15 +5,19 @@ from __future__ import annotations
 import inspect
 import traceback
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from flask import current_app, has_app_context
 
-from pymacaron.error_report import emit_error
+from pymacaron.error_report import ReportPlace, emit_error
 from pymacaron.service import Service
 
 if TYPE_CHECKING:
     from pymacaron.service import ErrorReporter
+
+_OWN_CALLS = 3  # the function that looks, _report, and report_error or report_warning
+_MOST_CALLERS = 20
 
 
 def report_error(
@@ -43,6 +47,8 @@ def fit_reporter(function: Callable[..., object]) -> ErrorReporter:
         inspect.signature(function).bind("title", {}, None)
     except TypeError:
         return lambda title, data, _exception: function(title, data)
+    except ValueError:  # one of C, which does not tell what it takes
+        return function
     return function
 
 
@@ -57,7 +63,7 @@ def _report(
         str(title),
         facts,
         exception,
-        trace=None if exception is not None else _format_stack(),
+        place=ReportPlace(None if exception is not None else _format_stack(), _find_callers()),
         is_fatal=is_fatal,
     )
 
@@ -68,5 +74,10 @@ def _describe(exception: BaseException) -> str:
 
 def _format_stack() -> str:
     """Return the way to the line that reports."""
-    own = 3  # this function, _report, and report_error or report_warning
-    return "".join(traceback.format_stack()[:-own])
+    return "".join(traceback.format_stack()[:-_OWN_CALLS])
+
+
+def _find_callers() -> tuple[tuple[str, int, str], ...]:
+    """Return file, line and function of the line that reports, and of those that led there."""
+    calls = islice(traceback.walk_stack(inspect.currentframe()), _OWN_CALLS, _OWN_CALLS + _MOST_CALLERS)
+    return tuple((frame.f_code.co_filename, line, frame.f_code.co_qualname) for frame, line in calls)

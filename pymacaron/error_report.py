@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 from flask import has_request_context
@@ -26,8 +26,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _EXTENSION = "pymacaron.error_teller"
-_MOST_CAUSES = 5
 _LEAST_VARIABLE = 6  # characters: parsers have variables called token, too
+
+
+class ReportPlace(NamedTuple):
+    """Where an error is reported. trace: the way there, for people. callers: see `ErrorReported`."""
+
+    trace: str | None = None
+    callers: tuple[tuple[str, int, str], ...] = ()
 
 
 class ErrorTeller:
@@ -64,24 +70,26 @@ def emit_error(
     exception: BaseException | None,
     *,
     error_id: str | None = None,
-    trace: str | None = None,
+    place: ReportPlace | None = None,
     is_fatal: bool = True,
 ) -> str:
     """Tell whoever listens of an error, or the log if nobody does; return its id.
 
-    facts: go before what is known of the request. trace: way to the place, by default that of *exception*.
+    facts: go before what is known of the request. place: of the line that reports, if one of the service's own does.
     """
     error_id = error_id or uuid4().hex
     record = current_record()
     operation = record.operation if record else None
     data, redactor = _gather(service, operation, facts)
     redactor.add_secrets(_find_secret_variables(exception, redactor))
-    data["trace"] = trace if exception is None else _format(exception)
+    place = place or ReportPlace()
+    data["trace"] = place.trace if exception is None else _format(exception)
     data["is_fatal_error"] = is_fatal
     told: JsonObject = redactor.redact(data)
     title = redactor.redact_text(title)
     if service is not None and service.bus.is_heard(ErrorReported):
-        service.bus.emit(ErrorReported(title, told, exception, error_id, fatal=is_fatal, redact=redactor.redact))
+        event = ErrorReported(title, told, exception, error_id, is_fatal, redactor.redact, place.callers)
+        service.bus.emit(event)
     else:
         level = logging.ERROR if is_fatal else logging.WARNING
         log.log(level, "%s (error_id %s)", title, error_id, extra={"error_id": error_id, "data": told})
@@ -119,17 +127,25 @@ def _learn(redactor: Redactor, facts: Mapping[str, object]) -> Redactor:
 
 
 def _find_secret_variables(exception: BaseException | None, redactor: Redactor) -> set[str]:
-    """Return the texts of variables, arguments included, whose names say that they are secrets, where it was raised."""
+    """Return the texts of variables, arguments included, whose names say that they are secrets, where it was raised.
+
+    So of all that a trace shows: what led to it, and the members of groups.
+    """
     found: set[str] = set()
-    causes = 0
-    while exception is not None and causes < _MOST_CAUSES:
-        for frame, _ in traceback.walk_tb(exception.__traceback__):
+    waiting = [exception]
+    seen: set[int] = set()
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        waiting += (one.__cause__, one.__context__, *(one.exceptions if isinstance(one, BaseExceptionGroup) else ()))
+        for frame, _ in traceback.walk_tb(one.__traceback__):
             found |= {
                 value
                 for name, value in list(frame.f_locals.items())
                 if isinstance(value, str) and len(value) >= _LEAST_VARIABLE and redactor.is_secret(name)
             }
-        exception, causes = exception.__cause__ or exception.__context__, causes + 1
     return found
 
 

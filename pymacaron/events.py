@@ -66,7 +66,8 @@ class ErrorReported(NamedTuple):
 
     title: one line. data: JSON-like facts without secrets (request id, user id, operation, trace …).
     fatal: True for unexpected failures (5xx), False for warnings. redact: takes the same secrets out of whatever JSON
-    or text else a listener tells of the error, such as the message of its exception.
+    or text else a listener tells of the error, such as the message of its exception. callers: of what the service's own
+    code reports, the calls that led there, the innermost first, at most 20: file, line and function of each.
     """
 
     title: str
@@ -75,6 +76,7 @@ class ErrorReported(NamedTuple):
     error_id: str
     fatal: bool = True
     redact: Callable[[Json], Json] = redact
+    callers: tuple[tuple[str, int, str], ...] = ()
 
 
 class StoreCalled(NamedTuple):

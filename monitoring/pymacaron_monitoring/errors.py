@@ -27,6 +27,7 @@ from pymacaron_monitoring.store import store_of
 log = logging.getLogger(__name__)
 
 _EXTENSION = "pymacaron_monitoring.errors"
+_MOST_KINDS = 200  # that are counted by their names: a service whose errors are never alike keeps room for the rest
 
 
 def init_app(app: Flask) -> None:
@@ -57,6 +58,7 @@ class Dispatcher:
         self._release = find_release(service).version
         self._reporters = _make_reporters(service, self._release)
         self._budget = Budget(store_of(service.app), service.config.metrics_series_budget)
+        self._kinds: set[str] = set()
         self._state = _State(self)
         for name in ("log", *(reporter.name for reporter in self._reporters)):
             for outcome in REPORT_OUTCOMES if name != "log" else ("sent",):
@@ -97,8 +99,12 @@ class Dispatcher:
         get_report_counter(self._service.app, reporter, outcome).add()
 
     def _count_kind(self, event: ErrorReported) -> None:
-        operation_id = str(event.data.get("operation_id") or "")
-        wanted, other = (Key(ERROR_KINDS.name, (operation_id, kind)) for kind in (name_kind(event), OTHER))
+        operation_id, found = str(event.data.get("operation_id") or ""), name_kind(event)
+        if found in self._kinds or len(self._kinds) < _MOST_KINDS:
+            self._kinds.add(found)
+        else:
+            found = OTHER
+        wanted, other = (Key(ERROR_KINDS.name, (operation_id, kind)) for kind in (found, OTHER))
         self._budget.get(wanted, other).add()
 
     def make_outboxes(self) -> list[Outbox]:

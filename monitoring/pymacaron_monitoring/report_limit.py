@@ -10,6 +10,8 @@ import struct
 import sysconfig
 import threading
 import time
+import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -30,13 +32,11 @@ _ENTRIES = 4096
 def find_fingerprint(event: ErrorReported) -> bytes:
     """Return 16 bytes that are the same for errors of one kind.
 
-    Alike are errors of the same title, but for numbers in it, whose exceptions have the same types and were raised at
-    the same lines of code; what stands in the exceptions' texts does not count. Without an exception it is the place
-    that reports.
+    Alike are errors that are reported from the same lines of code and whose exceptions have the same types and were
+    raised at the same lines; what stands in the exceptions' texts does not count, nor does a title that the service
+    made. Of what it does not report itself the title counts, but for numbers in it.
     """
-    parts: list[object] = [_NUMBER.sub("#", event.title), event.data.get("operation_id")]
-    if event.exception is None:
-        parts.append(str(event.data.get("trace"))[-400:])
+    parts: list[object] = [event.callers or _NUMBER.sub("#", event.title), event.data.get("operation_id")]
     error, causes = event.exception, 0
     while error is not None and causes < _MOST_CAUSES:
         parts += [type(error).__qualname__, *_find_places(error.__traceback__)]
@@ -48,26 +48,28 @@ def name_kind(event: ErrorReported) -> str:
     """Return what an error is called in all releases: ``KeyError in shop/handlers.py get_item``.
 
     It has the place that raised it in code of the service, of libraries only where nothing else is on the way; no line
-    numbers, which each release moves, and nothing of the exception's text. Without an exception it is a hash of the
-    title, but for numbers in it.
+    numbers, which each release moves, and nothing of the exception's text. Without an exception it is the place that
+    reports, ``report in shop/handlers.py send_mail``, or where that is not known a hash of the title, but for numbers
+    in it: callers of the service may choose what else stands in a title.
     """
     if event.exception is None:
+        if event.callers:
+            return f"report{_write_place([(file, function) for file, _, function in event.callers])}"
         digest = hashlib.blake2b(_NUMBER.sub("#", event.title).encode(errors="replace"), digest_size=4)
         return f"report {digest.hexdigest()}"
-    codes, trace = [], event.exception.__traceback__
-    while trace is not None:
-        codes.append(trace.tb_frame.f_code)
-        trace = trace.tb_next
-    own = [code for code in codes if not code.co_filename.startswith(_LIBRARIES)] or codes
-    place = f" in {'/'.join(Path(own[-1].co_filename).parts[-2:])} {own[-1].co_qualname}" if own else ""
+    codes = [frame.f_code for frame, _ in traceback.walk_tb(event.exception.__traceback__)]
+    place = _write_place([(code.co_filename, code.co_qualname) for code in reversed(codes)])
     return f"{type(event.exception).__qualname__}{place}"
 
 
+def _write_place(calls: Sequence[tuple[str, str]]) -> str:
+    """Return the innermost of *calls*, file and function, that is the service's own; they begin with the innermost."""
+    own = next((call for call in calls if not call[0].startswith(_LIBRARIES)), calls[0] if calls else None)
+    return f" in {'/'.join(Path(own[0]).parts[-2:])} {own[1]}" if own else ""
+
+
 def _find_places(trace: TracebackType | None) -> list[tuple[str, int]]:
-    places = []
-    while trace is not None:
-        places.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))
-        trace = trace.tb_next
+    places = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(trace)]
     return places[-_MOST_FRAMES:]
 
 

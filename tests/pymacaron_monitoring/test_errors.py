@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from flask import Flask, current_app
 
+from pymacaron import report_error
 from pymacaron.events import ErrorReported
 from pymacaron.log import current_request_id, restored_context
 from pymacaron.service import service_of
@@ -100,6 +101,21 @@ def test_one_of_a_kind_in_an_interval(make_app: MakeApp) -> None:
     service_of(app).bus.emit(ERROR._replace(title="Order 4 failed"))
     assert flush_reports(app)
     assert heard == [("Order 0 failed", None), ("Another", None), ("Order 4 failed", 2)]
+
+
+@pytest.mark.parametrize("caught", [None, FAULT], ids=["alone", "with an exception"])
+def test_what_one_line_reports_is_of_one_kind(make_app: MakeApp, caught: ValueError | None) -> None:
+    """A title with a caller's words in it does not get past the limit; another line's report is another kind."""
+    heard: list[str] = []
+    app = make_app(error_reporter=lambda title, *_: heard.append(title))
+    errors.init_app(app)
+    with app.app_context():
+        for letter in "abcdefghij":
+            report_error(f"Cannot mail {letter}@x.test", {}, caught)
+        report_error("Cannot mail a@x.test", {}, caught)
+    assert flush_reports(app)
+    assert heard == ["Cannot mail a@x.test"] * 2
+    assert counts(app, "error_reporter") == {"sent": 2, "limited": 9}
 
 
 def test_a_forked_process_reports_by_itself(make_app: MakeApp, tmp_path: Path) -> None:

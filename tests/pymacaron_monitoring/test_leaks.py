@@ -150,6 +150,26 @@ def test_no_byte_of_a_secret_is_told(
         assert shown in received
 
 
+@pytest.mark.parametrize(
+    ("causes", "kinds"),
+    [
+        pytest.param(0, ["ExceptionGroup", "ExceptionGroup", "ValueError", "ValueError"], id="members of groups"),
+        pytest.param(8, ["ValueError"] * 10, id="a long chain of causes"),
+    ],
+)
+def test_all_that_a_trace_shows_is_searched_for_secrets(
+    vault: Flask, sentry: FakeSentry, caplog: pytest.LogCaptureFixture, causes: int, kinds: list[str]
+) -> None:
+    """A variable of an exception deep inside gives away what the texts of all of them must not say."""
+    assert vault.test_client().get(f"/transfers?causes={causes}").status_code == 500
+    assert flush_reports(vault)
+    (event,) = sentry.events
+    assert sorted(value["type"] for value in event["exception"]["values"]) == kinds
+    for text in (b"\n".join(sentry.raw).decode(), caplog.text):
+        assert "bank refuses **********" in text
+        assert not [secret for secret in ("K-group-1", "K-group-2", "K-chain-1") if f"refuses {secret}" in text]
+
+
 def test_an_event_says_where_and_for_whom(vault: Flask, sentry: FakeSentry) -> None:
     """It has the error id, operation, request, user, release, environment and trace, and the stack of each cause."""
     trace_id = "0af7651916cd43dd8448eb211c80319c"

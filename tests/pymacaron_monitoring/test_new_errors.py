@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from pymacaron import report_error
 from pymacaron.events import ErrorReported
 from pymacaron.json_types import JsonObject
 from pymacaron.service import service_of
@@ -64,6 +65,25 @@ def test_a_kind_is_the_same_in_every_release(make_app: MakeApp, tmp_path: Path) 
         ("getPet", "KeyError in shop/handlers.py find"): 1,
         ("getPet", "report 5fe852fa"): 2,
     }
+
+
+def test_titles_make_no_kinds(make_app: MakeApp) -> None:
+    """What is reported without an exception is named by the place that does, whatever callers put into its title."""
+    app = make_app()
+    init_app(app)
+    with app.app_context():
+        for number in range(50):
+            report_error(f"Cannot mail {chr(97 + number % 26) * (number + 1)}@x.test")
+    kind = "report in pymacaron_monitoring/test_new_errors.py test_titles_make_no_kinds"
+    assert read_kinds(meet(app)) == {("", kind): 50}
+
+
+def test_kinds_are_limited(make_app: MakeApp) -> None:
+    """After two hundred of them the others are counted together."""
+    app = make_app()
+    init_app(app)
+    kinds = read_kinds(meet(app, *(report(None, title=f"Broken {'x' * number}") for number in range(210))))
+    assert (len(kinds), kinds["getPet", "_OTHER"]) == (201, 10)
 
 
 def test_warnings_are_no_errors(make_app: MakeApp) -> None:

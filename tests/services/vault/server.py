@@ -48,6 +48,29 @@ def list_orders(page=1):
     return [1 // (page - 3)]
 
 
+def transfer(causes=0):
+    if causes:
+        _follow(causes)
+    failures = []
+    for number in (1, 2):
+        try:
+            _refuse(f"K-group-{number}")
+        except ValueError as error:
+            failures.append(error)
+    raise ExceptionGroup("transfers", [failures[0], ExceptionGroup("others", [failures[1]])])
+
+
+def _refuse(access_token):
+    raise ValueError(f"bank refuses {access_token}")
+
+
+def _follow(causes):
+    try:
+        _follow(causes - 1) if causes else _refuse("K-chain-1")
+    except ValueError as error:
+        raise ValueError(f"after {causes}") from error
+
+
 def check_basic(request, scopes):
     return request.authorization.username if request.authorization else None
 
