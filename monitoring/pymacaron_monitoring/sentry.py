@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import logging
 import platform
 import socket
 import time
@@ -19,11 +20,16 @@ if TYPE_CHECKING:
     from pymacaron.json_types import Json, JsonObject
     from pymacaron_monitoring.families import ReportOutcome
 
+log = logging.getLogger(__name__)
+
 _TIMEOUT_S = (3.0, 10.0)
 _TOO_MANY = 429
 _FIRST_SERVER_ERROR = 500
 _DEFAULT_PAUSE_S = 60.0
 _MOST_PAUSE_S = 3600.0
+_MOST_EXCEPTIONS = 50
+_MOST_FRAMES = 100  # of one; the most that sentry-sdk sends, too
+_MOST_FRAMES_IN_ALL = 400  # each has three objects in it, and a redactor looks at 2,000
 # Facts that have a place of their own in an event.
 _PLACED = frozenset({"trace", "request", "release", "environment", "error_id", "user_id"})
 _TAGS = ("operation_id", "method", "route", "status", "error", "request_id", "trace_id")
@@ -82,11 +88,17 @@ class SentryReporter:
         except requests.RequestException as error:
             raise TryLaterError(type(error).__name__) from None
         if answer.status_code == _TOO_MANY:
-            self._silent_until = time.monotonic() + _find_pause(answer.headers.get("Retry-After"))
+            pause_s = _find_pause(answer.headers.get("Retry-After"))
+            self._silent_until = time.monotonic() + pause_s
+            log.warning("Sentry takes no more for %.0f s; errors until then stand in the log only", pause_s)
             return "limited"
         if answer.status_code >= _FIRST_SERVER_ERROR:
             raise TryLaterError(f"it answered {answer.status_code}")
-        return "sent" if answer.ok else "failed"
+        if answer.ok:
+            return "sent"
+        words = "Sentry refuses reports, it answers %d: look at sentry_dsn; error_id %s stands in the log only"
+        log.warning(words, answer.status_code, report.event.error_id)
+        return "failed"
 
     def make_event(self, report: Report) -> JsonObject:
         """Return the event of *report* without secrets. Its id is the error id."""
@@ -117,11 +129,21 @@ class SentryReporter:
         return cast("JsonObject", event.redact(made))
 
     def _describe(self, exception: BaseException, *, is_handled: bool) -> Json:
-        """Return the exception and what led to it, each with its stack, innermost call last."""
+        """Return the exception and what led to it, each with its stack, innermost call last.
+
+        Of what is too long the last is kept: there it happened.
+        """
         from sentry_sdk.utils import event_from_exception, handle_in_app  # noqa: PLC0415 - optional
 
         event, _ = event_from_exception(exception, self._options, {"type": "pymacaron", "handled": is_handled})
-        return handle_in_app(event, project_root=self._options["project_root"])["exception"]
+        values = handle_in_app(event, project_root=self._options["project_root"])["exception"]["values"]
+        values = values[-_MOST_EXCEPTIONS:]
+        most = min(_MOST_FRAMES, _MOST_FRAMES_IN_ALL // len(values))
+        for one in values:
+            stack = one.get("stacktrace")
+            if stack:
+                stack["frames"] = stack["frames"][-most:]
+        return {"values": values}
 
     def _wrap(self, event: JsonObject) -> bytes:
         from sentry_sdk.envelope import Envelope  # noqa: PLC0415 - optional

@@ -71,10 +71,42 @@ def test_a_broken_sentry_is_asked_again(sentry: FakeSentry, status: int) -> None
         make_reporter(sentry.dsn).send(REPORT)
 
 
-def test_a_refusal_is_a_failure(sentry: FakeSentry) -> None:
-    """It would not be taken the next time either."""
+def test_a_refusal_is_a_failure(sentry: FakeSentry, caplog: pytest.LogCaptureFixture) -> None:
+    """It would not be taken the next time either; the log says so, as somebody must correct the key."""
     sentry.status = 403
     assert make_reporter(sentry.dsn).send(REPORT) == "failed"
+    words = f"Sentry refuses reports, it answers 403: look at sentry_dsn; error_id {'0' * 32} stands in the log only"
+    assert [record.getMessage() for record in caplog.records] == [words]
+
+
+def dig(depth: int) -> None:
+    if not depth:
+        raise LookupError("bottom")
+    dig(depth - 1)
+
+
+def follow(causes: int) -> None:
+    try:
+        follow(causes - 1) if causes else dig(0)
+    except LookupError as error:
+        raise LookupError(f"above {causes}") from error
+
+
+def test_deep_stacks_show_where_it_happened(sentry: FakeSentry) -> None:
+    """Of many frames, and of many exceptions, the last are told, each as whole as Sentry wants it."""
+    for fail in (lambda: dig(400), lambda: follow(70)):
+        with pytest.raises(LookupError) as caught:
+            fail()
+        event = ErrorReported("Deep", {}, caught.value, "1" * 32)
+        assert make_reporter(sentry.dsn).send(Report(event, {}, b"deep")) == "sent"
+    assert sentry.refusals == []
+    deep, many = (event["exception"]["values"] for event in sentry.events)
+    (stack,) = (one["stacktrace"]["frames"] for one in deep)
+    assert len(stack) == 100
+    assert [frame["function"] for frame in stack] == ["dig"] * 100
+    assert 'raise LookupError("bottom")' in stack[-1]["context_line"]
+    assert [one["value"] for one in many] == [f"above {number}" for number in range(21, 71)]
+    assert all(frame["pre_context"] for one in many for frame in one["stacktrace"]["frames"])
 
 
 def test_a_sentry_that_is_away_is_asked_again(sentry: FakeSentry) -> None:
