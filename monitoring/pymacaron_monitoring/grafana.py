@@ -296,7 +296,7 @@ def _fleet_rows(job: str) -> list[Row]:
     columns = {"Copies": up, "Rate": count, "Failed": failed, "p95": p95, "Least budget left": left, "Pages": pages}
     units = {"Rate": "reqps", "Failed": "percentunit", "p95": "s", "Least budget left": "percentunit"}
     link = {"title": "Dashboard", "url": "/d/pymacaron-${__value.text}?${__url_time_range}"}
-    services = table("Services", columns, "One line a service.", units=units, links={"job": link})
+    services = table("Services", columns, "One line a service.", units=units, links={"job": link}, hidden=())
     name = "{{job}}"
     return [
         Row("Services", [services]),
@@ -308,7 +308,12 @@ def _fleet_rows(job: str) -> list[Row]:
                 graph("p95", [Query(p95, name)], "Estimated from buckets.", unit="s"),
                 bars("Least budget left", Query(left, name), "Of each service's objectives.", _LEFT_COLOURS),
                 graph("Pages", [Query(pages, name)], "How many fire.", width=12),
-                table("Builds", {"Copies": builds}, "What runs: two lines of a service are a release under way."),
+                table(
+                    "Builds",
+                    {"Copies": builds},
+                    "What runs: two lines of a service are a release under way.",
+                    hidden=(),
+                ),
             ],
         ),
     ]

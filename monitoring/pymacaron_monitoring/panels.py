@@ -159,15 +159,20 @@ def table(
     *,
     units: Mapping[str, str] | None = None,
     links: Mapping[str, JsonObject] | None = None,
+    hidden: Sequence[str] = ("job",),
 ) -> Panel:
     """Return a table over the whole width.
 
     columns: title -> query; what the labels of the queries' series have in common makes the row. units: column ->
-    Grafana's name of its unit. links: column or label -> link in each of its cells.
+    Grafana's name of its unit. links: column or label -> link in each of its cells. hidden: labels
+    that are the same in all lines.
     """
     queries = [Query(expr, is_instant=True, format="table") for expr in columns.values()]
     names = {f"Value #{ref}" if len(columns) > 1 else "Value": name for ref, name in zip(_REFS, columns, strict=False)}
-    organize: JsonObject = {"excludeByName": {"Time": True, "job": True, "__name__": True}, "renameByName": names}
+    organize: JsonObject = {
+        "excludeByName": dict.fromkeys(("Time", "__name__", *hidden), True),
+        "renameByName": names,
+    }
     overrides = [_override(name, "unit", unit) for name, unit in (units or {}).items()]
     overrides += [_override(name, "links", [link]) for name, link in (links or {}).items()]
     more: JsonObject = {

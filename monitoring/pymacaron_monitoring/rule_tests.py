@@ -167,33 +167,34 @@ def _make_input(suffix: str, labels: Mapping[str, str], phases: _Phases, scenari
 
 
 def _make_absence_test(options: RuleOptions) -> JsonObject:
-    """Return the test that a service which is no longer scraped pages."""
+    """Return the test that a service which is no longer scraped pages, and makes no tickets besides."""
     last, minutes = 10, ABSENT_AFTER_S // 60
-    times = {last + minutes - 1: 0, last + minutes + _GRACE_MINUTES: 1}
-    values = f"0x{last} stale"
-    return _make_presence_test("metrics that stop page", "SloDataAbsent", values, times, options)
+    firing = {
+        ("SloDataAbsent", last + minutes - 1): 0,
+        ("SloDataAbsent", last + minutes + _GRACE_MINUTES): 1,
+        ("SloDataIncomplete", last + INCOMPLETE_AFTER_S // 60 + _GRACE_MINUTES): 0,
+    }
+    return _make_presence_test("metrics that stop page", f"0x{last} stale", firing, options)
 
 
 def _make_incomplete_test(indicators: Sequence[Indicator], options: RuleOptions) -> JsonObject:
     """Return the test that objectives make a ticket each where nothing is counted that they read."""
     minutes = INCOMPLETE_AFTER_S // 60
-    times = {minutes - 1: 0, minutes + _GRACE_MINUTES: len(indicators)}
-    values = f"0x{minutes + _GRACE_MINUTES}"
-    return _make_presence_test(
-        "operations that are not counted make tickets", "SloDataIncomplete", values, times, options
-    )
+    end = minutes + _GRACE_MINUTES
+    firing = {("SloDataIncomplete", minutes - 1): 0, ("SloDataIncomplete", end): len(indicators)}
+    return _make_presence_test("operations that are not counted make tickets", f"0x{end}", firing, options)
 
 
 def _make_presence_test(
-    name: str, alert: str, values: str, times: Mapping[int, int], options: RuleOptions
+    name: str, values: str, firing: Mapping[tuple[str, int], int], options: RuleOptions
 ) -> JsonObject:
-    """Return a test in which another operation has *values*. times: minute -> how many of *alert* fire then."""
+    """Return a test in which another operation has *values*. firing: alert and minute -> how many fire then."""
     series = select(f"{METRIC}_count", f"job={quote(options.job)}", 'operation_id="any"')
-    firing = f"count({select('ALERTS', match('alertstate', 'firing'), match('alertname', alert))})"
     checks = []
-    for minute, count in times.items():
+    for (alert, minute), count in firing.items():
+        alerts = f"count({select('ALERTS', match('alertstate', 'firing'), match('alertname', alert))})"
         samples = [{"labels": "{}", "value": count}] if count else []
-        checks.append({"expr": firing, "eval_time": f"{minute}m", "exp_samples": samples})
+        checks.append({"expr": alerts, "eval_time": f"{minute}m", "exp_samples": samples})
     return {
         "name": f"presence: {name}",
         "interval": "1m",

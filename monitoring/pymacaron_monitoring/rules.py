@@ -169,7 +169,7 @@ class _Writer:
         absent = f"absent({select(f'{METRIC}_count', match('job', self._options.job))})"
         return {
             "alert": "SloDataIncomplete",
-            "expr": f"{found} unless {absent}",
+            "expr": f"{found} unless on () {absent}",
             "for": duration,
             "labels": {"severity": "ticket", **self._labels},
             "annotations": {

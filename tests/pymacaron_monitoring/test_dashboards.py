@@ -87,6 +87,23 @@ def test_panels_do_not_overlap_and_have_numbers_of_their_own() -> None:
         assert len(numbers) == len(set(numbers))
 
 
+def test_tables_show_what_tells_their_lines_apart() -> None:
+    """No column is hidden that has a link, nor the service in a table of all services."""
+    tables = []
+    for name, of_all in (("shop.json", False), ("fleet.json", True)):
+        panels = json.loads((FOLDER / name).read_text())["panels"]
+        for panel in (one for one in panels if one["type"] == "table" and "transformations" in one):
+            hidden = set(panel["transformations"][-1]["options"]["excludeByName"])
+            linked = {one["matcher"]["options"] for one in panel["fieldConfig"]["overrides"] if has_link(one)}
+            assert not hidden & (linked | ({"job"} if of_all else set())), panel["title"]
+            tables.append(panel["title"])
+    assert tables == ["Objectives", "Operations", "Services", "Builds"]
+
+
+def has_link(override: Any) -> bool:
+    return any(one["id"] == "links" for one in override["properties"])
+
+
 def test_a_service_without_objectives_has_a_dashboard() -> None:
     """All but what objectives are needed for."""
     dashboard = make_service_dashboard("Plain", [], DashboardOptions("plain", live_url="https://plain.example.com/"))

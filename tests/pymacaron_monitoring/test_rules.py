@@ -85,6 +85,7 @@ def test_the_rules_keep_what_they_promise(run_tests: RunTests, slo: str) -> None
         pytest.param("99", (r"lower_bound\{", "ratio{"), "little traffic", id="no bound of what is certain"),
         pytest.param("99", (r"for: 5m", "for: 20m"), "metrics that stop", id="absence told too late"),
         pytest.param("99", (r"< 1 unless", "< 0 unless"), "not counted", id="missing operations are not told"),
+        pytest.param("99", (r"unless on \(\)", "unless"), "metrics that stop", id="absence makes tickets, too"),
     ],
 )
 def test_spoilt_rules_are_found_out(run_tests: RunTests, availability: str, spoil: tuple[str, str], only: str) -> None:
