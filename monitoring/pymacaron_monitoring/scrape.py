@@ -88,16 +88,17 @@ class OwnPort:
     def _run(self) -> None:
         if self._store.slots is not None:
             self._store.slots.wait_for_port()
-        self._listener = self._listen()
         host, port = self._address
-        server: BaseWSGIServer = make_server(
-            host,
-            port,
-            Request.application(self._answer),
-            threaded=True,
-            request_handler=_QuietHandler,
-            fd=self._listener.fileno(),
-        )
+        with self._listen() as listener:
+            server: BaseWSGIServer = make_server(
+                host,
+                port,
+                Request.application(self._answer),
+                threaded=True,
+                request_handler=_QuietHandler,
+                fd=listener.fileno(),
+            )
+        self._listener = server.socket  # a duplicate of the other, and the only one now
         server.serve_forever()
 
     def _listen(self) -> socket.socket:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from pymacaron_monitoring.store import FOLDER_VARIABLE
 MakeApp = Callable[..., Flask]
 TOKEN = "5f0c7d4e-1b7a"
 PROCESS = """
-import sys, time
+import os, socket, sys, time, urllib.request
 from flask import Flask
 from pymacaron.config import PymConfig
 from pymacaron.service import Service
@@ -29,6 +30,12 @@ app = Flask("svc")
 config = PymConfig(metrics_port=int(sys.argv[1]), metrics_host="127.0.0.1")
 app.extensions["pymacaron"] = Service(app=app, config=config)
 metrics.init_app(app)
+if sys.argv[2:]:
+    while socket.socket().connect_ex(("127.0.0.1", config.metrics_port)):
+        time.sleep(0.01)
+    urllib.request.urlopen(f"http://127.0.0.1:{config.metrics_port}/metrics").read()
+    if not os.fork():
+        time.sleep(120)
 print("ready", flush=True)
 time.sleep(120)
 """
@@ -110,14 +117,14 @@ def test_a_taken_port_stops_nothing(make_app: MakeApp, caplog: pytest.LogCapture
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[[int], subprocess.Popen[str]]]:
-    """Start a process of a service that shows its page on a port."""
+def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start a process of a service that shows its page on a port; with "fork" it has a child."""
     processes: list[subprocess.Popen[str]] = []
 
-    def run(port: int) -> subprocess.Popen[str]:
+    def run(port: int, *words: str) -> subprocess.Popen[str]:
         environment = {**os.environ, FOLDER_VARIABLE: str(tmp_path)}
-        command = [sys.executable, "-c", PROCESS, str(port)]
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        command = [sys.executable, "-c", PROCESS, str(port), *words]
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
         processes.append(process)
         assert process.stdout
         assert process.stdout.readline() == "ready\n"
@@ -126,11 +133,22 @@ def start(tmp_path: Path) -> Iterator[Callable[[int], subprocess.Popen[str]]]:
 
     yield run
     for process in processes:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
-def test_the_port_goes_to_the_next_process(start: Callable[[int], subprocess.Popen[str]]) -> None:
+def test_a_child_of_a_dead_process_keeps_no_port(start: Callable[..., subprocess.Popen[str]]) -> None:
+    """One that a request's code forked from the process that shows the page is in nobody's way when that is killed."""
+    port = find_port()
+    first = start(port, "fork")
+    start(port)
+    first.kill()
+    first.wait()
+    assert "\nworker_processes 2.0\n" in fetch(port).text
+
+
+def test_the_port_goes_to_the_next_process(start: Callable[..., subprocess.Popen[str]]) -> None:
     """One of the workers shows the page of all; when it is killed, another one does."""
     port = find_port()
     first = start(port)
