@@ -24,7 +24,7 @@ from pymacaron_monitoring.records import (
     make_record,
     read_header,
 )
-from pymacaron_monitoring.slots import SlotTable
+from pymacaron_monitoring.slots import SlotTable, lock_byte
 
 log = logging.getLogger(__name__)
 
@@ -51,13 +51,8 @@ class Memory:
             self._header = Header(HEADER.size, 1, os.getpid(), 0)
             self._write_header()
             return
-        self.slot = slots.take()
+        self.slot = self._take_slot(slots, stem)
         self.path = slot_path(stem, self.slot)
-        try:
-            self._open_file(self.path)
-        except OSError:
-            slots.release(self.slot)
-            raise
         self._end = weakref.finalize(self, slots.release, self.slot)
         self._end.atexit = False  # the kernel does it
 
@@ -86,14 +81,17 @@ class Memory:
         start = self._places.get(key)
         if start is None or len(raw) > _TEXT_BYTES:
             return
+        data = EXEMPLAR.pack(start, bucket, value, time.time(), raw)
         with self._lock:
-            number = self._exemplars.get((start, bucket), self._header.exemplars)
-            if number >= MOST_EXEMPLARS:
+            place = self._exemplars.get((start, bucket))
+            if place is not None:
+                self._map[place : place + EXEMPLAR.size] = data  # was written before: the disk has room for it
                 return
-            place = EXEMPLARS_START + EXEMPLAR.size * number
-            self._write(place, EXEMPLAR.pack(start, bucket, value, time.time(), raw))
-            if number == self._header.exemplars:
-                self._exemplars[start, bucket] = number
+            number = self._header.exemplars
+            if number < MOST_EXEMPLARS:
+                place = EXEMPLARS_START + EXEMPLAR.size * number
+                self._write(place, data)
+                self._exemplars[start, bucket] = place
                 self._change_header(exemplars=number + 1)
 
     def unlock(self) -> None:
@@ -113,9 +111,31 @@ class Memory:
         if file is not None:
             os.close(file)
 
-    def _open_file(self, path: Path) -> None:
-        """Map the file and go on with what is whole in it; what its last process had begun died with it."""
+    def _take_slot(self, slots: SlotTable, stem: Path) -> int:
+        """Take the first slot whose file nobody has, and map that.
+
+        One may have it though the slot is free: where somebody has removed the lock file, slots begin anew.
+        """
+        taken: list[int] = []
+        try:
+            while True:
+                taken.append(slots.take())
+                if self._open_file(slot_path(stem, taken[-1])):
+                    return taken.pop()
+        finally:
+            for number in taken:
+                slots.release(number)
+
+    def _open_file(self, path: Path) -> bool:
+        """Map the file and go on with what is whole in it; what its last process had begun or measured died with it.
+
+        Return False if another process has it.
+        """
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        if not lock_byte(self._file, 0):
+            os.close(self._file)
+            self._file = None
+            return False
         head = os.pread(self._file, HEADER.size, 0)
         old = read_header(head)
         data = os.pread(self._file, old.used, 0) if old else b""
@@ -124,7 +144,7 @@ class Memory:
         self._map = mmap.mmap(self._file, SIZE_BYTES)
         if old is not None and end == old.used:
             self._header = old
-            self._exemplars = {bucket: number for number, bucket in enumerate(self._list_exemplars())}
+            self._exemplars = dict(self._list_exemplars())
         else:
             if old is not None:
                 log.warning("Counts in %s were damaged; this process goes on with what is whole in it", path)
@@ -135,11 +155,16 @@ class Memory:
             if key.kind == "running":
                 values = self.find(key)
                 values[2] = values[0] - values[1]
+            elif key.kind == "latest":
+                values = self.find(key)
+                values[0] = values[1] = 0.0
         self._change_header(pid=os.getpid())
+        return True
 
-    def _list_exemplars(self) -> Iterator[tuple[int, int]]:
-        for start, bucket, *_ in EXEMPLAR.iter_unpack(self.read_exemplars()):
-            yield start, bucket
+    def _list_exemplars(self) -> Iterator[tuple[tuple[int, int], int]]:
+        """Yield record and bucket of each example, and its place."""
+        for number, (start, bucket, *_) in enumerate(EXEMPLAR.iter_unpack(self.read_exemplars())):
+            yield (start, bucket), EXEMPLARS_START + EXEMPLAR.size * number
 
     def _append(self, key: Key) -> int:
         record = make_record(key)

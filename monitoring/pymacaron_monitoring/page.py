@@ -6,6 +6,7 @@ Source: Prometheus text format 0.0.4; OpenMetrics 1.0, "Text format".
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from math import inf
@@ -18,6 +19,7 @@ from pymacaron_monitoring.reading import Exemplar
 from pymacaron_monitoring.records import Key
 from pymacaron_monitoring.store import Store
 
+_MEASURED_FOR_S = 60.0  # what nobody measures any more is not known: better no line than an old number
 _EXEMPLAR_LABEL = "request_id"
 _LOST = {ACTIVE_REQUESTS.name: LOST_REQUESTS, ACTIVE_TASKS.name: LOST_TASKS}
 _BY_NAME = {family.name: family for family in FAMILIES}
@@ -47,8 +49,8 @@ class Page:
         exemplars = self._store.read_exemplars() if is_openmetrics else {}
         for key, values in self._store.read().items():
             own = lines.get(key.metric)
-            if own is None:
-                continue  # of a worker of another release
+            if own is None or (key.kind == "latest" and time.time() - values[1] > _MEASURED_FOR_S):
+                continue  # of a worker of another release; of one that died, or no longer gets to know it
             head = self._heads.get(key)
             if head is None:
                 head = self._heads[key] = _make_head(key)
@@ -91,8 +93,13 @@ def _write_labels(family: Family, labels: Sequence[str], bound: str | None = Non
     pairs = dict(zip(family.labels, labels, strict=True))
     if bound is not None:
         pairs["le"] = bound
-    inner = ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in sorted(pairs.items()))
+    inner = ",".join(f'{name}="{_write_text(value)}"' for name, value in sorted(pairs.items()))
     return f"{{{inner}}}" if inner else ""
+
+
+def _write_text(text: str) -> str:
+    """Return *text* as a label's value; half a surrogate, as of a file's name that is no UTF-8, could not be sent."""
+    return text.encode("utf-8", "backslashreplace").decode().translate(_ESCAPES)
 
 
 def _write_bound(bound: float) -> str:

@@ -139,17 +139,20 @@ class Reader:
 
     def find_processes(self, own: Memory) -> Mapping[int, int]:
         """Return slot -> process id of the living processes."""
-        return {content.slot: content.header.pid for content in self._read_contents(own) if content.is_alive}
+        found = {slot: pid for slot in self._find_slots() if slot != own.slot and (pid := self._find_process(slot))}
+        return dict(sorted({**found, own.slot or 0: os.getpid()}.items()))
 
     def _read_contents(self, own: Memory, *, has_exemplars: bool = False) -> list[_Content]:
         with self._lock:
             found = []
             for slot in self._find_slots():
-                content = self._read_own(own) if slot == own.slot else self._read_other(slot, has_exemplars)
+                content = (
+                    self._read_own(own, has_exemplars) if slot == own.slot else self._read_other(slot, has_exemplars)
+                )
                 if content is not None:
                     found.append(content)
-            if own.slot is None:
-                found.append(self._read_own(own))
+            if all(content.slot != own.slot for content in found):  # it has no file, or that was removed
+                found.append(self._read_own(own, has_exemplars))
             if len(self._layouts) > 2 * len(self._known):
                 self._layouts = {known.layout.places: known.layout for known in self._known.values()}
         return found
@@ -157,17 +160,21 @@ class Reader:
     def _find_slots(self) -> list[int]:
         if self._stem is None or self._pattern is None:
             return []
-        with os.scandir(self._stem.parent) as entries:
-            matches = [self._pattern.match(entry.name) for entry in entries]
+        try:
+            with os.scandir(self._stem.parent) as entries:
+                matches = [self._pattern.match(entry.name) for entry in entries]
+        except FileNotFoundError:
+            return []
         return sorted(int(match[1]) for match in matches if match)
 
-    def _read_own(self, own: Memory) -> _Content:
+    def _read_own(self, own: Memory, has_exemplars: bool) -> _Content:  # noqa: FBT001 - as of another
         slot = own.slot or 0
         data = own.read()
         header = read_header(data)
         assert header is not None, "a process's own memory has a header"
         layout = self._find_layout(slot, header, data)
-        return _Content(slot, header, layout, data, is_alive=True, exemplars=own.read_exemplars())
+        exemplars = own.read_exemplars() if has_exemplars else b""
+        return _Content(slot, header, layout, data, is_alive=True, exemplars=exemplars)
 
     def _read_other(self, slot: int, has_exemplars: bool) -> _Content | None:  # noqa: FBT001 - one caller
         assert self._stem is not None
@@ -187,6 +194,20 @@ class Reader:
             os.close(file)
         return _Content(slot, header, self._find_layout(slot, header, data), data, is_alive, exemplars)
 
+    def _find_process(self, slot: int) -> int | None:
+        """Return the id of the living process that has the slot of another; its head says that."""
+        assert self._stem is not None
+        assert self._slots is not None
+        try:
+            file = os.open(slot_path(self._stem, slot), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            header = read_header(os.pread(file, HEADER.size, 0))
+            return header.pid if header is not None and self._slots.is_alive(slot, header.pid, file) else None
+        finally:
+            os.close(file)
+
     def _read_records(self, file: int, slot: int) -> tuple[Header | None, bytes, bool]:
         """Return the header, all up to the end of the records, and whether the process lives.
 
@@ -196,7 +217,7 @@ class Reader:
         assert self._slots is not None
         header = read_header(data := os.pread(file, HEADER.size, 0))
         while header is not None:
-            is_alive = self._slots.is_alive(slot, header.pid)
+            is_alive = self._slots.is_alive(slot, header.pid, file)
             before, header = header, read_header(data := os.pread(file, header.used, 0))
             if header is not None and header.pid == before.pid:
                 return before, data, is_alive

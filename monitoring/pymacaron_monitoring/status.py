@@ -61,6 +61,7 @@ class _Status:
         folder = os.environ.get(FOLDER_VARIABLE)
         self.errors = RecentErrors(service.app.name, Path(folder) if folder else None)
         self._service = service
+        self._release = find_release(service)
         self._operations = {
             one.operation_id: one for api in service.apis.values() for one in api.operations if one in _served(service)
         }
@@ -100,12 +101,11 @@ class _Status:
         """
         store = store_of(self._service.app)
         totals = store.read()
-        release = find_release(self._service)
         page = _read_page(totals)
         return {
             "name": self._service.config.name,
-            "version": release.version,
-            "revision": release.revision,
+            "version": self._release.version,
+            "revision": self._release.revision,
             "now": time.time(),
             "workers": len(store.find_processes()),
             "active": sum(values[0] for key, values in totals.items() if key.metric == ACTIVE_REQUESTS.name),

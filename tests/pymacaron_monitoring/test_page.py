@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from pymacaron_monitoring.families import BUILD, FAMILIES, REQUEST_BYTES
+from pymacaron_monitoring.families import BUILD, FAMILIES, QUEUE_LENGTH, REQUEST_BYTES, SECTIONS
 from pymacaron_monitoring.page import Page, Sample, count_lines
 from pymacaron_monitoring.records import Key
 from pymacaron_monitoring.store import Store
@@ -80,8 +81,24 @@ def test_samples_are_found_when_the_page_is_read() -> None:
     assert 'build_info{revision="abc",spec_sha256="def",version="1.4.2"} 1.0' in page
 
 
+def test_what_nobody_measures_any_more_has_no_line() -> None:
+    """A queue whose length was never known, or not for a minute, is not shown as one of an old length, or empty."""
+    store = Store("app")
+    page = Page(store, lambda _: ())
+    series = store.latest(QUEUE_LENGTH.name, ("mails",))
+    line = f'{QUEUE_LENGTH.name}{{queue="mails"}} 0.0'
+    assert line not in page.write().splitlines()
+    series.measure(0)
+    assert line in page.write().splitlines()
+    series.values[1] -= 61
+    assert line not in page.write().splitlines()
+
+
 def test_promtool_finds_nothing_wrong(promtool: str) -> None:
-    """Prometheus' own linter reads the page and has nothing to say."""
-    page = Page(make_store(), lambda _: [Sample(BUILD, ("1", "", ""), 1)]).write()
-    done = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    """Prometheus' own linter reads the page and has nothing to say, also where labels are not even Unicode."""
+    store = make_store()
+    store.histogram(SECTIONS.name, ("file", os.fsdecode(b"no-utf-8-\x80")), BOUNDS)
+    page = Page(store, lambda _: [Sample(BUILD, ("1", "", ""), 1)]).write()
+    assert r'method="no-utf-8-\\udc80"' in page
+    done = subprocess.run([promtool, "check", "metrics"], input=page.encode(), capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

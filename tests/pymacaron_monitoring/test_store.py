@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -209,6 +211,17 @@ def test_the_newest_measurement_of_a_living_process_counts(tmp_path: Path) -> No
     assert store.read()[key][0] == 0
 
 
+def test_a_successor_does_not_take_over_measurements(tmp_path: Path) -> None:
+    """What a process measured that died is not taken for a measurement of the one that goes on in its place."""
+    script = WRITER.replace('counter("jobs_total", ("a",))', 'latest("queue_length", ("default",))')
+    script = script.replace("counter.add()", "counter.measure(7)")
+    subprocess.run([sys.executable, "-c", script, str(tmp_path), "1"], check=True, capture_output=True)
+    store = Store("app", tmp_path)
+    assert list(store.read().values()) == [(0.0, 0.0)]
+    store.counter("jobs_total", ("a",)).add()
+    assert only_file(tmp_path).name == "pymacaron-app-0.counts"
+
+
 def test_living_processes_are_known(tmp_path: Path) -> None:
     """Each has a slot of its own; one that dies gives it back."""
     store = Store("app", tmp_path)
@@ -311,6 +324,46 @@ def test_a_file_that_vanishes_is_no_damage(tmp_path: Path, caplog: pytest.LogCap
     (tmp_path / "pymacaron-app-1.counts").symlink_to(tmp_path / "gone")
     assert store.read() == {COUNTER: [1.0]}
     assert caplog.records == []
+
+
+def test_a_lock_file_that_is_removed_costs_no_count(tmp_path: Path) -> None:
+    """Somebody who cleans up does not make two processes write one file: both count, and both are seen to live."""
+    store = Store("app", tmp_path)
+    store.counter("jobs_total", ("a",)).add(3)
+    (tmp_path / "pymacaron-app.lock").unlink()
+    runner = start_runner(tmp_path, 2)
+    assert store.read()[Key("active", ("GET",), None, "running")] == [2.0, 0.0, 0.0]
+    assert store.find_processes() == {0: os.getpid(), 1: runner.pid}
+    runner.kill()
+    runner.wait()
+    write_elsewhere(tmp_path, 4)
+    assert store.read()[COUNTER] == [7.0]
+    assert sorted(file.name for file in tmp_path.glob("*.counts")) == [
+        "pymacaron-app-0.counts",
+        "pymacaron-app-1.counts",
+    ]
+
+
+def test_a_folder_that_is_removed_leaves_what_this_process_counts(tmp_path: Path) -> None:
+    """The page goes on with that."""
+    store = Store("app", tmp_path / "counts")
+    store.counter("jobs_total", ("a",)).add(3)
+    shutil.rmtree(tmp_path / "counts")
+    assert store.read() == {COUNTER: [3.0]}
+    assert store.find_processes() == {0: os.getpid()}
+
+
+def test_the_folder_of_a_living_process_is_locked(tmp_path: Path) -> None:
+    """So that systemd-tmpfiles lets it be, however old the files in it are."""
+    store = Store("app", tmp_path)
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        del store
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(folder)
 
 
 def test_apps_in_one_folder_do_not_mix(tmp_path: Path) -> None:
