@@ -108,7 +108,7 @@ def test_what_one_line_reports_is_of_one_kind(make_app: MakeApp, caught: ValueEr
     """A title with a caller's words in it does not get past the limit; another line's report is another kind."""
     heard: list[str] = []
     app = make_app(error_reporter=lambda title, *_: heard.append(title))
-    errors.init_app(app)
+    init_app(app)
     with app.app_context():
         for letter in "abcdefghij":
             report_error(f"Cannot mail {letter}@x.test", {}, caught)

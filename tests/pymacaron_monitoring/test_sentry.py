@@ -94,9 +94,9 @@ def follow(causes: int) -> None:
 
 def test_deep_stacks_show_where_it_happened(sentry: FakeSentry) -> None:
     """Of many frames, and of many exceptions, the last are told, each as whole as Sentry wants it."""
-    for fail in (lambda: dig(400), lambda: follow(70)):
+    for fail, depth in ((dig, 400), (follow, 70)):
         with pytest.raises(LookupError) as caught:
-            fail()
+            fail(depth)
         event = ErrorReported("Deep", {}, caught.value, "1" * 32)
         assert make_reporter(sentry.dsn).send(Report(event, {}, b"deep")) == "sent"
     assert sentry.refusals == []
