@@ -13,9 +13,9 @@ from pymacaron.log import log_context_var
 from pymacaron.request_record import RequestRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import InputStream, StartResponse, WSGIApplication, WSGIEnvironment
     from flask import Response
 
     from pymacaron.service import Service
@@ -55,6 +55,8 @@ class RequestWatch:
     def begin(self, environ: WSGIEnvironment) -> RequestRecord:
         """Return the record of a request that arrived; from now on `current_record` and the logs know it."""
         record = RequestRecord(environ)
+        if "HTTP_TRANSFER_ENCODING" in environ and not record.request_bytes:
+            environ["wsgi.input"] = CountedInput(environ["wsgi.input"], record)
         if self._sampler is not None:
             own_id = None if "HTTP_X_REQUEST_ID" in environ else record.request_id
             record.trace = self._sampler.open_span(record.trace, own_id)
@@ -131,6 +133,35 @@ class RequestWatch:
         return _WatchedBody(body, record, self)
 
 
+class CountedInput:
+    """The body of a request whose length nobody told: what is read of it is added to the bytes of its record."""
+
+    def __init__(self, source: InputStream, record: RequestRecord) -> None:
+        """Read *source*."""
+        self._source = source
+        self._record = record
+
+    def read(self, *size: int) -> bytes:
+        """Return up to *size* bytes, all without it."""
+        return self._count(self._source.read(*size))
+
+    def readline(self, *size: int) -> bytes:
+        """Return the next line, or *size* bytes of it."""
+        return self._count(self._source.readline(*size))
+
+    def readlines(self, *hint: int) -> list[bytes]:
+        """Return all lines, or those of about *hint* bytes."""
+        return list(map(self._count, self._source.readlines(*hint)))
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield lines."""
+        return map(self._count, self._source)
+
+    def _count(self, data: bytes) -> bytes:
+        self._record.request_bytes += len(data)
+        return data
+
+
 class _WatchedBody:
     """A streamed body; see `RequestWatch.watch_body`."""
 
@@ -201,12 +232,16 @@ class RequestEvents:
         return body
 
 
+def find_status_path(service: Service) -> str:
+    """Return where the page of ``status_page`` is; its numbers are there, too, with ``.json`` behind."""
+    return f"/{str(service.app.extensions.get('pymacaron-doc', 'doc')).strip('/')}/status"
+
+
 def _find_uncounted(service: Service) -> list[str]:
     """Return the paths at which others ask again and again how the service is."""
-    paths = [service.config.metrics_path]
-    if service.config.status_page:
-        paths.append(f"/{str(service.app.extensions.get('pymacaron-doc', 'doc')).strip('/')}/status.json")
-    return paths
+    config = service.config
+    paths = [config.metrics_path] if config.metrics_port is None else []
+    return [*paths, f"{find_status_path(service)}.json"] if config.status_page else paths
 
 
 def watch_requests(service: Service) -> RequestWatch:

@@ -157,7 +157,11 @@ def _announce(options: ServerOptions, port: int, settings: Settings) -> None:
     name = options.folder.resolve().name
     host = f"[{options.host}]" if ":" in options.host else options.host
     many = "1 worker" if settings.workers == 1 else f"{settings.workers} workers"
-    how = f"{many} of {settings.threads} threads; docs at /doc, metrics at /metrics"
+    config = options.config
+    metrics = (
+        config.metrics_path if config.metrics_port is None else f"port {config.metrics_port}, {config.metrics_path}"
+    )
+    how = f"{many} of {settings.threads} threads; docs at /doc, metrics at {metrics}"
     print(f"Serving {name} on http://{host}:{port} ({how})", flush=True)  # noqa: T201 - for people
 
 

@@ -26,8 +26,6 @@ from pymacaron.serving.loading import load_or_explain
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_SHOWN_PATHS = frozenset({"/ping", "/metrics"})
-
 
 @click.command()
 @click.option(
@@ -42,7 +40,7 @@ _SHOWN_PATHS = frozenset({"/ping", "/metrics"})
 )
 @click.option("--queues", default="", help="Names of queues, with commas. Default: those of all tasks.")
 @click.option(
-    "--port", type=click.IntRange(1, 65535), default=None, help="Serve /ping and /metrics there, on every address."
+    "--port", type=click.IntRange(1, 65535), default=None, help="Serve /ping and the metrics there, on every address."
 )
 @click.option("--debug", "is_debug", is_flag=True, help="Write stale models again.")
 @click.option("--env", default=None, help="Environment, as if set by PYM_ENV.")
@@ -127,19 +125,21 @@ def _run(command: click.Command, name: str) -> None:
 def _show_life(app: Flask, port: int | None) -> None:
     """Say that tasks are run: at *port*, if one was asked for, and to whoever started this process."""
     if port is not None:
-        server = make_server("0.0.0.0", port, _only(app, _SHOWN_PATHS), threaded=True)  # noqa: S104 - as asked for
+        config = service_of(app).config
+        paths = ["/ping"] if config.metrics_port is not None else ["/ping", config.metrics_path]
+        server = make_server("0.0.0.0", port, _only(app, paths), threaded=True)  # noqa: S104 - as asked for
         threading.Thread(target=server.serve_forever, name="pymacaron-worker-http", daemon=True).start()
     _tell_ready()
 
 
-def _only(app: Flask, paths: frozenset[str]) -> WSGIApplication:
+def _only(app: Flask, paths: Sequence[str]) -> WSGIApplication:
     """Return *app* without what lies elsewhere than at *paths*."""
 
     def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ.get("PATH_INFO") in paths:
             return app(environ, start_response)
         start_response("404 Not Found", [("Content-Type", "text/plain")])
-        return [b"Only /ping and /metrics are served by a worker"]
+        return [f"A worker serves nothing but {' and '.join(paths)}".encode()]
 
     return serve
 

@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pymacaron.events import ErrorReported
 from pymacaron.json_types import JsonObject
+from pymacaron.request_events import find_status_path
 from pymacaron.service import Service, service_of
 from pymacaron.spec import Operation
 from pymacaron_monitoring.budget import Balance, balance_page
@@ -49,7 +50,7 @@ def init_app(app: Flask) -> None:
         return
     app.extensions[_EXTENSION] = status = _Status(service)
     service.bus.subscribe(ErrorReported, status.errors.add)
-    path = f"/{str(app.extensions.get('pymacaron-doc', 'doc')).strip('/')}/status"
+    path = find_status_path(service)
     app.add_url_rule(path, "pymacaron_status", status.show_page)
     app.add_url_rule(f"{path}.json", "pymacaron_status_json", status.show_numbers)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
@@ -49,10 +50,10 @@ def finished(bus: Bus) -> list[RequestFinished]:
     return heard
 
 
-def build_app(name: str, view: Callable[[], Any]) -> Flask:
+def build_app(name: str, view: Callable[[], Any], **config: Any) -> Flask:
     """Build a watched app that answers every path with what *view* returns."""
     app = Flask(name)
-    service = app.extensions["pymacaron"] = Service(app=app, config=PymConfig())
+    service = app.extensions["pymacaron"] = Service(app=app, config=PymConfig(**config))
     app.add_url_rule("/", view_func=view, endpoint="root")
     app.add_url_rule("/<path:_>", view_func=lambda _: view(), endpoint="any")
     watch_requests(service)
@@ -110,6 +111,47 @@ def test_requests_of_one_thread_do_not_see_each_other(bus: Bus, finished: list[R
 def test_the_length_of_a_request(length: str, size: int) -> None:
     """What is no length counts as nothing."""
     assert RequestRecord(environ_of(CONTENT_LENGTH=length)).request_bytes == size
+
+
+@pytest.mark.parametrize(
+    ("config", "paths"),
+    [
+        pytest.param({}, ["/doc/status.json", "/counts"], id="metrics"),
+        pytest.param({"metrics_path": "/counts", "status_page": True}, ["/metrics"], id="another path, status page"),
+        pytest.param({"metrics_port": 9100}, ["/metrics", "/doc/status.json", "/counts"], id="metrics elsewhere"),
+    ],
+)
+def test_only_pages_of_metrics_are_not_counted(config: dict[str, object], paths: list[str]) -> None:
+    """Those that this port shows; a request to where one could be is one like others."""
+    app = build_app("svc", lambda: "ok", **config)
+    heard = hear(app)
+    for path in ("/metrics", "/doc/status.json", "/counts"):
+        before = len(heard)
+        app.test_client().get(path)
+        assert len(heard) - before == (path in paths), path
+
+
+@pytest.mark.parametrize(
+    ("read", "size"),
+    [
+        pytest.param(lambda source: source.read(), 11, id="all"),
+        pytest.param(lambda source: [source.read(3), source.read(100)], 11, id="pieces"),
+        pytest.param(lambda source: source.readline(), 4, id="a line"),
+        pytest.param(lambda source: source.readlines(), 11, id="all lines"),
+        pytest.param(list, 11, id="line by line"),
+        pytest.param(lambda _: None, 0, id="nothing"),
+    ],
+)
+def test_chunks_are_counted_as_they_are_read(
+    bus: Bus, finished: list[RequestFinished], read: Callable[[Any], object], size: int
+) -> None:
+    """A body that comes without its length has as many bytes as the service reads of it, however it does."""
+    environ = environ_of(HTTP_TRANSFER_ENCODING="chunked") | {"wsgi.input": io.BytesIO(b"one\ntwo\nend")}
+    watch = RequestWatch(bus)
+    record = watch.begin(environ)
+    read(environ["wsgi.input"])
+    watch.finish(record)
+    assert [event.request_bytes for event in finished] == [size]
 
 
 def test_streams_are_finished_where_they_are_closed(bus: Bus, finished: list[RequestFinished]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import select
 import socket
 import threading
@@ -66,6 +67,26 @@ def test_bodies_that_are_too_large_are_not_read(
         answer = connection.recv(4096)
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert sent < 20_000_000
+
+
+@pytest.mark.parametrize("server", ["service", "large"])
+def test_uploads_in_chunks_are_counted(request: pytest.FixtureRequest, server: str) -> None:
+    """The histogram of request bodies has their bytes, without those that mark the chunks."""
+    service = request.getfixturevalue(server)
+    before = read_sum(service)
+    with connect(service) as connection:
+        connection.sendall(HEAD + b'Transfer-Encoding: chunked\r\n\r\n5\r\n{"a":\r\n3\r\n 1}\r\n0\r\n\r\n')
+        assert read_head(connection).startswith(b"HTTP/1.1 200 ")
+    assert read_sum(service) - before == len('{"a": 1}')
+
+
+def read_sum(service: Any) -> float:
+    """Return the bytes of all request bodies so far."""
+    with connect(service) as connection:
+        connection.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        page = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+    (value,) = re.findall(r"^http_server_request_body_size_bytes_sum\{.*\} (\S+)$", page, re.MULTILINE)
+    return float(value)
 
 
 @pytest.mark.parametrize(
