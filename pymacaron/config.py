@@ -208,11 +208,14 @@ class PymConfig(BaseModel):
             raise AttributeError(lacks, name=name, obj=self) from None
 
 
-def load_config(folder: Path | None = None, *, path: str | Path | None = None, env: str | None = None) -> PymConfig:
+def load_config(
+    folder: Path | None = None, *, path: str | Path | None = None, env: str | None = None, needs_secrets: bool = True
+) -> PymConfig:
     """Return the configuration of the service in *folder*; defaults if there is no pym-config.yaml.
 
     path: the file, or a folder to search first. env: environment, PYM_ENV by default. Without *folder* the places of
-    pymacaron 2 are searched (see `find_config_file`). Nothing is remembered: see `set_config`.
+    pymacaron 2 are searched (see `find_config_file`). Nothing is remembered: see `set_config`. needs_secrets: False
+    where the service itself does not run: keys whose secret is not set here keep their defaults.
     Raises: ConfigError: with everything that is wrong in the file and the environment.
     """
     env = env or os.environ.get("PYM_ENV") or None
@@ -220,7 +223,7 @@ def load_config(folder: Path | None = None, *, path: str | Path | None = None, e
     home = (folder or (found.parent if found else Path(path or "."))).resolve()
     if found is None:
         return PymConfig(folder=home, apis_path=home / "apis", env=env, name=home.name)
-    file = read_config_file(found)
+    file = read_config_file(found, needs_secrets=needs_secrets)
     findings = file.findings + _find_bad_names(file)
     given = {key: value for key, value in file.values.items() if key not in _LOADED}
     given.setdefault("name", home.name)

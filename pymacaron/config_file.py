@@ -71,9 +71,10 @@ def find_config_file(folder: Path | None, path: str | Path | None, env: str | No
     return None
 
 
-def read_config_file(path: Path) -> ConfigFile:
+def read_config_file(path: Path, *, needs_secrets: bool = True) -> ConfigFile:
     """Read the file and put in the secrets that its ``env_secrets`` names.
 
+    needs_secrets: False where the service itself does not run: keys whose secret is not set here are then left out.
     Raises: ConfigError: nothing can be read from it. Everything else that is wrong is in the result's ``findings``.
     """
     file = ConfigFile(path, _read_text(path))
@@ -93,7 +94,7 @@ def read_config_file(path: Path) -> ConfigFile:
         found = f"the file holds a {type(content).__name__}, not keys and values"
         raise ConfigError(Finding(show_path(path), found, "Write lines such as name: pets"))
     file.values = {str(key): value for key, value in content.items()}
-    _put_secrets(file)
+    _put_secrets(file, needs_secrets=needs_secrets)
     return file
 
 
@@ -112,12 +113,14 @@ def _to_finding(path: Path, fault: TextFault) -> Finding:
     return Finding(where, fault.found, fault.fix)
 
 
-def _put_secrets(file: ConfigFile) -> None:
+def _put_secrets(file: ConfigFile, *, needs_secrets: bool) -> None:
     names = file.values.get("env_secrets")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return  # absent, or of a wrong type, which the model of the configuration says
     for index, name in enumerate(names):
-        if not os.environ.get(name):
+        if not os.environ.get(name) and not needs_secrets:
+            file.values = {key: value for key, value in file.values.items() if value != name}
+        elif not os.environ.get(name):
             found = f"the environment variable {name} is {'empty' if name in os.environ else 'not set'}"
             fix = f"Set {name}, or remove it from env_secrets and from the values"
             file.findings.append(Finding(file.locate("env_secrets", index), found, fix))

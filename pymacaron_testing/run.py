@@ -103,7 +103,7 @@ class Run:
             os.environ.setdefault("PYM_ENV", "test")
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
-        set_config(load_config(folder))
+        set_config(load_config(folder, needs_secrets=self.settings.target is None))
 
     # --- the target ------------------------------------------------------------------------------------------------
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from pymacaron.deploy import engine
 from pymacaron.deploy.gates import Gate, Judgement, find_gate
-from pymacaron.deploy.image import ImageOptions, build
+from pymacaron.deploy.image_steps import PUSH, do_image, do_push, giving_image
+from pymacaron.deploy.local_copy import choose_local_profile, find_local_secrets, run_locally
 from pymacaron.deploy.release import Actions, Deploy, StepError
 from pymacaron.deploy.steps import SHIFT, Step
-from pymacaron.deploy.target import PORT, Placed
+from pymacaron.deploy.target import Placed
 from pymacaron.deploy.trial import (
     Trial,
     fetch_documents,
@@ -25,14 +24,15 @@ from pymacaron.deploy.trial import (
 )
 from pymacaron.deploy.watch import LOOKS_A_STEP, Side, Watch
 from pymacaron.diff import Change, compare
+from pymacaron.exceptions import StartupError
 from pymacaron.json_types import JsonObject
 from pymacaron.spec import Api
 
-LOCAL_PREFIX = "LOCAL_"
 REPORT, LOCAL_REPORT = "report.json", "local.json"
 _PASSED = 0
 _ALL = 100
 _NOTHING_COLLECTED = 5
+_LOG_LINES = 20
 
 
 def do_unit_tests(deploy: Deploy, step: Step) -> JsonObject:
@@ -47,23 +47,21 @@ def do_unit_tests(deploy: Deploy, step: Step) -> JsonObject:
     return {}
 
 
-def do_image(deploy: Deploy, step: Step) -> JsonObject:
-    """Build and push the image; the same commit gives the same digest."""
-    release = build(deploy.folder, None, ImageOptions(env=deploy.config.env or ""))
-    deploy.tell(f"{release.version} is {release.image}")
-    if release.version == deploy.baseline:
-        raise StepError(step.name, f"{release.version} is live already: there is no change since that commit")
-    return {"release": release.to_json()}
-
-
 def do_local(deploy: Deploy, step: Step) -> JsonObject:
     """Run the image here, test it, and remove it; without a Docker engine say that this is left out."""
-    if shutil.which("docker") is None:
-        deploy.tell("no docker command here: the image is tested on the target only")
+    if not engine.is_there():
+        deploy.tell("no Docker engine here: the image is tested on the target only")
         return {}
-    with _run_locally(deploy) as url:
-        options = f"--pymacaron-profile={deploy.config.deploy_local_profile}"
-        trial = run_contract_tests(deploy.folder, url, deploy.work_folder / LOCAL_REPORT, options)
+    profile = choose_local_profile(deploy.config)
+    environment = {**_find_test_environment(deploy), **find_local_secrets(deploy.config).given}
+    version = str(deploy.journal.version)
+    with giving_image(deploy, step) as image, run_locally(deploy.config, version, image) as (url, name):
+        options = f"--pymacaron-profile={profile}"
+        report = deploy.work_folder / LOCAL_REPORT
+        trial = run_contract_tests(deploy.folder, url, report, options, environment=environment)
+        if trial.exit_code != _PASSED:
+            with contextlib.suppress(StartupError):
+                deploy.show(engine.read_logs(name, _LOG_LINES))
     _refuse_failed(step, trial)
     gate = _find_gate(deploy)
     if gate is None or trial.report is None:
@@ -73,6 +71,11 @@ def do_local(deploy: Deploy, step: Step) -> JsonObject:
     if verdict.outcome == "fail":
         raise StepError(step.name, verdict.tell())
     return {"is_shown_locally": verdict.outcome == "pass"}
+
+
+def _find_test_environment(deploy: Deploy) -> dict[str, str]:
+    """Return the variables of tests against a release: they read the configuration that it runs with."""
+    return {"PYM_ENV": deploy.config.env} if deploy.config.env else {}
 
 
 def do_stage(deploy: Deploy, _: Step) -> JsonObject:
@@ -90,7 +93,7 @@ def do_tests(deploy: Deploy, step: Step) -> JsonObject:
     if running:
         options.append(f"--pymacaron-baseline={running.url}")
     report = deploy.work_folder / REPORT
-    trial = run_contract_tests(deploy.folder, placed.url, report, *options)
+    trial = run_contract_tests(deploy.folder, placed.url, report, *options, environment=_find_test_environment(deploy))
     gate = _find_gate(deploy)
     if gate is None:
         _refuse_failed(step, trial)
@@ -172,7 +175,8 @@ def _test_published(deploy: Deploy, step: Step, old: Api) -> None:
     file.write_text(old.text, encoding="utf-8")
     placed = _find_placed(deploy, deploy.release.version)
     options = (f"--pymacaron-profile={deploy.config.deploy_profile}", f"--pymacaron-spec={file}", "-k", "contract")
-    trial = run_contract_tests(deploy.folder, placed.url, file.with_suffix(".json"), *options)
+    report = file.with_suffix(".json")
+    trial = run_contract_tests(deploy.folder, placed.url, report, *options, environment=_find_test_environment(deploy))
     _refuse_failed(step, trial)
 
 
@@ -203,10 +207,34 @@ def do_bake(deploy: Deploy, step: Step) -> JsonObject:
 
 
 def do_retire(deploy: Deploy, _: Step) -> JsonObject:
-    """Remove the release that was there."""
-    if deploy.baseline:
-        deploy.target.retire(deploy.baseline)
-    return {}
+    """Remove the release that was there, and what earlier deploys could not remove.
+
+    The new one was judged and is live: that something is left over is told and is no reason to go back, unless the
+    old release has traffic.
+    """
+    left = []
+    for version in find_leftovers(deploy.journal.facts, deploy.baseline):
+        if version == deploy.release.version:
+            continue
+        try:
+            deploy.target.retire(version)
+        except Exception as error:
+            if version == deploy.baseline and _has_traffic(deploy, version):
+                raise
+            deploy.tell(f"{version} is left over, for the next deploy to remove: {' '.join(str(error).split())}")
+            left.append(version)
+    return {"left": left}
+
+
+def find_leftovers(facts: JsonObject, baseline: str | None) -> list[str]:
+    """Return the versions that are to be removed: *baseline*, and those under ``left`` that no deploy could remove."""
+    return [*([baseline] if baseline else []), *(str(one) for one in facts.get("left", ()) if one != baseline)]
+
+
+def _has_traffic(deploy: Deploy, version: str) -> bool:
+    with contextlib.suppress(StartupError):
+        return any(placed.share for placed in deploy.target.current() if placed.release.version == version)
+    return False
 
 
 ACTIONS: Actions = {
@@ -214,6 +242,7 @@ ACTIONS: Actions = {
     "unit-tests": do_unit_tests,
     "image": do_image,
     "local": do_local,
+    PUSH: do_push,
     "stage": do_stage,
     "tests": do_tests,
     "contract": do_contract,
@@ -275,24 +304,3 @@ def _refuse_failed(step: Step, trial: Trial) -> None:
         return
     reason = trial.find_failure() or f"the tests ended with exit code {trial.exit_code}"
     raise StepError(step.name, reason, trial.lines)
-
-
-@contextlib.contextmanager
-def _run_locally(deploy: Deploy) -> Iterator[str]:
-    """Run the image as a container for as long as the block, and give its URL."""
-    release, config = deploy.release, deploy.config
-    name = f"pym-{config.name}-{release.version}-local"
-    given = {name: os.environ[name] for name in config.env_secrets if name in os.environ}
-    for secret in config.env_secrets:
-        if LOCAL_PREFIX + secret in os.environ:
-            given[secret] = os.environ[LOCAL_PREFIX + secret]
-    environment = {"PORT": str(PORT), **({"PYM_ENV": config.env} if config.env else {}), **given}
-    engine.remove_container(name)
-    try:
-        container = engine.run_container(
-            name, release.image, labels={"pymacaron.local": config.name}, environment=environment
-        )
-        engine.wait_until_ready(container, config.deploy_start_time)
-        yield container.url
-    finally:
-        engine.remove_container(name)

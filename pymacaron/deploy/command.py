@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -13,12 +14,13 @@ from types import FrameType
 
 import click
 
-from pymacaron.config import PymConfig, load_config
+from pymacaron.config import load_config
 from pymacaron.deploy.gates import find_gate
+from pymacaron.deploy.image_source import find_configured_environment
 from pymacaron.deploy.lock import LockedError
 from pymacaron.deploy.pipeline import Pipeline, Status
-from pymacaron.deploy.release import Deploy
-from pymacaron.deploy.steps import Wishes
+from pymacaron.deploy.release import Deploy, WayBackError
+from pymacaron.deploy.steps import Wishes, is_return
 from pymacaron.deploy.target import TARGETS, ShelfConflict, find_target
 from pymacaron.exceptions import StartupError
 
@@ -27,7 +29,7 @@ _FAILED, _BAD_INPUT, _INTERRUPTED = 1, 2, 130
 _folder = click.option(
     "--folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default=Path(), help="The service's."
 )
-_env = click.option("--env", default=None, help="Environment, as if set by PYM_ENV.")
+_env = click.option("--env", default=None, help="Default: PYM_ENV, else prod or live, what has a pym-config.")
 _target = click.option("--target", type=click.Choice(TARGETS), default=None, help="Default: deploy_target.")
 _yes = click.option("--yes", is_flag=True, help="Do not ask.")
 
@@ -60,20 +62,23 @@ def deploy(  # noqa: PLR0913 - one argument an option
 
     Exit code: 0 it is live, 1 it is not, and the release that was there is, 2 bad input, 130 interrupted.
     """
-    pipeline = _open(folder, env, target)
     wishes = Wishes(image, is_kept=keep_failed, is_ungated=no_gate, is_breaking_allowed=allow_breaking)
-    if not no_gate:
-        find_gate()
-    if resume:
-        _run(pipeline, pipeline.resume)
-        return
-    for line in pipeline.describe(wishes):
+    if resume and wishes != Wishes():
+        raise click.UsageError("--resume goes on as the deploy was begun: leave the other options out.")
+    pipeline = _open(folder, env, target)
+    if not no_gate and not resume:
+        find_gate()  # before anything is planned
+    for line in pipeline.describe_rest() if resume else pipeline.describe(wishes):
         click.echo(line)
     if dry_run:
         return
     if sys.stdin.isatty() and not yes:
         click.confirm("Go?", abort=True)
-    _run(pipeline, lambda: pipeline.start(wishes))
+    with leading(pipeline):
+        prepared = pipeline.resume() if resume else pipeline.start(wishes)
+        if not prepared.wishes.is_ungated and not is_return(step.name for step in prepared.steps):
+            find_gate()
+        finish(prepared)
 
 
 @click.command(short_help="Give the traffic back to an earlier release.")
@@ -87,14 +92,13 @@ def rollback(*, folder: Path, env: str | None, target: str | None, yes: bool, ve
     pipeline = _open(folder, env, target)
     if sys.stdin.isatty() and not yes:
         click.confirm("Give the traffic back?", abort=True)
-    with _telling_refusals(), pipeline.holding():
+    with leading(pipeline):
         unfinished = pipeline.find_unfinished()
         if unfinished and version is None:
-            with _unheard():
-                unfinished.roll_back("rollback was asked for")
-            click.echo(f"Back at {unfinished.baseline or 'no release'}")
-            return
-        _finish(pipeline.return_to(version))
+            if not go_back(unfinished, "rollback was asked for"):
+                sys.exit(_FAILED)
+        else:
+            finish(pipeline.return_to(version))
 
 
 @click.command(short_help="List what was deployed.")
@@ -124,18 +128,28 @@ def run_pymdeploy() -> None:
 
 
 def _open(folder: Path, env: str | None, target: str | None) -> Pipeline:
-    config: PymConfig = load_config(folder.resolve(), env=env)
-    return Pipeline(config, find_target(config, target), folder.resolve(), _tell)
+    folder = folder.resolve()
+    env = env or os.environ.get("PYM_ENV") or find_configured_environment(folder)  # as the image has it
+    config = load_config(folder, env=env, needs_secrets=False)
+    return Pipeline(config, find_target(config, target), folder, _tell)
 
 
-def _run(pipeline: Pipeline, prepare: Callable[[], Deploy]) -> None:
-    """Run the deploy that *prepare* gives, holding the lock."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    with _telling_refusals(), pipeline.holding():
-        _finish(prepare())
+@contextmanager
+def leading(pipeline: Pipeline) -> Iterator[None]:
+    """Hold the lock for as long as the block, and hear TERM as Ctrl-C. Exit code 1, with the reason, if it is lost."""
+    handler = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with pipeline.holding():
+            yield
+    except (LockedError, ShelfConflict, WayBackError) as error:
+        click.echo(f"{error}", err=True)
+        sys.exit(_FAILED)
+    finally:
+        signal.signal(signal.SIGTERM, handler)
 
 
-def _finish(prepared: Deploy) -> None:
+def finish(prepared: Deploy) -> None:
+    """Run the deploy and say what came of it. Ends with exit code 1 if it is not live, 130 if it was interrupted."""
     try:
         outcome = prepared.run()
     except KeyboardInterrupt:
@@ -148,6 +162,17 @@ def _finish(prepared: Deploy) -> None:
     sys.exit(_FAILED)
 
 
+def go_back(prepared: Deploy, reason: str) -> bool:
+    """Lead the deploy back and say who has the traffic; False if it is a first one, which keeps what it has."""
+    with _unheard():
+        prepared.roll_back(reason)
+    if prepared.baseline is None and prepared.is_shifted:
+        click.echo(f"{prepared.release.version} keeps the traffic, as the first release", err=True)
+        return False
+    click.echo(f"Back at {prepared.baseline or 'no release'}", err=True)
+    return True
+
+
 def _end_interrupted(prepared: Deploy) -> None:
     """Go back, unless somebody at the terminal would rather go on later."""
     click.echo("\nInterrupted.", err=True)
@@ -155,18 +180,7 @@ def _end_interrupted(prepared: Deploy) -> None:
         if sys.stdin.isatty() and not click.confirm("Go back to the release that was there?", default=True):
             click.echo("Left as it is: 'pymacaron deploy --resume' goes on, 'pymacaron rollback' goes back.", err=True)
             return
-        prepared.roll_back("interrupted")
-        click.echo(f"Back at {prepared.baseline or 'no release'}", err=True)
-
-
-@contextmanager
-def _telling_refusals() -> Iterator[None]:
-    """Say in one line why somebody else's deploy is left alone, and end with exit code 1."""
-    try:
-        yield
-    except (LockedError, ShelfConflict) as error:
-        click.echo(f"{error}", err=True)
-        sys.exit(_FAILED)
+        go_back(prepared, "interrupted")
 
 
 @contextmanager

@@ -42,6 +42,14 @@ class Container:
         return f"http://{HOST}:{self.port}"
 
 
+def is_there() -> bool:
+    """Tell whether a Docker engine answers: a docker command alone runs nothing."""
+    try:
+        return bool(run_docker("version", "--format", "{{.Server.Version}}").strip())
+    except PlacementError:
+        return False
+
+
 def run_docker(*arguments: str, timeout_s: float = _TIMEOUT_S, environment: Mapping[str, str] | None = None) -> str:
     """Run the docker command and return what it printed. Raises: PlacementError: it fails, with what it said."""
     command = shutil.which("docker")

@@ -1,4 +1,4 @@
-"""Builds images of services, without any Docker engine or with one, and pushes them; `build` is what a deploy calls."""
+"""Builds images of services, without any Docker engine or with one, and pushes them."""
 
 from __future__ import annotations
 
@@ -64,12 +64,15 @@ def build(folder: Path, version: str | None = None, options: ImageOptions | None
     options = options or ImageOptions()
     source = read_source(folder, options.env or None)
     find_repository(source, options)  # before anything is built
-    version = version or find_version(source.commit)
-    if needs_docker(source, options):
-        made = build_docker_image(source, version, options)
-        return made.facts.to_release(push_to_repository(made, source, options))
-    image = build_image(source, version, options)
+    image = make_image(source, version or find_version(source.commit), options)
     return image.facts.to_release(push_to_repository(image, source, options))
+
+
+def make_image(source: Source, version: str, options: ImageOptions) -> Image | DockerImage:
+    """Return the image of *source*, not pushed yet: built without Docker, or by it where `needs_docker` says so."""
+    if needs_docker(source, options):
+        return build_docker_image(source, version, options)
+    return build_image(source, version, options)
 
 
 def push_to_repository(image: Image | DockerImage, source: Source, options: ImageOptions) -> str:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+import tempfile
 from pathlib import Path
 
+from pymacaron.deploy.engine import run_docker
 from pymacaron.deploy.image import Image, fetch_layer
 from pymacaron.deploy.registry import OCI, RegistryClient
 from pymacaron.json_types import Json
+
+_LOAD_TIMEOUT_S = 600.0
 
 
 def write_archive(image: Image, file: Path, name: str) -> None:
@@ -36,6 +40,13 @@ def write_archive(image: Image, file: Path, name: str) -> None:
         _add(archive, _place(image.config.digest), image.config.data)
         for place, layer in dict(zip(places, layers, strict=True)).items():
             archive.add(layer, place)
+
+
+def load_image(image: Image, name: str) -> None:
+    """Give *image* to the Docker engine here, as *name*. Raises: PlacementError: it refuses."""
+    with tempfile.TemporaryDirectory(prefix="pymacaron-image-") as work:
+        write_archive(image, Path(work) / "image.tar", name)
+        run_docker("load", "--quiet", "--input", str(Path(work) / "image.tar"), timeout_s=_LOAD_TIMEOUT_S)
 
 
 def _place(digest: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from pathlib import Path
 
 import click
@@ -12,14 +11,12 @@ from pymacaron.deploy.engine import run_docker
 from pymacaron.deploy.image import (
     Image,
     ImageOptions,
-    build_docker_image,
-    build_image,
     find_base_name,
     find_machine,
-    needs_docker,
+    make_image,
     push_to_repository,
 )
-from pymacaron.deploy.image_archive import write_archive
+from pymacaron.deploy.image_archive import load_image, write_archive
 from pymacaron.deploy.image_docker import DockerImage
 from pymacaron.deploy.image_source import Source, find_commit, find_version, read_source
 from pymacaron.deploy.image_store import recall_image, remember_image
@@ -78,15 +75,15 @@ def build(  # noqa: PLR0913 - one argument an option
     if is_listed:
         click.echo("\n".join(source.files))
         return
-    image = _build(source, version or find_version(source.commit), options)
+    image = make_image(source, version or find_version(source.commit), options)
     remember_image(folder, image)
     click.echo(_describe(source, image, options))
     if sbom:
         sbom.write_bytes(image.sbom)
     if output:
         _write(image, output)
-    if is_loaded:
-        _load(image)
+    if is_loaded and isinstance(image, Image):
+        load_image(image, f"{image.facts.name}:{image.facts.version}")
     if is_pushed:
         click.echo(push_to_repository(image, source, options))
 
@@ -109,12 +106,6 @@ def _read_platform(text: str) -> str:
     return machine.partition("/")[0]
 
 
-def _build(source: Source, version: str, options: ImageOptions) -> Image | DockerImage:
-    if needs_docker(source, options):
-        return build_docker_image(source, version, options)
-    return build_image(source, version, options)
-
-
 def _describe(source: Source, image: Image | DockerImage, options: ImageOptions) -> str:
     """Return what was built, in one line."""
     what = image.tag if isinstance(image, DockerImage) else f"{image.facts.name}:{image.facts.version}"
@@ -128,14 +119,6 @@ def _write(image: Image | DockerImage, file: Path) -> None:
         run_docker("save", "--output", str(file), image.tag)
     else:
         write_archive(image, file, f"{image.facts.name}:{image.facts.version}")
-
-
-def _load(image: Image | DockerImage) -> None:
-    if isinstance(image, DockerImage):
-        return  # it is there
-    with tempfile.TemporaryDirectory(prefix="pymacaron-image-") as work:
-        write_archive(image, Path(work) / "image.tar", f"{image.facts.name}:{image.facts.version}")
-        run_docker("load", "--quiet", "--input", str(Path(work) / "image.tar"), timeout_s=600)
 
 
 @click.command(name="pymdocker")

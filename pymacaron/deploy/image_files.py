@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -28,6 +29,10 @@ SECRETS = (
 )
 _PRIVATE_KEY = b"PRIVATE KEY-----"
 _SHORTEST_SECRET = 8
+# Files that say where packages come from; ${NAME} in an address is read from the environment by pip and uv.
+_PACKAGE_FILES = ("*requirements*.txt", "*requirements*.in", "constraints*.txt", "*.lock", "pylock*.toml")
+_PACKAGE_SETTINGS = ("pip.conf", "uv.toml", "pyproject.toml")
+_PASSWORD = re.compile(rb"://[^\s/:@\"']+:(?!\$\{)[^\s/@\"']+@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,7 @@ def _find_target(link: Path, name: str, links: _Links) -> str:
 
 
 def find_leaks(files: Mapping[str, PackedFile], secrets: Mapping[str, str]) -> list[Finding]:
-    """Return a finding for each file that holds a private key or the value of a secret.
+    """Return a finding for each file that holds a private key, the value of a secret, or a package index's password.
 
     secrets: name of a variable -> its value here; values under eight characters are not looked for.
     """
@@ -131,6 +136,9 @@ def find_leaks(files: Mapping[str, PackedFile], secrets: Mapping[str, str]) -> l
         fix = "Write it into .dockerignore and give the secret to the service by env_secrets"
         if file.path.suffix in {".pem", ".crt", ".json", ""} and _PRIVATE_KEY in data:
             findings.append(Finding(place, "it holds a private key", fix))
+        if any(file.path.match(name) for name in (*_PACKAGE_FILES, *_PACKAGE_SETTINGS)) and _PASSWORD.search(data):
+            how = "Write ${NAME} for it, a variable that is set where images are built"
+            findings.append(Finding(place, "it holds an address with a password", how))
         findings += [
             Finding(place, f"it holds the value of the secret {name}", fix)
             for name, value in sought.items()

@@ -88,8 +88,12 @@ def read_source(folder: Path, env: str | None = None) -> Source:
 
 def find_environment(folder: Path) -> str:
     """Return what PYM_ENV is in an image of the service in *folder*, unless somebody says otherwise."""
-    found = (env for env in _ENVIRONMENTS if (folder / f"pym-config.{env}.yaml").is_file())
-    return next(found, _ENVIRONMENTS[0])
+    return find_configured_environment(folder) or _ENVIRONMENTS[0]
+
+
+def find_configured_environment(folder: Path) -> str | None:
+    """Return the first of prod and live that the service in *folder* has a ``pym-config.ENV.yaml`` for."""
+    return next((env for env in _ENVIRONMENTS if (folder / f"pym-config.{env}.yaml").is_file()), None)
 
 
 def find_version(commit: Commit, now: datetime | None = None) -> str:
@@ -128,12 +132,9 @@ def _read_config(folder: Path, env: str) -> ConfigFile | None:
     found = find_config_file(folder, None, env)
     if found is None:
         return None
-    file = read_config_file(found)
-    # Secrets that are not set here are the running service's business.
-    names = file.values.get("env_secrets") or []
-    own = [finding for finding in file.findings if not any(str(name) in finding.found for name in names)]
-    if own:
-        raise ConfigError(own)
+    file = read_config_file(found, needs_secrets=False)
+    if file.findings:
+        raise ConfigError(file.findings)
     return file
 
 

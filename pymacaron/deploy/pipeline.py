@@ -14,14 +14,14 @@ from pymacaron.deploy.actions import ACTIONS
 from pymacaron.deploy.image_source import find_commit, find_version
 from pymacaron.deploy.journal import Journal, new_key, read_journals
 from pymacaron.deploy.lock import Lock
-from pymacaron.deploy.release import Deploy, begin
-from pymacaron.deploy.steps import Step, Wishes, choose_shares, plan_return, plan_steps
+from pymacaron.deploy.release import BACK, Deploy, begin
+from pymacaron.deploy.steps import Step, Wishes, choose_shares, is_return, plan_return, plan_steps
 from pymacaron.deploy.target import Placed, Release, Target
 from pymacaron.exceptions import ConfigError, Finding
-from pymacaron.json_types import JsonObject
+from pymacaron.json_types import Json, JsonObject
 
 _UNBUILT = "0" * 64
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+_IMAGE = re.compile(r"[^\s@]+@sha256:([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +67,24 @@ class Pipeline:
         steps = self._plan(wishes, baseline)
         return [*lines, *(f"  {number:2}. {step.name}: {step.summary}" for number, step in enumerate(steps, 1))]
 
+    def describe_rest(self) -> list[str]:
+        """Return what is left of the deploy that is not finished, a line each. Changes nothing. Raises: ConfigError."""
+        deploy = self.resume()
+        version = deploy.journal.version
+        what = f"the deploy of {version}" if version else "a deploy that has no image yet"
+        lines = [f"Go on with {what} on {self._target.name}, begun by {deploy.journal.records[0].by}"]
+        if deploy.journal.is_begun(BACK):
+            return [*lines, f"  It is on its way back: {deploy.baseline or 'nobody'} gets all traffic"]
+        left = [step for step in deploy.steps if not deploy.journal.is_done(step.name)]
+        return [*lines, *(f"  {step.name}: {step.summary}" for step in left)]
+
     def start(self, wishes: Wishes) -> Deploy:
         """Return a new deploy; the lock must be held. Raises: ConfigError: another one is not finished."""
-        if self.find_unfinished():
-            fix = "Run 'pymacaron deploy --resume' to go on with it, or 'pymacaron rollback' to go back"
-            raise ConfigError(Finding("deploy", "an earlier deploy is not finished", fix))
+        self._refuse_unfinished()
         facts: JsonObject = {"release": self._name_release(wishes).to_json()} if wishes.image else {}
-        journal = Journal(self._target.shelf(), new_key(), self._folder)
         live = self._find_live()
-        deploy = self._make(journal, wishes, live.version if live else None)
-        begin(deploy, {**facts, "baseline_release": live.to_json() if live else None})
+        deploy = self._make(wishes, live.version if live else None)
+        begin(deploy, {**facts, "baseline_release": live.to_json() if live else None, "left": self._find_left()})
         return deploy
 
     def resume(self) -> Deploy:
@@ -118,33 +126,59 @@ class Pipeline:
     def return_to(self, version: str | None) -> Deploy:
         """Return the deploy that leads to *version*, by default the release that was live before the present one.
 
-        Raises: ConfigError: there is no such release.
+        Raises: ConfigError: there is no such release, or a deploy is not finished.
         """
+        self._refuse_unfinished()
         now = self._find_live()
-        baseline = now.version if now else None
-        live = [journal for journal in read_journals(self._target.shelf()) if journal.outcome == "live"]
-        releases = [journal.release for journal in live if journal.release]
-        wanted = [one for one in releases if one.version != baseline and version in (None, one.version)]
-        if not wanted or now is None or baseline is None:
+        wanted = self._find_earlier(now.version, version) if now else None
+        if now is None or wanted is None:
             what = f"{version} was never live" if version else "there is no earlier release"
             raise ConfigError(Finding("rollback", what, "Choose one of 'pymacaron releases'"))
-        journal = Journal(self._target.shelf(), new_key(), self._folder)
-        deploy = self._make(journal, Wishes(), baseline)
-        deploy.steps = plan_return(wanted[0].version, baseline)
-        begin(deploy, {"release": wanted[0].to_json(), "baseline_release": now.to_json()})
+        deploy = self._make(Wishes(), now.version)
+        deploy.steps = plan_return(wanted.version, now.version)
+        told: JsonObject = {"release": wanted.to_json(), "baseline_release": now.to_json(), "left": self._find_left()}
+        begin(deploy, told)
         return deploy
+
+    def _refuse_unfinished(self) -> None:
+        if self.find_unfinished():
+            fix = "Run 'pymacaron deploy --resume' to go on with it, or 'pymacaron rollback' to go back"
+            raise ConfigError(Finding("deploy", "an earlier deploy is not finished", fix))
+
+    def _find_left(self) -> Json:
+        """Return the versions that the deploys before could not remove."""
+        before = next(read_journals(self._target.shelf()), None)
+        return list(before.facts.get("left", ())) if before else []
+
+    def _find_earlier(self, now: str, version: str | None) -> Release | None:
+        """Return the release *version* if it was ever live, by default the one before *now*; None without one.
+
+        Whoever went back from a release had a reason: it is not before any other one from then on.
+        """
+        journals = [one for one in read_journals(self._target.shelf()) if one.outcome == "live" and one.release]
+        if version:
+            wanted = (one.release for one in journals if one.release and one.release.version == version != now)
+            return next(wanted, None)
+        history: list[Release] = []
+        for journal in reversed(journals):
+            assert journal.release is not None
+            if is_return(step["name"] for step in journal.facts.get("steps", ())):
+                _cut(history, journal.release.version)
+            history.append(journal.release)
+        _cut(history, now)
+        return history[-1] if history else None
 
     def list(self) -> list[Status]:
         """Return every deploy, the latest first."""
         shares = {placed.release.version: placed.share for placed in self._target.current()}
         return [_describe(journal, shares) for journal in read_journals(self._target.shelf()) if journal.records]
 
-    def _make(self, journal: Journal, wishes: Wishes, baseline: str | None) -> Deploy:
+    def _make(self, wishes: Wishes, baseline: str | None) -> Deploy:
         return Deploy(
             config=self._config,
             target=self._target,
             folder=self._folder,
-            journal=journal,
+            journal=Journal(self._target.shelf(), new_key(), self._folder),
             lock=self._lock,
             wishes=wishes,
             steps=self._plan(wishes, baseline),
@@ -173,17 +207,25 @@ class Pipeline:
             commit = find_commit(self._folder)
             version = find_version(commit, now)
             return Release(version, f"{self._config.name}@sha256:{_UNBUILT}", commit.revision, "", now)
-        digest = wishes.image.rpartition("@sha256:")[2]
-        if not _DIGEST.fullmatch(digest):
+        match = _IMAGE.fullmatch(wishes.image)
+        if match is None:
             found = f"{wishes.image} names no image by its digest"
             raise ConfigError(Finding("--image", found, "Write repository@sha256:…"))
-        return Release(f"{now:%Y%m%d-%H%M%S}-{digest[:7]}", wishes.image, "", "", now)
+        return Release(f"{now:%Y%m%d-%H%M%S}-{match[1][:7]}", wishes.image, "", "", now)
+
+
+def _cut(history: list[Release], version: str) -> None:
+    """Remove from *history* the last release of that version and all behind it; nothing if it is not there."""
+    for index in range(len(history) - 1, -1, -1):
+        if history[index].version == version:
+            del history[index:]
+            return
 
 
 def _describe(journal: Journal, shares: dict[str, int]) -> Status:
     release = journal.release
     return Status(
-        version=release.version if release else "-",
+        version=journal.version or "-",
         outcome=journal.outcome,
         started=datetime.fromisoformat(journal.records[0].time),
         by=journal.records[0].by,

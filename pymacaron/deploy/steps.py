@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pymacaron.config import PymConfig
+from pymacaron.deploy.local_copy import choose_local_profile
 from pymacaron.json_types import JsonObject
 
 SHIFT = "shift-"
@@ -49,9 +50,13 @@ def plan_steps(config: PymConfig, shares: Sequence[int], *, wishes: Wishes, base
         steps.append(Step("documents", f"see that they keep what {baseline} publishes"))
     steps += [Step("unit-tests", "run the tests of the folder tests or test, where there is one")]
     if not wishes.image:
-        steps.append(Step("image", "build the image and push it by its digest"))
+        steps.append(Step("image", "build the image"))
+    steps.append(
+        Step("local", f"run the image here, and its tests against it (profile {choose_local_profile(config)})")
+    )
+    if not wishes.image:
+        steps.append(Step("push", "push the image that was tested, by its digest"))
     steps += [
-        Step("local", f"run the image here, and its tests against it (profile {config.deploy_local_profile})"),
         Step("stage", "start it on the target, at no traffic"),
         Step("tests", f"run the same tests against it there (profile {config.deploy_profile}){_compared(baseline)}"),
     ]
@@ -75,6 +80,11 @@ def plan_return(version: str, baseline: str) -> tuple[Step, ...]:
         Step(f"{SHIFT}100", f"give it all traffic instead of {baseline}"),
         Step("retire", f"remove {baseline} once its requests have ended"),
     )
+
+
+def is_return(names: Iterable[str]) -> bool:
+    """Tell whether steps of these *names* lead back: such a release was judged when it was new."""
+    return "tests" not in names
 
 
 def choose_shares(config: PymConfig, offered: Sequence[int]) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,16 +56,24 @@ def run_unit_tests(folder: Path, tests: Path) -> Trial:
     return _run_pytest(folder, ["-q", str(tests)], None)
 
 
-def run_contract_tests(folder: Path, target: str, report: Path, *options: str) -> Trial:
-    """Test the service at *target* with the service's tests and its documents; write the *report*."""
+def run_contract_tests(
+    folder: Path, target: str, report: Path, *options: str, environment: Mapping[str, str] | None = None
+) -> Trial:
+    """Test the service at *target* with the service's tests and its documents; write the *report*.
+
+    options: more of pytest's. environment: more variables of the tests.
+    """
     report.unlink(missing_ok=True)
     report.parent.mkdir(parents=True, exist_ok=True)
     arguments = ["--pymacaron", f"--pymacaron-target={target}", f"--pymacaron-report={report}", "-q", *options]
-    return _run_pytest(folder, arguments, report)
+    return _run_pytest(folder, arguments, report, environment)
 
 
-def _run_pytest(folder: Path, arguments: Sequence[str], report: Path | None) -> Trial:
-    environment = {**os.environ, "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+def _run_pytest(
+    folder: Path, arguments: Sequence[str], report: Path | None, given: Mapping[str, str] | None = None
+) -> Trial:
+    direct = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+    environment = {**os.environ, **direct, **(given or {})}
     command = [sys.executable, "-m", "pytest", "--no-header", "-p", "no:cacheprovider", *arguments]
     with subprocess.Popen(  # noqa: S603 - our own command
         command,

@@ -222,16 +222,21 @@ def test_names_what_keeps_a_service_out_of_an_image(
     config.write_text(config.read_text() + "celery:\n  more: [amqp://user:pw@queue/]\n")
     (shop / "cert.pem").write_text("-----BEGIN PRIVATE KEY-----\n")
     (shop / "shop" / "settings.py").write_text(f"KEY = '{SECRET}'\n")
+    index = "--extra-index-url https://ci:{}@pypi.example.com/simple\n"
+    (shop / "requirements.txt").write_text(index.format("${PIP_TOKEN}"))
+    (shop / "requirements-more.txt").write_text(index.format("abc"))
 
     with pytest.raises(ConfigError) as raised:
         build(shop, "v1", options)
     line = len(config.read_text().splitlines()) - 3
     fix = "Put it into a variable, name that under env_secrets, and write its name as the value of"
+    password = "Write ${NAME} for it, a variable that is set where images are built."
     leak = "Write it into .dockerignore and give the secret to the service by env_secrets."
     assert str(raised.value).splitlines() == [
         f"{config}:{line}: database_url holds a secret, which would be in the image. {fix} database_url.",
         f"{config}:{line + 2}: celery holds a secret, which would be in the image. {fix} celery.",
         f"cert.pem: it holds a private key. {leak}",
+        f"requirements-more.txt: it holds an address with a password. {password}",
         f"shop/settings.py: it holds the value of the secret SHOP_JWT_SECRET. {leak}",
     ]
 

@@ -63,6 +63,31 @@ def test_a_lock_of_a_killed_process_is_taken_at_once(tmp_path: Path) -> None:
     assert told[0].endswith(": its process on this machine is gone")
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param({"started": "00000000-0000-0000-0000-000000000000 1"}, id="another machine"),
+        pytest.param({"namespace": "pid:[1]"}, id="another container"),
+    ],
+)
+def test_a_lock_of_another_machine_of_that_name_is_kept(other: dict[str, str], tmp_path: Path) -> None:
+    """A process that cannot be seen from here is not gone: names of machines are not their own."""
+    subprocess.run([sys.executable, "-c", _TAKE, str(tmp_path)], check=True)
+    shelf = FolderShelf(tmp_path)
+    data, tag = shelf.get(KEY) or pytest.fail("there is no lock")
+    shelf.put(KEY, json.dumps({**json.loads(data), **other}).encode(), tag)
+    with pytest.raises(LockedError, match=r"^the lock: \S+ deploys since "):
+        Lock(shelf, 60, print).take()
+
+
+def test_a_broken_lock_is_named(tmp_path: Path) -> None:
+    """What is no lock is told as that, with what to do."""
+    shelf = FolderShelf(tmp_path)
+    shelf.put(KEY, b"{", None)
+    with pytest.raises(LockedError, match=r"^the lock: what is written there is no lock\. Remove it "):
+        Lock(shelf, 60, print).take()
+
+
 def test_a_lock_is_renewed_and_its_loss_is_seen(tmp_path: Path) -> None:
     """It does not expire while it is held; whoever lost it is stopped before the next step."""
     shelf = FolderShelf(tmp_path)

@@ -19,7 +19,7 @@ def names(steps: tuple[Step, ...]) -> list[str]:
 def test_the_first_release_has_nobody_to_be_compared_with() -> None:
     """It gets all traffic at once."""
     steps = plan_steps(PymConfig(), (5, 100), wishes=Wishes(), baseline=None)
-    assert names(steps) == ["unit-tests", "image", "local", "stage", "tests", "shift-100", "bake"]
+    assert names(steps) == ["unit-tests", "image", "local", "push", "stage", "tests", "shift-100", "bake"]
 
 
 def test_a_later_release_goes_up_in_steps() -> None:
