@@ -11,6 +11,7 @@ from pymacaron_testing.bodies import Changes, complete, fields_of, find_variants
 from pymacaron_testing.fields import ordinary_value
 from pymacaron_testing.generation import NOT_SENT
 from pymacaron_testing.kinds import Kind, answer_schema, body_schema, inside, properties_of
+from pymacaron_testing.own_values import find_assigned, find_moving, read_bare
 from pymacaron_testing.pages import look_at, look_in_list
 from pymacaron_testing.sameness import find_changed, find_lost, is_same_answer, is_volatile
 from pymacaron_testing.scenario import Patience, Played
@@ -162,7 +163,11 @@ def _change(change: _Change, case: Case | None, changes: Changes) -> None:
     _note(change, exchange, "updated_others", spoilt, "leaves what is not sent as it is")
     answered = change.thing.kind.read_thing(answer.read_json()) or {}
     both = frozenset(name for name in answered.keys() & change.state.keys() - lost.keys() if not is_volatile(name))
-    _note(change, answer, "updated_answer", find_changed(answered, change.state, both), "answers what it stores")
+    differing = find_changed(answered, change.state, both)
+    if differing:
+        moving = find_moving(change.suite, change.thing)
+        differing = {name: words for name, words in differing.items() if name not in moving}
+    _note(change, answer, "updated_answer", differing, "answers what it stores")
     _note(change, exchange, "updated_in_list", listed, "changes the thing in lists too")
 
 
@@ -182,7 +187,10 @@ def _find_lost(change: _Change, expected: JsonObject, state: JsonObject) -> dict
     kind, document = change.thing.kind, change.suite.api.document
     reader = kind.reader or kind.creator
     schema = inside(answer_schema(reader), kind.answer_wrapper, document)
-    return find_lost(expected, state, schema, document, change.suite.hints.of(change.updater).ignore)
+    lost = find_lost(expected, state, schema, document, change.suite.hints.of(change.updater).ignore)
+    nulls = {name for name in lost if expected[name] is None}
+    own = find_assigned(change.suite, change.thing) if nulls else frozenset()
+    return {name: words for name, words in lost.items() if name not in nulls & own}
 
 
 def _look_until(change: _Change, expected: JsonObject) -> tuple[JsonObject, Exchange, dict[str, str]] | None:
@@ -230,7 +238,7 @@ def _leave_out(change: _Change, base: Case) -> None:
     if not _is_sure_to_replace(change):
         return
     optional = [one for one in change.fields if not one.is_required and len(one.path) == 1]
-    defaults = _find_defaults(change, optional)
+    defaults = read_bare(suite, change.thing)
     whole = suite.send_apart(base, change.thing.path_values)
     seen = look_at(suite, change.thing).value if whole.is_success else None
     if defaults is None or seen is None:
@@ -252,19 +260,6 @@ def _leave_out(change: _Change, base: Case) -> None:
         restored = suite.send_apart(base, change.thing.path_values)
         if restored.is_success:
             change.state = look_at(suite, change.thing).value or change.state
-
-
-def _find_defaults(change: _Change, optional: list[Field]) -> JsonObject | None:
-    """Return what a thing has that was made without optional properties; None if none could be made so."""
-    suite, kind = change.suite, change.thing.kind
-    assert kind.creator is not None
-    recipe = suite.recipes.get(kind.creator.operation_id)
-    bare = with_changes(suite, kind, renew(suite, recipe), {one.path: NOT_SENT for one in optional}) if recipe else None
-    if bare is None:
-        return None
-    body = suite.generator.values_of(bare)["body"]
-    made = make_thing(suite, kind, parents=change.thing.path_values, body=body)
-    return look_at(suite, made).value if isinstance(made, Thing) else None
 
 
 def _is_sure_to_replace(change: _Change) -> bool:

@@ -15,7 +15,7 @@ from flask import Flask, Response, abort, jsonify, request
 
 DOCUMENT_PATH = Path(__file__).parent / "library.yaml"
 SCHEMAS = yaml.safe_load(DOCUMENT_PATH.read_text(encoding="utf-8"))["components"]
-DEFAULTS: dict[str, Any] = {"pages": 0, "note": None, "in_print": False}
+DEFAULTS: dict[str, Any] = {"pages": 0, "note": None, "in_print": False, "shelf": None}
 
 
 class Books:
@@ -42,6 +42,8 @@ class Books:
 
     def store(self, number: int, values: dict[str, Any]) -> dict[str, Any]:
         book = {"id": number, "loans": 0, **DEFAULTS, **values}
+        if book["shelf"] is None:
+            book["shelf"] = "entrance"
         if self.fault == "pages in 32 bits":
             book["pages"] &= 0x7FFFFFFF
         if self.fault == "texts are Latin-1":
@@ -75,7 +77,7 @@ class Books:
             abort(412)
 
     def answer(self, number: int, status: int = 200) -> Response:
-        response = jsonify(self.books[number])
+        response = jsonify(**self.books[number], here_for=time.monotonic())
         response.status_code = status
         response.headers["ETag"] = f'"{self.tags[number]}"'
         return response
