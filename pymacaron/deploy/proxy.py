@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
 import signal
 import sys
 import time
@@ -90,15 +91,17 @@ class Proxy:
             await asyncio.wait(list(self._clients), timeout=_STOP_TIMEOUT_S)
 
     def _look_at_routes(self) -> None:
+        """Read the routes if they changed; while they cannot be read, those that are known hold."""
         try:
             found = (self._folder / ROUTES_FILE).stat()
-        except FileNotFoundError:
-            return
-        seen = (found.st_ino, found.st_mtime_ns)
-        if seen != self._seen:
+            seen = (found.st_ino, found.st_mtime_ns)
+            if seen == self._seen:
+                return
             self._routes = read_routes(self._folder)
-            self._deck = Deck(self._routes.routes)
-            self._seen = seen
+        except OSError:
+            return
+        self._deck = Deck(self._routes.routes)
+        self._seen = seen
 
     def _write_traffic(self) -> None:
         counts = {
@@ -106,10 +109,11 @@ class Proxy:
             for version, one in self._traffic.items()
         }
         data = json.dumps({"tag": self._routes.tag, "routes": counts}).encode()
-        if data != self._written:
-            write_atomically(
-                self._folder / TRAFFIC_FILE, data, is_lasting=False
-            )  # waiting for a disk would hold requests
+        if data == self._written:
+            return
+        with contextlib.suppress(OSError):  # counts that cannot be told now are no reason to serve nobody
+            # waiting for a disk would hold requests
+            write_atomically(self._folder / TRAFFIC_FILE, data, is_lasting=False)
             self._written = data
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -335,6 +339,12 @@ def is_running(folder: Path) -> bool:
     return False
 
 
+def _allow_files() -> None:
+    """Allow this process as many open files as it may have: a request takes two, an idle client one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def main(arguments: list[str]) -> int:
     """Serve FOLDER HOST:PORT until the process is stopped; with a third, ``--detach``, in a process of its own.
 
@@ -351,6 +361,7 @@ def main(arguments: list[str]) -> int:
             except BlockingIOError:
                 time.sleep(_TICK_S)
                 continue
+            _allow_files()
             asyncio.run(Proxy(Path(folder)).run(host, int(port)))
             return 0
     return 1

@@ -58,15 +58,22 @@ def write_routes(folder: Path, routes: Sequence[Route]) -> Routes:
 
 
 def write_atomically(file: Path, data: bytes, *, is_lasting: bool = True) -> None:
-    """Replace *file*: whoever reads it sees all of the old or all of the new data. is_lasting: after a crash, too."""
+    """Replace *file*: whoever reads it sees all of the old or all of the new data. is_lasting: after a crash, too.
+
+    Raises: OSError: it cannot be written; then nothing is left beside it.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
-    with os.fdopen(descriptor, "wb") as temporary:
-        temporary.write(data)
-        temporary.flush()
-        if is_lasting:
-            os.fsync(temporary.fileno())
-    Path(name).replace(file)
+    try:
+        with os.fdopen(descriptor, "wb") as temporary:
+            temporary.write(data)
+            temporary.flush()
+            if is_lasting:
+                os.fsync(temporary.fileno())
+        Path(name).replace(file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 class Deck:

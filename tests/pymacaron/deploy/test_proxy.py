@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -18,7 +19,7 @@ import pytest
 import requests
 
 from pymacaron.deploy.proxy import PLACE_FILE, TRAFFIC_FILE, is_running
-from pymacaron.deploy.routes import Route, write_routes
+from pymacaron.deploy.routes import Route, write_atomically, write_routes
 
 
 class _Release(BaseHTTPRequestHandler):
@@ -70,6 +71,7 @@ class Stand:
     folder: Path
     url: str
     ports: dict[str, int]
+    pid: int
 
     def share(self, **shares: int) -> int:
         """Set the shares and return the tag of the routes."""
@@ -99,7 +101,7 @@ def stand(tmp_path: Path) -> Iterator[Stand]:
             while not (tmp_path / PLACE_FILE).exists() and time.monotonic() < deadline:
                 time.sleep(0.02)
             place = json.loads((tmp_path / PLACE_FILE).read_text())
-            yield Stand(tmp_path, f"http://127.0.0.1:{place['port']}/some?query=1", ports)
+            yield Stand(tmp_path, f"http://127.0.0.1:{place['port']}/some?query=1", ports, process.pid)
             process.send_signal(signal.SIGTERM)
         assert process.returncode == 0
     for server in servers.values():
@@ -199,3 +201,32 @@ def test_no_http_is_refused(stand: Stand) -> None:
         while part := one.recv(4096):
             said += part
     assert said.startswith(b"HTTP/1.1 400 ")
+
+
+def test_it_outlives_a_lack_of_files(stand: Stand) -> None:
+    """Without a file left to open it answers 502, tells no counts for a while, and serves on as soon as it can."""
+    stand.share(old=100)
+    _, most = resource.prlimit(stand.pid, resource.RLIMIT_NOFILE)
+    with requests.Session() as http:
+        assert http.get(stand.url, timeout=10).status_code == 200
+        assert resource.prlimit(stand.pid, resource.RLIMIT_NOFILE)[0] == most, "it allows itself all that it may have"
+        resource.prlimit(stand.pid, resource.RLIMIT_NOFILE, (3, most))
+        try:
+            assert http.get(stand.url, timeout=30).status_code == 502
+            tag = stand.share(old=50, new=50)
+            time.sleep(0.5)
+        finally:
+            resource.prlimit(stand.pid, resource.RLIMIT_NOFILE, (most, most))
+    assert {stand.ask() for _ in range(4)} == {"old", "new"}
+    deadline = time.monotonic() + 10
+    while (told := json.loads((stand.folder / TRAFFIC_FILE).read_text()))["tag"] != tag:
+        assert time.monotonic() < deadline, told
+        time.sleep(0.02)
+
+
+def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    """A proxy that tries ten times a second would fill the disk that is full."""
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError, match="taken"):
+        write_atomically(tmp_path / "taken", b"data")
+    assert [one.name for one in tmp_path.iterdir()] == ["taken"]
