@@ -155,6 +155,7 @@ class PymConfig(BaseModel):
     deploy_decision_time: PositiveInt = 600
     deploy_start_time: PositiveInt = 120
     deploy_lock_time: Annotated[int, Field(ge=5)] = 60
+    deploy_documents_path: Annotated[str, Field(pattern=r"^/[^?#\s]+$")] = "/doc"
     deploy_profile: Literal["live", "quick", "full"] = "live"
     deploy_local_profile: Literal["live", "quick", "full"] = "full"
     aws_access_key_id: SecretStr | None = None

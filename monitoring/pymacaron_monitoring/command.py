@@ -14,10 +14,11 @@ import click
 from pymacaron.config import find_ref_hosts
 from pymacaron.exceptions import Finding
 from pymacaron.json_types import JsonObject
+from pymacaron.published import fetch_documents
 from pymacaron.spec import Api, load_spec
 from pymacaron_monitoring.gate import TOLERANCE, Pages, judge
 from pymacaron_monitoring.metrics_options import metrics_path_option, read_token, token_option
-from pymacaron_monitoring.release_pages import ask_counts, fetch_documents, fetch_page
+from pymacaron_monitoring.release_pages import ask_counts, fetch_page
 from pymacaron_monitoring.report import ReportError
 from pymacaron_monitoring.slo import parse_duration
 from pymacaron_monitoring.verdict import Reason, Verdict, render_verdict
@@ -159,9 +160,15 @@ def _find_published(
     if given["baseline"] is None:
         return None, []
     found = fetch_documents(given["baseline"], names)
-    missing = [name for name in names if name not in {api.name for api in found}]
-    text = f"Documents: the running release publishes no {', '.join(missing)}, so whether clients break is unknown; "
-    return found, [Reason("undecided", f"{text}name its document with --baseline-spec")] if missing else []
+    unknown = [
+        Reason(
+            "undecided",
+            f"Documents: of the running release, {why}, so whether clients of {name} break is unknown; "
+            "name its document with --baseline-spec",
+        )
+        for name, why in found.missing.items()
+    ]
+    return list(found.apis), unknown
 
 
 def _name_documents(report: JsonObject | None) -> list[str]:

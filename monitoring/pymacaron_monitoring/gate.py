@@ -18,7 +18,7 @@ from pymacaron_monitoring.kept_objectives import ERROR_RATE, Evidence, Judged, d
 from pymacaron_monitoring.live_traffic import compare_traffic
 from pymacaron_monitoring.new_errors import judge_errors
 from pymacaron_monitoring.paired_rounds import judge_rounds
-from pymacaron_monitoring.prometheus import METRIC, Page, read_page, select_requests, subtract_pages
+from pymacaron_monitoring.prometheus import METRIC, Page, find_latest_start, read_page, select_requests, subtract_pages
 from pymacaron_monitoring.report import TestReport, read_report
 from pymacaron_monitoring.slo import read_objectives
 from pymacaron_monitoring.tested_contract import judge_contract
@@ -88,9 +88,9 @@ def judge(
         if unfit:
             return Verdict(unfit)
         reasons += judge_contract(tests, labels)
-        reasons += judge_rounds(
-            tests.items, labels, tolerance=options.get("tolerance", TOLERANCE), error_rate=ERROR_RATE
-        )
+        rounds = judge_rounds(tests.items, labels, tolerance=options.get("tolerance", TOLERANCE), error_rate=ERROR_RATE)
+        # What tests were too few to see, live requests compare.
+        reasons += [one for one in rounds if candidate is None or one.level != "undecided"]
     published = options.get("published")
     if published is not None:
         is_allowed = options.get("is_breaking_allowed", False)
@@ -139,6 +139,9 @@ def _judge_live(
 ) -> Iterator[Reason]:
     """Yield what live requests of the candidate, and of the release that runs beside it, say."""
     error_rate = ERROR_RATE / max(1, options.get("looks", 1))
+    if _was_restarted(sides[0]):
+        yield Reason("fail", "Live traffic: the candidate was started again while it had traffic")
+        return
     try:
         counts = _subtract(sides[0], "the candidate")
         running = None if sides[1] is None else _subtract(sides[1], "the running release")
@@ -236,6 +239,22 @@ def _subtract(pages: Pages, whose: str) -> Page:
     if not difference.counts:
         raise ValueError(f"/metrics of {whose} has no {METRIC}")
     return difference.counts
+
+
+def _was_restarted(pages: Pages) -> bool:
+    """Tell whether a release was surely started again between its pages: its counts fell, and a process is younger.
+
+    Counts alone fall, too, where they are a sum and an instance went away.
+    """
+    before, after = pages
+    if before is None or after is None:
+        return False
+    try:
+        fell = subtract_pages(read_page(before), read_page(after)).restarted
+        starts = find_latest_start(before), find_latest_start(after)
+    except ValueError:
+        return False
+    return bool(fell) and 0 < starts[0] < starts[1]
 
 
 def _describe_finding(finding: Finding) -> Reason:

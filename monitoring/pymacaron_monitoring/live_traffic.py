@@ -9,7 +9,7 @@ from math import ceil, inf, log
 from pymacaron.spec import Api, Operation
 from pymacaron_monitoring.indicators import format_bound
 from pymacaron_monitoring.kept_objectives import describe_operation, is_of
-from pymacaron_monitoring.prometheus import Labels, Page, Requests, select_requests
+from pymacaron_monitoring.prometheus import Page, Requests, select_requests
 from pymacaron_monitoring.significance import adjust_p_values, find_p_of_counts
 from pymacaron_monitoring.verdict import Reason
 
@@ -58,12 +58,17 @@ def compare_traffic(
         text = f"Comparison: {who} had {count:,} live requests; about {LEAST_REQUESTS} would decide"
         yield Reason("undecided", text, numbers={"total": count, "needed": LEAST_REQUESTS})
         return
-    findings = [
-        finding
+    compared = [
+        (api, operation)
         for api in apis
         for operation in api.operations
-        for finding in _compare_operation(api, operation, (candidate, running), tolerance)
+        if all(_select(page, api, operation).total for page in (candidate, running))
     ]
+    if not compared:
+        yield Reason("undecided", "Comparison: no operation had live requests at both releases")
+        return
+    # Of others there is nothing to compare, and Holm's correction must not be paid for them.
+    findings = [finding for one in compared for finding in _compare_operation(*one, (candidate, running), tolerance)]
     adjusted = adjust_p_values([finding.p for finding in findings])
     guilty = _choose_clearest([one for one, p in zip(findings, adjusted, strict=True) if p <= error_rate])
     for one in guilty:
@@ -82,18 +87,21 @@ def _compare_operation(
     api: Api, operation: Operation, pages: tuple[Page, Page], tolerance: float
 ) -> Iterator[_Finding]:
     label = describe_operation(operation)
-
-    def is_own(labels: Labels) -> bool:
-        return is_of(labels, api, operation)
-
-    ours, theirs = (select_requests(page, is_own) for page in pages)
+    ours, theirs = (_select(page, api, operation) for page in pages)
     for least, most, words in ((_FAILED, inf, "answered 5xx"), (_REFUSED, _FAILED, "answered 4xx")):
         hits, other_hits = (_count_statuses(requests, least, most) for requests in (ours, theirs))
+        if not hits and not other_hits:
+            continue  # so few that no outcome could be a finding: R. E. Tarone (1990)
         allowed = min(theirs.total, ceil(other_hits * (1 + tolerance)))
         p = find_p_of_counts(hits, ours.total, other_hits=allowed, other_total=theirs.total)
         yield _Finding(label, words, words, hits, ours.total, other_hits, theirs.total, p)
-    good, other_good = (select_requests(page, lambda one: is_own(one) and one.status < _REFUSED) for page in pages)
+    good, other_good = (_select(page, api, operation, most=_REFUSED) for page in pages)
     yield from _compare_times(label, good, other_good, tolerance)
+
+
+def _select(page: Page, api: Api, operation: Operation, most: float = inf) -> Requests:
+    """Return the requests of *operation* that were answered with a status below *most*."""
+    return select_requests(page, lambda labels: is_of(labels, api, operation) and labels.status < most)
 
 
 def _count_statuses(requests: Requests, least: int, most: float) -> int:

@@ -30,7 +30,7 @@ def judge_errors(
         text = f"Errors: the {missing[0]} release has no {ERROR_KINDS.name}, so whether there are new ones is unknown"
         yield Reason("note", text)
         return
-    new = {key: count - before.get(key, 0) for key, count in after.items() if not known.get(key)}
+    new = {key: count - before.get(key, 0) for key, count in after.items() if key not in known}
     new = {key: count for key, count in new.items() if count > 0}
     for (operation_id, kind), count in new.items():
         label = labels.get(operation_id)

@@ -9,6 +9,7 @@ from math import inf
 from prometheus_client.parser import text_string_to_metric_families
 
 METRIC = "http_server_request_duration_seconds"
+_START = "process_start_time_seconds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,16 @@ def read_page(text: str) -> Page:
         if inf not in histogram:
             raise ValueError(f"{METRIC} of {labels.method} {labels.route} has no bucket le=+Inf")
     return page
+
+
+def find_latest_start(text: str) -> float:
+    """Return when the youngest process of a ``/metrics`` page started, in seconds since the epoch; 0 if unknown.
+
+    Raises ValueError for what is no such page.
+    """
+    families = text_string_to_metric_families(text)
+    starts = [sample.value for family in families for sample in family.samples if sample.name == _START]
+    return max(starts, default=0.0)
 
 
 def subtract_pages(before: Page, after: Page) -> Difference:

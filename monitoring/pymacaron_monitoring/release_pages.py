@@ -1,18 +1,16 @@
-"""What a release shows: its page of metrics, the documents that it publishes, and what Prometheus saw of it."""
+"""What a release shows: its page of metrics, and what Prometheus saw of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import requests
 
-from pymacaron.exceptions import Finding, SpecError, TargetError
-from pymacaron.spec import Api, parse_spec
+from pymacaron.exceptions import Finding, TargetError
 from pymacaron_monitoring.metrics_options import METRICS_PATH
 from pymacaron_monitoring.prometheus import METRIC
 
 _TIMEOUT_S = 10
-_USUAL_PATHS = ("/openapi.yaml", "/openapi.json", "/swagger.json", "/v3/api-docs")
 _LABELS = ("http_request_method", "http_route", "operation_id", "http_response_status_code", "le")
 _REFUSALS = {401, 403}
 _QUERY_TIMEOUT_S = 30
@@ -30,20 +28,6 @@ def fetch_page(target: str, token: str | None = None, path: str = METRICS_PATH) 
         fix = "Name the environment variable that holds the right one with --metrics-token-env"
         raise TargetError(Finding(target, f"its {path} refuses the token", fix))
     return answer.text if answer.ok else None
-
-
-def fetch_documents(target: str, names: Sequence[str]) -> list[Api]:
-    """Return the documents called *names* that *target* publishes: at ``/doc/NAME.yaml``, or where others have theirs.
-
-    Those that it does not publish are missing. Raises: TargetError: nobody answers.
-    """
-    found = []
-    for name in names:
-        paths = (f"/doc/{name}.yaml", *(_USUAL_PATHS if len(names) == 1 else ()))
-        api = next((one for path in paths if (one := _fetch_document(target, path, name))), None)
-        if api is not None:
-            found.append(api)
-    return found
 
 
 def ask_counts(url: str, selector: str, window_s: float, at_s: float) -> str:
@@ -89,16 +73,6 @@ def _ask(url: str, expr: str, at_s: float) -> dict[frozenset[tuple[str, str]], f
     except (requests.RequestException, KeyError, TypeError, ValueError) as error:
         found = f"it does not answer as a Prometheus does ({type(error).__name__})"
         raise TargetError(Finding(url, found, "Start it, or correct the URL")) from error
-
-
-def _fetch_document(target: str, path: str, name: str) -> Api | None:
-    answer = _get(f"{target.rstrip('/')}{path}", target, None)
-    if not answer.ok:
-        return None
-    try:
-        return parse_spec(answer.text, source=f"{target.rstrip('/')}{path}", name=name)
-    except SpecError:
-        return None
 
 
 def _get(url: str, target: str, token: str | None) -> requests.Response:

@@ -16,7 +16,6 @@ from pymacaron.deploy.steps import SHIFT, Step
 from pymacaron.deploy.target import Placed
 from pymacaron.deploy.trial import (
     Trial,
-    fetch_documents,
     find_unit_tests,
     read_own_documents,
     run_contract_tests,
@@ -26,6 +25,7 @@ from pymacaron.deploy.watch import LOOKS_A_STEP, Side, Watch
 from pymacaron.diff import Change, compare
 from pymacaron.exceptions import StartupError
 from pymacaron.json_types import JsonObject
+from pymacaron.published import fetch_all_documents
 from pymacaron.spec import Api
 
 REPORT, LOCAL_REPORT = "report.json", "local.json"
@@ -100,6 +100,7 @@ def do_tests(deploy: Deploy, step: Step) -> JsonObject:
         return {}
     if trial.report is None:
         raise StepError(step.name, f"the tests wrote no report, exit code {trial.exit_code}", trial.lines)
+    deploy.target.check(deploy.release.version)
     page = deploy.target.metrics(deploy.release.version)
     verdict = gate.judge(trial.report, target=placed.url, now=datetime.now(UTC), page=page)
     deploy.tell(verdict.tell())
@@ -125,7 +126,7 @@ def do_documents(deploy: Deploy, step: Step) -> JsonObject:
     running = _find_running(deploy)
     if running:
         own = read_own_documents(deploy.config.apis_path)
-        _refuse_breaking(deploy, step, fetch_documents(running.url, [api.name for api in own]), own)
+        _refuse_breaking(deploy, step, _fetch_published(deploy, step, running, own), own)
     return {}
 
 
@@ -134,17 +135,32 @@ def do_contract(deploy: Deploy, step: Step) -> JsonObject:
     running = _find_running(deploy)
     if running is None:
         return {}
-    names = [api.name for api in read_own_documents(deploy.config.apis_path)]
-    published = fetch_documents(running.url, names)
-    now = {api.name: api for api in fetch_documents(_find_placed(deploy, deploy.release.version).url, names)}
-    if published and not now:
-        raise StepError(step.name, f"{running.release.version} publishes its documents, the candidate none")
+    own = read_own_documents(deploy.config.apis_path)
+    published = _fetch_published(deploy, step, running, own)
+    candidate = _find_placed(deploy, deploy.release.version)
+    now = {api.name: api for api in _fetch_published(deploy, step, candidate, own)}
     _refuse_breaking(deploy, step, published, list(now.values()))
     for old in published:
         new = now.get(old.name)
         if new and old.sha256 != new.sha256 and not _find_breaking(old, new):
             _test_published(deploy, step, old)
     return {"published": [api.name for api in published]}
+
+
+def _fetch_published(deploy: Deploy, step: Step, placed: Placed, own: Sequence[Api]) -> Sequence[Api]:
+    """Return the documents that a release publishes.
+
+    Raises: StepError: one of them cannot be read, so that nobody knows whether clients break, and that is not allowed.
+    """
+    version, names = placed.release.version, [api.name for api in own]
+    found = fetch_all_documents(placed.url, names, deploy.config.deploy_documents_path)
+    if found.missing:
+        name, why = next(iter(found.missing.items()))
+        text = f"{version} publishes no document {name}, {why}: whether clients break is unknown"
+        if not deploy.wishes.is_breaking_allowed:
+            raise StepError(step.name, text)
+        deploy.tell(f"allowed to break clients: {text}")
+    return found.apis
 
 
 def _find_breaking(old: Api, new: Api) -> list[Change]:

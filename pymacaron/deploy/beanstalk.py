@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from mypy_boto3_elasticbeanstalk.type_defs import EnvironmentDescriptionTypeDef as Environment
 
 _ALL = 100
-_ANSWER_TIMEOUT_S = 10
 _PAGES_PER_INSTANCE = 20
 _FOLDER = "pymacaron/"
 
@@ -124,15 +123,19 @@ class BeanstalkTarget:
         self._traffic.note(wanted, now())
         self._traffic.give(one)
 
+    def check(self, version: str) -> None:
+        """See that the environment is not ill. Raises: PlacementError: its health is Red, with its last log lines."""
+        one = self._find(version)
+        if one.get("Health") == "Red":
+            raise self._environments.explain(one, f"its health is Red, {one.get('HealthStatus', 'without a status')}")
+
     def metrics(self, version: str) -> str:
         """Return the text of ``/metrics`` of that version, all its instances summed.
 
         Instances are told apart by the starts of their processes: it is asked again until each has answered.
-        Raises: PlacementError: not all of them answer, or the environment's health is Red; with its last log lines.
+        Raises: PlacementError: not all of them answer; with the environment's last log lines.
         """
         one = self._find(version)
-        if one.get("Health") == "Red":
-            raise self._environments.explain(one, f"its health is Red, {one.get('HealthStatus', 'without a status')}")
         url = self._locate(one)
         if self._config.metrics_port:
             found = f"metrics_port is {self._config.metrics_port}, and Beanstalk lets port 80 through only"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import requests
 from botocore.exceptions import ClientError
 
+from pymacaron.deploy.answering import wait_until_answering
 from pymacaron.deploy.aws import Aws, AwsError, read_code, telling
 from pymacaron.deploy.beanstalk_bundle import (
     HEALTH_PATH,
@@ -29,10 +29,8 @@ if TYPE_CHECKING:
     from mypy_boto3_elasticbeanstalk.type_defs import ConfigurationOptionSettingTypeDef as Option
     from mypy_boto3_elasticbeanstalk.type_defs import EnvironmentDescriptionTypeDef as Environment
 
-_ANSWER_TIMEOUT_S = 10
 _BUNDLES = "bundles/"
 _TAG = "pymacaron"
-_LAST_ERROR = 500
 
 
 class Stage:
@@ -212,17 +210,9 @@ class Stage:
 
         Raises: PlacementError: time is up.
         """
-        end_s = time.monotonic() + self._settings.aws_start_timeout
-        while True:
-            try:
-                answer = requests.get(url + HEALTH_PATH, timeout=_ANSWER_TIMEOUT_S)
-                if answer.status_code < _LAST_ERROR:
-                    return
-                seen = f"answered {answer.status_code}"
-            except requests.RequestException as error:
-                seen = f"not answered: {type(error).__name__}"
-            if time.monotonic() >= end_s:
-                found = f"it is healthy, and GET {url}{HEALTH_PATH} is {seen}"
-                fix = "Check the network between this machine and it"
-                raise PlacementError(Finding(f"aws-beanstalk: environment {name}", found, fix))
-            time.sleep(self._settings.aws_poll_interval)
+        limit_s, pause_s = self._settings.aws_start_timeout, self._settings.aws_poll_interval
+        seen = wait_until_answering(lambda: url, timeout_s=limit_s, pause_s=pause_s)
+        if seen:
+            found = f"it is healthy, and GET {url}{HEALTH_PATH} is not answered: {seen}"
+            fix = "Check the network between this machine and it"
+            raise PlacementError(Finding(f"aws-beanstalk: environment {name}", found, fix))

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-import requests
 from google.api_core.exceptions import Aborted, FailedPrecondition, GoogleAPICallError, NotFound
 from google.api_core.future.polling import DEFAULT_POLLING
 from google.cloud import run_v2
@@ -16,21 +15,21 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from pymacaron.config import PymConfig
 from pymacaron.deploy import cloud_run_service
+from pymacaron.deploy.answering import wait_until_answering
 from pymacaron.deploy.cloud_run_service import UNUSED
 from pymacaron.deploy.gcp import connect, find_project, read_settings, say, told_as_ours
 from pymacaron.deploy.gcp_logs import read_logs
 from pymacaron.deploy.gcp_secrets import pin_secrets
 from pymacaron.deploy.gcs_shelf import GcsShelf
+from pymacaron.deploy.instances import Instances
 from pymacaron.deploy.metrics_page import NoPageError, fetch_page
-from pymacaron.deploy.target import Placed, PlacementError, Release
+from pymacaron.deploy.target import Placed, PlacementError, Release, refuse
 from pymacaron.exceptions import Finding, TargetError
 
 START_TIMEOUT_S = 600.0
 _POLL = DEFAULT_POLLING.with_delay(initial=0.2, maximum=5.0, multiplier=1.5)
 _ANSWER_PAUSE_S = 0.25
 _ATTEMPTS = 3  # when another one changed the service between reading and writing
-_HTTP_TIMEOUT_S = 10.0
-_SERVER_ERROR = 500
 _UNBUILT = "@sha256:" + "0" * 64  # of a plan's image that is still to be built
 _FAILED = run_v2.Condition.State.CONDITION_FAILED
 _SUCCEEDED = run_v2.Condition.State.CONDITION_SUCCEEDED
@@ -59,6 +58,7 @@ class CloudRunTarget:
         endpoint = self._settings.gcp_endpoints.get("run")
         self._services = connect(run_v2.ServicesClient, endpoint)
         self._revisions = connect(run_v2.RevisionsClient, endpoint)
+        self._instances: dict[str, Instances] = {}
 
     @property
     def live_url(self) -> str:
@@ -151,12 +151,34 @@ class CloudRunTarget:
         if seen != shares:
             raise TargetError(Finding(self._where, f"traffic is {seen} and not {shares}", "Look at its conditions"))
 
+    def check(self, version: str) -> None:
+        """See that the revision is ready. Raises: PlacementError: it is not, with its last lines.
+
+        An instance that ended is no sign: Cloud Run starts and ends them all the time.
+        """
+        revision = self._find(version)
+        if revision is None:
+            raise PlacementError(Finding(self._where, f"{version} is gone", "Deploy it again"))
+        if cloud_run_service.is_failed(revision):
+            said = "; ".join(one.message for one in revision.conditions if one.state == _FAILED and one.message)
+            raise refuse(self._where, version, f"is ill: {said}", lambda: self.logs(version))
+
     def metrics(self, version: str) -> str:
-        """Return the text of /metrics of that revision, from the instance of it that Cloud Run chooses."""
+        """Return the text of /metrics of that revision, summed over all of its instances that were ever seen.
+
+        Cloud Run chooses an instance for each request and tells no number: it is asked until no new one answers for a
+        while. Instances are told apart by the starts of their processes.
+        Raises: TargetError: it does not answer, or its pages do not tell their instances.
+        """
+        url, most = self._placed(version).url, self._settings.gcp_max_instances or 0
+        instances = self._instances.setdefault(version, Instances())
         try:
-            return fetch_page(self._placed(version).url, self._config)
+            return instances.ask(lambda: fetch_page(url, self._config), most)
         except NoPageError as error:
             raise TargetError(Finding(version, str(error), "Look at the log")) from error
+        except ValueError as error:
+            found = f"{self._config.metrics_path}: {error}"
+            raise TargetError(Finding(version, found, "Set gcp_max_instances to 1")) from error
 
     def logs(self, version: str, lines: int = 50) -> list[str]:
         """Return the last *lines* of the revision's output, from Cloud Logging."""
@@ -342,25 +364,11 @@ class CloudRunTarget:
         raise self._refuse(version, f"not ready after {START_TIMEOUT_S:g} s")
 
     def _wait_until_it_answers(self, version: str) -> Placed:
-        end_s = time.monotonic() + START_TIMEOUT_S
-        seen = "it was not asked"
-        while time.monotonic() < end_s:
-            placed = self._placed(version)
-            try:
-                status = requests.get(f"{placed.url}/ping", timeout=_HTTP_TIMEOUT_S).status_code
-            except requests.RequestException as error:
-                seen = f"{type(error).__name__}: {error}"
-            else:
-                if status < _SERVER_ERROR:
-                    return placed
-                seen = f"GET /ping is answered {status}"
-            time.sleep(_ANSWER_PAUSE_S)
-        raise self._refuse(version, f"no answer after {START_TIMEOUT_S:g} s: {seen}")
+        url, limit_s = lambda: self._placed(version).url, START_TIMEOUT_S
+        seen = wait_until_answering(url, timeout_s=limit_s, pause_s=_ANSWER_PAUSE_S)
+        if seen:
+            raise self._refuse(version, f"GET /ping is not answered after {limit_s:g} s: {seen}")
+        return self._placed(version)
 
     def _refuse(self, version: str, found: str) -> PlacementError:
-        finding = Finding(self._where, f"{version} does not come up: {found.strip().rstrip('.')}", "Look at its log")
-        try:
-            lines = self.logs(version)
-        except TargetError as error:
-            lines = [f"(no log: {error})"]
-        return PlacementError(finding, lines)
+        return refuse(self._where, version, f"does not come up: {found}", lambda: self.logs(version))

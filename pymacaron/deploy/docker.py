@@ -113,15 +113,18 @@ class DockerTarget:
         write_routes(self._folder, routes)
         self._ensure_proxy()
 
+    def check(self, version: str) -> None:
+        """See that the container has never ended. Raises: PlacementError: it has, with its last lines."""
+        container = self._find(version)
+        if container.restarts:
+            raise engine.refuse(container, f"it ended and was started again, {container.restarts} times")
+
     def metrics(self, version: str) -> str:
         """Return the page of the one container; its workers share their counters.
 
-        Raises: PlacementError: the container has ended or was started again, with its last lines; or it has no page.
+        Raises: PlacementError: the container has ended, or it has no page; with its last lines.
         """
         container = self._find(version)
-        if container.restarts:
-            found = f"it ended and was started again, {container.restarts} times"
-            raise engine.refuse(container, found)
         try:
             return fetch_page(container.url, self._config)
         except NoPageError as error:

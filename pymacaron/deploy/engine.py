@@ -7,13 +7,11 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import requests
-
-from pymacaron.deploy.target import PORT, PlacementError
+from pymacaron.deploy.answering import wait_until_answering
+from pymacaron.deploy.target import PORT, PlacementError, read_last_lines
 from pymacaron.exceptions import Finding
 
 _TIMEOUT_S = 60.0
@@ -21,7 +19,6 @@ _PULL_TIMEOUT_S = 900.0
 _PORT_ATTEMPTS = 5
 _POLL_S = 0.1
 _SHOWN_LINES = 20
-_SERVER_ERRORS = 500
 HOST = "127.0.0.1"
 
 
@@ -99,7 +96,7 @@ def run_container(
             run_docker("run", *arguments, timeout_s=_PULL_TIMEOUT_S, environment=environment)
         except PlacementError as error:
             remove_container(name)
-            if attempt == _PORT_ATTEMPTS or "port is already allocated" not in str(error):
+            if attempt == _PORT_ATTEMPTS or not _is_port_taken(error):
                 raise
             continue
         break
@@ -107,6 +104,11 @@ def run_container(
     if found is None:
         raise PlacementError(Finding(name, "the container is gone right after its start", "Look at the Docker engine"))
     return found
+
+
+def _is_port_taken(error: PlacementError) -> bool:
+    """Tell whether somebody took the port meanwhile: another container, or any other process of this machine."""
+    return any(said in line for line in error.lines for said in ("port is already allocated", "address already in use"))
 
 
 def find_container(name: str) -> Container | None:
@@ -133,15 +135,18 @@ def read_logs(name: str, lines: int) -> list[str]:
     """Return the last *lines* that the container wrote, to stdout and to stderr. Raises: PlacementError."""
     command = shutil.which("docker") or "docker"
     arguments = [command, "logs", "--tail", str(lines), name]
-    done = subprocess.run(  # noqa: S603 - our own arguments
-        arguments,
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=_TIMEOUT_S,
-        text=True,
-        errors="replace",
-    )
+    try:
+        done = subprocess.run(  # noqa: S603 - our own arguments
+            arguments,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_TIMEOUT_S,
+            text=True,
+            errors="replace",
+        )
+    except subprocess.TimeoutExpired as error:
+        raise PlacementError(Finding(name, f"no log after {_TIMEOUT_S:g} s", "Look at the Docker engine")) from error
     if done.returncode:
         raise PlacementError(Finding(name, done.stdout.strip() or "it has no logs", "Look at the Docker engine"))
     return done.stdout.splitlines()[-lines:]
@@ -158,30 +163,23 @@ def remove_container(name: str, *, grace_s: int = 0) -> None:
 
 def refuse(container: Container, found: str) -> PlacementError:
     """Return the error that says what was *found* about the container, with its last lines."""
-    return PlacementError(Finding(container.name, found, "Read its log"), read_logs(container.name, _SHOWN_LINES))
+    lines = read_last_lines(lambda: read_logs(container.name, _SHOWN_LINES))
+    return PlacementError(Finding(container.name, found, "Read its log"), lines)
 
 
 def wait_until_ready(container: Container, timeout_s: float) -> None:
     """Wait until the container answers ``/ping`` below 500. Raises: PlacementError: it ended, or does not in time."""
-    deadline = time.monotonic() + timeout_s
-    seen = "it was not asked"
-    with requests.Session() as http:
-        http.trust_env = False  # loopback only, and no proxy of the environment is for that
-        while time.monotonic() < deadline:
-            now = find_container(container.name)
-            if now is None or now.status != "running" or now.restarts:
-                code = now.exit_code if now else "unknown"
-                raise refuse(container, f"it ended with exit code {code} before it answered")
-            try:
-                answer = http.get(f"{container.url}/ping", timeout=5)
-            except requests.RequestException as error:
-                seen = type(error).__name__
-            else:
-                if answer.status_code < _SERVER_ERRORS:
-                    return
-                seen = f"status {answer.status_code}"
-            time.sleep(_POLL_S)
-    raise refuse(container, f"GET /ping: {seen} for {timeout_s:g} s")
+
+    def find_url() -> str:
+        now = find_container(container.name)
+        if now is None or now.status != "running" or now.restarts:
+            code = now.exit_code if now else "unknown"
+            raise refuse(container, f"it ended with exit code {code} before it answered")
+        return now.url
+
+    seen = wait_until_answering(find_url, timeout_s=timeout_s, pause_s=_POLL_S)
+    if seen:
+        raise refuse(container, f"GET /ping: {seen} for {timeout_s:g} s")
 
 
 def _read(described: Mapping[str, object]) -> Container:

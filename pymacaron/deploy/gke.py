@@ -5,24 +5,21 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import requests
-
 from pymacaron.config import PymConfig
 from pymacaron.deploy import gke_manifests
+from pymacaron.deploy.answering import wait_until_answering
 from pymacaron.deploy.config_map_shelf import ConfigMapShelf
 from pymacaron.deploy.gcp import find_project, read_settings
 from pymacaron.deploy.gke_cluster import Cluster, ClusterConflict, find_cluster
 from pymacaron.deploy.gke_manifests import APP, COLOUR, COLOURS, VERSION
-from pymacaron.deploy.gke_rollout import read_pod_logs, say_what_is_hopeless, say_what_is_missing
+from pymacaron.deploy.gke_rollout import read_pod_logs, say_what_ended, say_what_is_hopeless, say_what_is_missing
+from pymacaron.deploy.instances import Instances
 from pymacaron.deploy.metrics_page import NoPageError, fetch_page
-from pymacaron.deploy.page_sums import sum_pages
-from pymacaron.deploy.target import PORT, Placed, PlacementError, Release
+from pymacaron.deploy.target import PORT, Placed, PlacementError, Release, refuse
 from pymacaron.exceptions import Finding, TargetError
 
 START_TIMEOUT_S = 660.0
 _PAUSE_S = 0.5
-_HTTP_TIMEOUT_S = 10.0
-_SERVER_ERROR = 500
 _ALL = 100
 _ATTEMPTS = 3
 
@@ -48,6 +45,7 @@ class GkeTarget:
             name=self._settings.gcp_cluster or f"{config.name}-live",
             namespace=self._settings.gcp_namespace or config.name,
         )
+        self._instances: dict[str, Instances] = {}
         self._where = f"{self._cluster.where}, namespace {self._cluster.namespace}"
 
     @property
@@ -132,23 +130,33 @@ class GkeTarget:
                     raise
         self._wait_for_live_address()
 
-    def metrics(self, version: str) -> str:
-        """Return the text of /metrics of all ready pods of that version, summed; asked through the cluster's proxy.
+    def check(self, version: str) -> None:
+        """See that no pod has ended. Raises: PlacementError: one has, or will never start; with its last lines."""
+        deployment, pods = self._need(version), self._list_pods(version)
+        found = say_what_is_hopeless(deployment, pods) or say_what_ended(pods)
+        if found:
+            raise refuse(self._where, version, f"is ill: {found}", lambda: self.logs(version))
 
-        That proxy keeps an Authorization header for itself: where metrics_token is set, the release's own URL is asked
-        for it, and one pod answers.
+    def metrics(self, version: str) -> str:
+        """Return the text of /metrics of all pods of that version, summed; asked through the cluster's proxy.
+
+        Of a pod that is not ready, or gone, the last page counts. That proxy keeps an Authorization header for itself:
+        where metrics_token is set, the release's own URL is asked, until every pod has answered.
         """
         self._need(version)
-        path, token = self._config.metrics_path, self._config.metrics_token
-        if token is None:
-            port = self._config.metrics_port or PORT
-            ready = [pod["metadata"]["name"] for pod in self._list_pods(version) if _is_ready(pod)]
-            if not ready:
-                raise TargetError(Finding(self._where, f"{version} has no pod that is ready", "Look at its log"))
-            return sum_pages(self._cluster.fetch(name, port, path) for name in ready)
+        path, port = self._config.metrics_path, self._config.metrics_port or PORT
+        ready = [pod["metadata"]["name"] for pod in self._list_pods(version) if _is_ready(pod)]
+        if not ready:
+            raise TargetError(Finding(self._where, f"{version} has no pod that is ready", "Look at its log"))
+        instances = self._instances.setdefault(version, Instances())
+        if self._config.metrics_token is None:
+            for name in ready:
+                instances.note(frozenset({name}), self._cluster.fetch(name, port, path))
+            return instances.sum()
+        url = self._placed(version).url
         try:
-            return fetch_page(self._placed(version).url, self._config)
-        except NoPageError as error:
+            return instances.ask(lambda: fetch_page(url, self._config), len(ready))
+        except (NoPageError, ValueError) as error:
             raise TargetError(Finding(version, str(error), "Look at the log")) from error
 
     def logs(self, version: str, lines: int = 50) -> list[str]:
@@ -279,20 +287,10 @@ class GkeTarget:
         raise self._refuse(version, f"not complete after {START_TIMEOUT_S:g} s: {missing}")
 
     def _wait_until_it_answers(self, version: str) -> Placed:
-        end_s = time.monotonic() + START_TIMEOUT_S
-        seen = "its Service has no address yet"
-        while time.monotonic() < end_s:
-            placed = self._placed(version)
-            try:
-                status = requests.get(f"{placed.url}/ping", timeout=_HTTP_TIMEOUT_S).status_code if placed.url else 0
-            except requests.RequestException as error:
-                seen = f"{type(error).__name__}: {error}"
-            else:
-                if 0 < status < _SERVER_ERROR:
-                    return placed
-                seen = f"GET /ping is answered {status}" if status else seen
-            time.sleep(_PAUSE_S)
-        raise self._refuse(version, f"no answer after {START_TIMEOUT_S:g} s: {seen}")
+        seen = wait_until_answering(lambda: self._placed(version).url, timeout_s=START_TIMEOUT_S, pause_s=_PAUSE_S)
+        if seen:
+            raise self._refuse(version, f"GET /ping is not answered after {START_TIMEOUT_S:g} s: {seen}")
+        return self._placed(version)
 
     def _wait_for_live_address(self) -> None:
         end_s = time.monotonic() + START_TIMEOUT_S
@@ -304,8 +302,7 @@ class GkeTarget:
         raise TargetError(Finding(self._where, "the live Service got no address", "Look at its events"))
 
     def _refuse(self, version: str, found: str) -> PlacementError:
-        finding = Finding(self._where, f"{version} does not come up: {found.strip().rstrip('.')}", "Look at its log")
-        return PlacementError(finding, self.logs(version))
+        return refuse(self._where, version, f"does not come up: {found}", lambda: self.logs(version))
 
 
 def _is_ready(pod: dict[str, Any]) -> bool:

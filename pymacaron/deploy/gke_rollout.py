@@ -53,6 +53,17 @@ def say_what_is_hopeless(deployment: dict[str, Any], pods: list[dict[str, Any]])
     return None
 
 
+def say_what_ended(pods: list[dict[str, Any]]) -> str | None:
+    """Return which container of *pods* has ended, even if it runs again; None if none has."""
+    for pod in pods:
+        for container in pod.get("status", {}).get("containerStatuses", []):
+            if container.get("restartCount"):
+                ended = container.get("lastState", {}).get("terminated", {})
+                code = f", its last exit code was {ended['exitCode']}" if "exitCode" in ended else ""
+                return f"pod {pod['metadata']['name']} was started again, {container['restartCount']} times{code}"
+    return None
+
+
 def read_pod_logs(cluster: Cluster, pods: list[dict[str, Any]], lines: int) -> list[str]:
     """Return the last *lines* of the newest of *pods* that wrote any; those before its restart, if it was restarted."""
     newest_first = sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), reverse=True)

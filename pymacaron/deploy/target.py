@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -157,6 +157,13 @@ class Target(Protocol):
         No request that is under way is lost.
         """
 
+    def check(self, version: str) -> None:
+        """Do nothing if that version, staged by this deploy, runs as it was started.
+
+        Raises: PlacementError: it has ended, was started again or is ill as far as the target knows; with its last log
+        lines.
+        """
+
     def metrics(self, version: str) -> str:
         """Return the text of ``/metrics`` of that version, all its instances summed."""
 
@@ -171,6 +178,20 @@ class Target(Protocol):
 
     def shelf(self) -> Shelf:
         """Return the place for lock and journal."""
+
+
+def refuse(where: str, version: str, found: str, read_logs: Callable[[], list[str]]) -> PlacementError:
+    """Return the error that says what was *found* about *version*, with the lines of its log."""
+    finding = Finding(where, f"{version} {found.strip().rstrip('.')}", "Look at its log")
+    return PlacementError(finding, read_last_lines(read_logs))
+
+
+def read_last_lines(read_logs: Callable[[], list[str]]) -> list[str]:
+    """Return the lines; where they cannot be read, one that says so: that must not hide why they are wanted."""
+    try:
+        return read_logs()
+    except TargetError as error:
+        return [f"(no log: {error})"]
 
 
 def find_target(config: PymConfig, name: str | None = None) -> Target:

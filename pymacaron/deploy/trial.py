@@ -1,27 +1,21 @@
-"""Tests of a release that runs: pytest in a process of its own, and the documents that releases publish."""
+"""Tests of a release that runs: pytest in a process of its own, and the documents that it is made from."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import requests
-
-from pymacaron.exceptions import Finding, StartupError, TargetError
 from pymacaron.json_types import JsonObject
 from pymacaron.spec import Api, parse_spec
 
 _STOP_TIMEOUT_S = 15.0
-_LINKED = re.compile(r"""["']/?doc/([\w-]+)(?:\.yaml)?["']""")
-_BUILTIN = frozenset({"ping", "crash"})
 UNIT_FOLDERS = ("tests", "test")
 
 
@@ -111,27 +105,3 @@ def read_own_documents(folder: Path) -> list[Api]:
     """Return the documents in *folder*, the service's ``apis``. Raises: SpecError."""
     files = sorted(file for file in folder.glob("*.yaml") if not file.name.endswith("_models.yaml"))
     return [parse_spec(file.read_text(encoding="utf-8"), source=str(file), name=file.stem) for file in files]
-
-
-def fetch_documents(url: str, names: Sequence[str]) -> list[Api]:
-    """Return the documents that the service at *url* publishes below ``/doc``: those of *names*, and all that it links.
-
-    Raises: TargetError: it does not answer.
-    """
-    return list(_fetch(url.rstrip("/"), names))
-
-
-def _fetch(url: str, names: Sequence[str]) -> Iterator[Api]:
-    with requests.Session() as http:
-        http.trust_env = not url.startswith("http://127.0.0.1")
-        try:
-            page = http.get(f"{url}/doc", timeout=10)
-            linked = _LINKED.findall(page.text) if page.ok else []
-            for name in sorted({*names, *linked} - _BUILTIN):
-                answer = http.get(f"{url}/doc/{name}.yaml", timeout=10)
-                if answer.ok:
-                    with contextlib.suppress(StartupError):
-                        yield parse_spec(answer.text, source=f"{url}/doc/{name}.yaml", name=name)
-        except requests.RequestException as error:
-            found = f"it does not answer ({type(error).__name__})"
-            raise TargetError(Finding(url, found, "See whether the running release is well")) from error

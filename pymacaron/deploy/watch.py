@@ -1,4 +1,7 @@
-"""Watches a release that has live traffic: the gate looks at it several times, and missing metrics end it at once."""
+"""Watches a release that has live traffic: the gate looks at it several times, a crash or missing metrics end it.
+
+Without a gate it only has to be there and to answer.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,12 @@ from urllib.parse import quote, urlencode
 
 import requests
 
+from pymacaron.deploy.answering import ask_ping
 from pymacaron.deploy.gates import Gate, Judgement
-from pymacaron.deploy.target import Target
+from pymacaron.deploy.page_sums import was_restarted
+from pymacaron.deploy.target import PlacementError, Target, read_last_lines
 from pymacaron.diff.sample import sample_values
-from pymacaron.exceptions import StartupError
+from pymacaron.exceptions import Finding, StartupError, TargetError
 from pymacaron.json_types import Json, JsonObject
 from pymacaron.spec import Api, Operation
 
@@ -20,6 +25,8 @@ LOOKS_A_STEP = 5
 """How often the gate looks during one step, at most: it must know, because whoever looks often errs more often."""
 
 _MOST_PROBES = 200
+_PROBE_TIMEOUT_S = 2.0
+_MOST_UNANSWERED = 5
 _LEAST_POLL_S = 0.5
 _MOST_POLL_S = 10.0
 
@@ -57,25 +64,30 @@ class Watch:
     tell: Callable[[str], None] = field(default=lambda _: None)
 
     def run(self) -> Judgement:
-        """Return what the gate says in the end. Raises: TargetError: the release is gone, or has no metrics."""
+        """Return what the gate says in the end.
+
+        Raises: TargetError: the release is gone, was started again, does not answer, or has no metrics for the gate.
+        """
         started = time.monotonic()
+        if self.gate is None:
+            self._wait_until(started + self.time_s, self._see())
+            return Judgement("pass", ("no gate was asked",))
         before = self._read_pages()
         known = self._read_optional(self.known) if self.known and self.baseline is None else None
-        judgement = Judgement("pass", ("no gate was asked",))
-        for look_s in self._plan_looks():
-            self._wait_until(started + look_s)
-            after = self._read_pages()
-            is_over = look_s >= self.time_s
-            if self.gate is None:
-                if is_over:
-                    return judgement
-                continue
-            judgement = self._judge(before, after, known)
+        looks = self._plan_looks()
+        page = before[0]
+        judgement = Judgement("undecided", ())
+        for number, look_s in enumerate(looks, 1):
+            page = self._wait_until(started + look_s, page)
+            after = self._read_pages(page)
+            judgement = self._judge(self.gate, before, after, known)
             self.tell(f"after {time.monotonic() - started:.0f} s: {judgement.tell()}")
+            is_over = look_s >= self.time_s
             if judgement.outcome == "fail" or (is_over and (judgement.outcome == "pass" or not self.must_pass)):
-                return judgement
-            if is_over and judgement.outcome == "undecided":
-                self._send_probes()
+                break
+            if is_over and number < len(looks):
+                self._send_probes(started + looks[number])
+            page = after[0]
         return judgement
 
     def _plan_looks(self) -> list[float]:
@@ -86,16 +98,34 @@ class Watch:
             looks += [self.time_s + pause * passed for passed in (1, 3, 7)]
         return looks
 
-    def _wait_until(self, end: float) -> None:
-        """Wait, and see meanwhile that the release is there and counts."""
+    def _wait_until(self, end: float, page: str) -> str:
+        """Wait, see meanwhile that the release is there and counts on from *page*, and return its last page."""
         poll_s = min(_MOST_POLL_S, max(_LEAST_POLL_S, self.time_s / 20))
         while (left_s := end - time.monotonic()) > 0:
             time.sleep(min(poll_s, left_s))
-            self.target.metrics(self.candidate.version)
+            page = self._see(page)
+        return page
 
-    def _read_pages(self) -> tuple[str, str | None]:
-        candidate = self.target.metrics(self.candidate.version)
-        return candidate, None if self.baseline is None else self._read_optional(self.baseline.version)
+    def _see(self, before: str = "") -> str:
+        """See that the candidate is well, and return its page, "" without a gate. before: the page seen last."""
+        version = self.candidate.version
+        self.target.check(version)
+        if self.gate is None:
+            seen = ask_ping(self.candidate.url)
+            if seen:
+                raise TargetError(Finding(version, f"GET /ping: {seen}", "Read its log"))
+            return ""
+        page = self.target.metrics(version)
+        if was_restarted(before, page):
+            raise PlacementError(
+                Finding(version, "it was started again while it had traffic", "Read its log"),
+                read_last_lines(lambda: self.target.logs(version)),
+            )
+        return page
+
+    def _read_pages(self, before: str = "") -> tuple[str, str | None]:
+        page = self._see(before)
+        return page, None if self.baseline is None else self._read_optional(self.baseline.version)
 
     def _read_optional(self, version: str) -> str | None:
         try:
@@ -104,12 +134,13 @@ class Watch:
             self.tell(f"the running release has no metrics: {error}")
             return None
 
-    def _judge(self, before: tuple[str, str | None], after: tuple[str, str | None], known: str | None) -> Judgement:
-        assert self.gate is not None
+    def _judge(
+        self, gate: Gate, before: tuple[str, str | None], after: tuple[str, str | None], known: str | None
+    ) -> Judgement:
         options: dict[str, object] = {"known": known}
         if self.report is None:
             options["apis"] = self.apis
-        return self.gate.judge(
+        return gate.judge(
             self.report,
             candidate=(before[0], after[0]),
             baseline=(before[1], after[1]) if self.baseline else None,
@@ -117,20 +148,31 @@ class Watch:
             **options,
         )
 
-    def _send_probes(self) -> None:
-        """Send safe requests to both releases by turns, where live traffic is too little to decide."""
+    def _send_probes(self, end: float) -> None:
+        """Send safe requests to both releases by turns, where live traffic is too little to decide.
+
+        end: when the gate looks again, by the monotonic clock; none is sent later, nor to who does not answer.
+        """
         urls = [side.url for side in (self.candidate, self.baseline) if side]
         paths = [path for api in self.apis for path in find_probes(api, use_base_path=self.use_base_path)]
         if not paths:
             return
         self.tell(f"live traffic is too little to decide: sending {_MOST_PROBES} safe requests to each release")
+        unanswered = dict.fromkeys(urls, 0)
+        seen_s, page = time.monotonic(), self._see()
         with requests.Session() as http:
             for number in range(_MOST_PROBES):
                 for url in urls:
+                    if time.monotonic() >= end or unanswered[url] >= _MOST_UNANSWERED:
+                        return  # what does not answer is seen by its metrics, and where they are not
                     try:
-                        http.get(url + paths[number % len(paths)], timeout=10, allow_redirects=False)
+                        http.get(url + paths[number % len(paths)], timeout=_PROBE_TIMEOUT_S, allow_redirects=False)
                     except requests.RequestException:
-                        continue  # what does not answer is seen by its metrics
+                        unanswered[url] += 1
+                    else:
+                        unanswered[url] = 0
+                if time.monotonic() - seen_s > _MOST_POLL_S / 2:
+                    seen_s, page = time.monotonic(), self._see(page)
 
 
 def find_probes(api: Api, *, use_base_path: bool = False) -> Iterator[str]:

@@ -267,8 +267,8 @@ def test_a_document_must_not_break_the_clients_of_the_running_release(
     result = gate("--baseline", running.url)
     assert result.exit_code == 2
     assert (
-        "undecided  Documents: the running release publishes no pets, so whether clients break is unknown; name its "
-        "document with --baseline-spec" in result.stdout
+        f"undecided  Documents: of the running release, GET {running.url}/doc/pets.yaml is answered 404, so whether "
+        "clients of pets break is unknown; name its document with --baseline-spec" in result.stdout
     )
     (tmp_path / "old.yaml").write_text(old)
     assert gate("--baseline", running.url, "--baseline-spec", tmp_path / "old.yaml").exit_code == 1

@@ -135,7 +135,7 @@ def test_tests_and_live_requests_decide_together(judge_live: JudgeLive, make_rep
 
 def test_more_looks_ask_for_more(make_page: MakePage, read_api: Callable[[str], Api], pets_text: str) -> None:
     """A verdict that may be asked for twenty times fails a good release as rarely as one that is asked for once."""
-    before, after = make_page(**BEFORE), make_page(**{**GOOD, "getPet_500": (9, 0)})
+    before, after = make_page(**BEFORE), make_page(**{**GOOD, "getPet_500": (8, 0)})
     apis = [read_api(pets_text.replace("availability: 99, ", ""))]
 
     def ask(looks: int) -> Verdict:
@@ -198,6 +198,83 @@ def test_missing_data_decide_nothing(
         baseline=None if baseline is None else write(baseline),
     )
     assert (verdict.outcome, text in texts(verdict, "undecided")) == ("undecided", True)
+
+
+def test_a_release_that_was_started_again_fails(make_page: MakePage, read_api: Callable[[str], Api]) -> None:
+    """Its counts fell, and a process started later; where only one of both is so, nothing is decided by it."""
+
+    def ask(*starts_s: float, after: Counts) -> Verdict:
+        pages = [
+            f'{page}process_start_time_seconds{{worker="0"}} {start_s}\n'
+            for page, start_s in zip((make_page(**GOOD), make_page(**after)), starts_s, strict=True)
+        ]
+        return judge(None, apis=[read_api(SLACK)], candidate=(pages[0], pages[1]))
+
+    more: Counts = {name: (2 * total, slow) for name, (total, slow) in GOOD.items()}
+    restarted = ask(1, 9, after=BEFORE)
+    assert (restarted.outcome, texts(restarted, "fail")) == (
+        "fail",
+        ["Live traffic: the candidate was started again while it had traffic"],
+    )
+    assert ask(9, 9, after=BEFORE).outcome == "undecided"
+    assert texts(ask(1, 9, after=more), "fail") == []
+
+
+def test_rounds_that_saw_too_little_leave_it_to_live_requests(
+    make_page: MakePage, make_report: Callable[..., JsonObject], make_item: Callable[..., JsonObject]
+) -> None:
+    """A noisy comparison by turns decides nothing for good; a bad one still fails."""
+    rounds = {"candidate": [[0.01]] * 2, "baseline": [[0.01]] * 2, "candidate_errors": 0, "baseline_errors": 0}
+    worse = {**rounds, "candidate": [[], []], "candidate_errors": 9}
+    before, after = make_page(**BEFORE), make_page(**GOOD)
+
+    def ask(compared: JsonObject, *, is_live: bool) -> str:
+        report = make_report(items=[make_item("GET /pets[baseline]", "listPets", rounds=compared)])
+        sides = {"candidate": (before, after), "baseline": (before, after)} if is_live else {}
+        return judge(report, **sides).outcome  # type: ignore[arg-type]
+
+    assert ask(rounds, is_live=False) == "undecided"
+    assert ask(rounds, is_live=True) == "pass"
+    assert ask(worse, is_live=True) == "fail"
+
+
+@pytest.mark.parametrize("idle", [0, 20, 200])
+def test_operations_without_requests_hide_no_fault(
+    make_page: MakePage, read_api: Callable[[str], Api], idle: int
+) -> None:
+    """Ten bad of four hundred are found in a document of one operation and in one of two hundred."""
+    paths = "".join(
+        f'  /idle/{number}: {{get: {{operationId: idle{number}, responses: {{"200": {{description: one}}}}}}}}\n'
+        for number in range(idle)
+    )
+    sides = [
+        (make_page(), make_page(getPet_200=(390, 0), getPet_500=(10, 0))),
+        (make_page(), make_page(getPet_200=(1996, 0), getPet_500=(4, 0))),
+    ]
+    verdict = judge(None, apis=[read_api(SLACK + paths)], candidate=sides[0], baseline=sides[1], looks=20)
+    assert texts(verdict, "fail") == [
+        "GET /pets/{petId}: 10 of 400 requests answered 5xx; running release 4 of 2,000 (p 2e-05)"
+    ]
+
+
+def test_releases_that_share_no_operation_are_not_compared(make_page: MakePage, read_api: Callable[[str], Api]) -> None:
+    """Many requests of each, and nothing that could be set side by side."""
+    sides = [(make_page(), make_page(listPets_200=(300, 0))), (make_page(), make_page(getPet_200=(300, 0)))]
+    verdict = judge(None, apis=[read_api(SLACK)], candidate=sides[0], baseline=sides[1])
+    assert texts(verdict, "undecided") == ["Comparison: no operation had live requests at both releases"]
+
+
+SLACK = """\
+openapi: 3.1.0
+info: {title: Pets, version: "1"}
+paths:
+  /pets: {get: {operationId: listPets, responses: {"200": {description: all}}}}
+  /pets/{petId}:
+    get:
+      operationId: getPet
+      parameters: [{name: petId, in: path, required: true, schema: {type: integer}}]
+      responses: {"200": {description: one}}
+"""
 
 
 def test_nothing_at_all_decides_nothing() -> None:

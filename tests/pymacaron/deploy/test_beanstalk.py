@@ -306,6 +306,7 @@ def test_several_instances(aws: Cloud, image: str, make_target: MakeTarget) -> N
     """Metrics are the sum of all instances, whichever the load balancer chooses; one that fails makes it Red."""
     target = make_target("aws_hosts_min: 2\naws_hosts_max: 2\n", SETTINGS.replace("aws_hosts_max: 1\n", ""))
     url = target.stage(make_release("r1", image)).url
+    target.check("r1")
     base = read_total(target.metrics("r1"))
     for _ in range(10):
         assert requests.get(f"{url}/ping", timeout=10).ok
@@ -314,7 +315,7 @@ def test_several_instances(aws: Cloud, image: str, make_target: MakeTarget) -> N
     assert one.launched is not None
     engine.remove_container(one.launched.containers[0])
     with pytest.raises(PlacementError, match=r"Red, Severe; cause: 100.0 % of the requests are failing with HTTP 5xx"):
-        target.metrics("r1")
+        target.check("r1")
 
 
 def test_an_environment_of_pymacaron_2(aws: Cloud, image: str, make_target: MakeTarget, application: str) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,6 +21,7 @@ import images
 from clouds.cloud_run import CloudRunServer
 from clouds.cloud_storage import run_cloud_storage
 from clouds.quick_image import quick_image
+from clouds.weighted_proxy import WeightedProxy
 from pymacaron.config import PymConfig
 from pymacaron.deploy import PlacementError, Release, find_target
 from pymacaron.deploy.cloud_run import CloudRunTarget
@@ -89,7 +94,7 @@ def test_a_release_gets_its_share_and_the_way_back_is_the_same_call(
     cloud: CloudRunServer, registry: images.Registry
 ) -> None:
     """A second release answers at its own URL at 0 %, then gets 25 of 100 requests, then none again."""
-    target = CloudRunTarget(configure(cloud))
+    target = CloudRunTarget(configure(cloud, gcp_max_instances=1))
     one, two = quick_image(registry, "one"), quick_image(registry, "two")
     assert target.current() == []
     assert target.live_url == ""
@@ -109,6 +114,75 @@ def test_a_release_gets_its_share_and_the_way_back_is_the_same_call(
     target.retire("two")
     target.retire("two")
     assert [placed.release.version for placed in target.current()] == ["one"]
+
+
+def test_metrics_are_of_all_instances(cloud: CloudRunServer, registry: images.Registry) -> None:
+    """Two pages differ by the requests in between, whichever instance answers, and though one of two goes away."""
+    target = CloudRunTarget(configure(cloud, gcp_max_instances=3))
+    target.stage(release("one", quick_image(registry, "one")))
+    with serving_instances(time.time() - 60, time.time() - 50, time.time() + 60) as instances:
+        front = WeightedProxy()
+        cloud.put_before("shop-one", front.url)
+        front.split(dict.fromkeys(instances[:2], 1))
+        before = count_requests(target.metrics("one"))
+        for url, number in ((instances[0], 3), (instances[1], 40)):
+            count_answers(url, number)
+        assert count_requests(target.metrics("one")) - before == 43
+        front.split(dict.fromkeys(instances[1:], 1))
+        count_answers(instances[2], 5)
+        assert count_requests(target.metrics("one")) - before == 48
+        front.stop()
+
+
+def test_pages_that_do_not_tell_their_instances(cloud: CloudRunServer, registry: images.Registry) -> None:
+    """With more than one instance the difference of two pages may be of two instances, so there is none."""
+    target = CloudRunTarget(configure(cloud))
+    target.stage(release("one", quick_image(registry, "one")))
+    with pytest.raises(TargetError) as caught:
+        target.metrics("one")
+    assert str(caught.value) == (
+        "one: /metrics: it has no process_start_time_seconds to tell its instances apart by. "
+        "Set gcp_max_instances to 1."
+    )
+
+
+class Instance(BaseHTTPRequestHandler):
+    """One instance: counts what it is asked for, but for its metrics."""
+
+    start_s = 0.0
+    count = 100
+
+    def do_GET(self) -> None:
+        """Answer."""
+        if self.path != "/metrics":
+            type(self).count += 1
+        page = f"process_start_time_seconds {self.start_s!r}\nrequests_total {self.count}\n"
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def serving_instances(*starts_s: float) -> Iterator[list[str]]:
+    """Serve an instance for each start, which has counted a hundred requests, none if it starts in the future."""
+    servers = []
+    for start_s in starts_s:
+        counted = 100 if start_s < time.time() else 0
+        handler = type("One", (Instance,), {"start_s": start_s, "count": counted})
+        servers.append(ThreadingHTTPServer(("127.0.0.1", 0), handler))
+        threading.Thread(target=servers[-1].serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    yield [f"http://127.0.0.1:{server.server_port}" for server in servers]
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def count_requests(page: str) -> float:
+    return float(page.split("requests_total ")[1].split(maxsplit=1)[0])
 
 
 def test_a_release_that_crashes_tells_its_last_lines_and_keeps_nothing_from_moving(

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,9 +15,12 @@ import pytest
 from images import Registry, require_engine, service_image
 from pymacaron.config import PymConfig
 from pymacaron.deploy import engine
+from pymacaron.deploy.answering import ask_ping
 from pymacaron.deploy.docker import DockerTarget
 from pymacaron.deploy.proxy import PLACE_FILE
-from target_suite import CHECKS, Place, write_marked_service
+from pymacaron.deploy.target import PlacementError
+from pymacaron.exceptions import Finding
+from target_suite import CHECKS, Place, make_release, write_marked_service
 
 
 @pytest.fixture(scope="session")
@@ -52,3 +57,42 @@ def test_docker_is_a_target(
 ) -> None:
     """Containers behind the proxy do what every target must do."""
     check(Place(lambda: DockerTarget(docker_config), marked_image))
+
+
+def test_a_container_that_was_started_again(docker_config: PymConfig, marked_image: Callable[[str], str]) -> None:
+    """It is no release to go on with, and its metrics can be read: of one that has run for long, that is no matter."""
+    target = DockerTarget(docker_config)
+    release = make_release(Place(lambda: target, marked_image), "one")
+    placed = target.stage(release)
+    target.check(release.version)
+    name = f"pym-{docker_config.name}-{release.version}"
+    os.kill(int(engine.run_docker("inspect", "--format", "{{.State.Pid}}", name)), signal.SIGKILL)
+    end_s = time.monotonic() + 60
+    while not (found := engine.find_container(name)) or not found.restarts or ask_ping(placed.url):
+        assert time.monotonic() < end_s, found
+        time.sleep(0.1)
+    with pytest.raises(PlacementError, match=f"{name}: it ended and was started again, 1 times. Read its log."):
+        target.check(release.version)
+    assert "http_server_request_duration_seconds" in target.metrics(release.version)
+
+
+def test_a_port_that_somebody_took_meanwhile(docker_config: PymConfig, marked_image: Callable[[str], str]) -> None:
+    """Whether another container has it or any other process, another port is tried."""
+    image, name = marked_image("one"), f"{docker_config.name}-port"
+    with socket.socket() as taken:
+        taken.bind((engine.HOST, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(PlacementError) as caught:
+            engine.run_docker("run", "--detach", "--name", name, "--publish", f"{engine.HOST}:{port}:80", image)
+        engine.remove_container(name)
+    assert engine._is_port_taken(caught.value), caught.value.lines
+    assert not engine._is_port_taken(PlacementError(Finding("docker run", "no such image", "Build it"), ["no image"]))
+
+
+def test_a_container_that_is_gone_hides_no_reason(docker_config: PymConfig) -> None:
+    """What was found about it is told, and that it has no log any more."""
+    gone = engine.Container(f"{docker_config.name}-gone", "exited", 1, 0, 0, {})
+    refusal = engine.refuse(gone, "it ended with exit code 1")
+    assert str(refusal).startswith(f"{gone.name}: it ended with exit code 1.")
+    assert refusal.lines[0].startswith("(no log: ")

@@ -21,6 +21,7 @@ from clouds.kubernetes import KubernetesServer
 from clouds.quick_image import quick_image
 from pymacaron.config import PymConfig
 from pymacaron.deploy import PlacementError, Release, find_target
+from pymacaron.deploy.engine import run_docker
 from pymacaron.deploy.gcp import read_settings
 from pymacaron.deploy.gke import GkeTarget
 from pymacaron.deploy.gke_cluster import Cluster, make_client
@@ -99,6 +100,37 @@ def test_a_release_that_crashes_tells_reason_exit_code_and_last_lines(
         "container), its last exit code was 1. Look at its log."
     )
     assert sorted(caught.value.lines) == ["starting one", "told to crash"]
+
+
+def test_a_pod_that_was_started_again_is_ill(cluster: KubernetesServer, registry: images.Registry) -> None:
+    """It is ready and counts from zero; how often it ended is told, and the lines from before."""
+    target = GkeTarget(configure(cluster))
+    target.stage(release("one", quick_image(registry, "one")))
+    target.check("one")
+    (pod,) = cluster.pods
+    assert pod.container is not None
+    run_docker("kill", pod.container.container_id)
+    end_s = time.monotonic() + 60
+    while not (pod.restarts and pod.is_ready):
+        assert time.monotonic() < end_s
+        time.sleep(0.05)
+    with pytest.raises(PlacementError) as caught:
+        target.check("one")
+    assert str(caught.value) == (
+        f"{WHERE}: one is ill: pod shop-blue-00001 was started again, 1 times, its last exit code was 137. "
+        "Look at its log."
+    )
+    assert caught.value.lines == ("starting one",)
+    assert target.metrics("one") == 'version_info{version="one"} 1\n'
+
+
+def test_a_log_that_cannot_be_read_hides_no_reason(cluster: KubernetesServer) -> None:
+    """Why a release does not come up is told, whatever else fails then."""
+    target = GkeTarget(configure(cluster))
+    cluster.stop()
+    refusal = target._refuse("one", "told to crash")
+    assert str(refusal) == f"{WHERE}: one does not come up: told to crash. Look at its log."
+    assert refusal.lines[0].startswith("(no log: GKE cluster shop-live in europe-north1: ")
 
 
 def test_values_of_secrets_are_in_no_request(cluster: KubernetesServer, registry: images.Registry) -> None:

@@ -93,6 +93,13 @@ class CloudRunServer:
         service.description += "."
         service.etag = f'"{next(self._etags)}"'
 
+    def put_before(self, revision: str, url: str) -> None:
+        """Let *url* be that of the revision's tag: what is there stands for instances of it."""
+        for service in self._services.values():
+            for status in service.message.traffic_statuses:
+                if status.tag and status.revision == revision:
+                    status.uri = url
+
     def _methods(self) -> dict[str, Method]:
         services, revisions = "/google.cloud.run.v2.Services/", "/google.cloud.run.v2.Revisions/"
         return {

@@ -155,7 +155,12 @@ def pull_image(image: str, settings: Path) -> None:
 
 
 def _find_port(container_id: str, port: int) -> int:
-    said = _run(["port", container_id, f"{port}/tcp"]).split()
+    try:
+        said = _run(["port", container_id, f"{port}/tcp"]).split()
+    except ContainerError as error:
+        said = []
+        if "No public port" not in str(error):
+            raise
     if not said:
         raise ContainerError("it ended at once")
     return int(said[0].rpartition(":")[2])

@@ -28,7 +28,7 @@ from google.cloud import container_v1
 
 from clouds.google_rpc import GoogleRpcServer, Method, Refusal
 from clouds.kubernetes_objects import ApiError, Key, Object, Objects
-from clouds.kubernetes_pods import Kubelet
+from clouds.kubernetes_pods import Kubelet, Pod
 
 _KINDS = {
     "configmaps": "ConfigMap",
@@ -91,6 +91,11 @@ class KubernetesServer:
         """Change an object as *manager*, such as an autoscaler."""
         self.objects.change((place[0], kind, place[1]), changes, manager)
         self._kubelet.wake()
+
+    @property
+    def pods(self) -> list[Pod]:
+        """Return the pods that are there."""
+        return list(self._kubelet.pods.values())
 
     def stop(self) -> None:
         """Stop answering, and remove all containers."""

@@ -22,11 +22,12 @@ from clouds.weighted_proxy import WeightedProxy
 
 _PAUSE_S = 0.1
 _HOSTS = itertools.count()
+_CRASHING = ("CrashLoopBackOff", "back-off 10s restarting failed container")
 _CRASHES = 2  # after so many the kubelet waits, longer each time, and says so
 
 
 @dataclass
-class _Pod:
+class Pod:
     """A pod's container, and what is known of those before it."""
 
     key: Key
@@ -45,7 +46,7 @@ class Kubelet:
     def __init__(self, objects: Objects) -> None:
         """Take the objects and begin."""
         self._objects = objects
-        self._pods: dict[Key, _Pod] = {}
+        self.pods: dict[Key, Pod] = {}
         self._proxies: dict[Key, WeightedProxy] = {}
         self._numbers = itertools.count(1)
         self._changed = threading.Event()
@@ -63,7 +64,7 @@ class Kubelet:
         self._ended.set()
         self._changed.set()
         self._thread.join(timeout=60)
-        for pod in list(self._pods.values()):
+        for pod in list(self.pods.values()):
             self._end(pod)
         for thread in self._ending:
             thread.join(timeout=60)
@@ -74,7 +75,7 @@ class Kubelet:
     def read_log(self, key: Key, is_previous: bool) -> list[str]:
         """Return the lines of a pod's container, or of the one before it."""
         self._objects.get(key)
-        pod = self._pods[key]
+        pod = self.pods[key]
         if is_previous:
             return pod.previous_lines
         if pod.container is None:
@@ -84,7 +85,7 @@ class Kubelet:
     def fetch(self, key: Key, port: int, path: str) -> bytes:
         """Return what a pod answers to a GET; nobody's token is passed on."""
         self._objects.get(key)
-        pod = self._pods[key]
+        pod = self.pods[key]
         if pod.container is None or port != 8080:
             raise ApiError(503, "ServiceUnavailable", "error trying to reach service: connection refused")
         try:
@@ -106,7 +107,7 @@ class Kubelet:
     def _look_at_everything(self) -> None:
         for deployment in self._objects.list("Deployment"):
             self._roll_out(deployment)
-        for pod in list(self._pods.values()):
+        for pod in list(self.pods.values()):
             self._look_at(pod)
         for service in self._objects.list("Service"):
             self._route(service)
@@ -116,7 +117,7 @@ class Kubelet:
         space, name = deployment["metadata"]["namespace"], deployment["metadata"]["name"]
         template = deployment["spec"]["template"]
         text = json.dumps(template, sort_keys=True)
-        mine = [pod for pod in self._pods.values() if pod.spec["owner"] == (space, name)]
+        mine = [pod for pod in self.pods.values() if pod.spec["owner"] == (space, name)]
         newest = [pod for pod in mine if pod.spec["template"] == text]
         wanted = deployment["spec"]["replicas"]
         if len(newest) < wanted:
@@ -127,10 +128,10 @@ class Kubelet:
             surplus += [pod for pod in mine if pod not in newest]
         for pod in surplus:
             self._leave(pod)
-        left = [pod for pod in mine if pod.key in self._pods]
+        left = [pod for pod in mine if pod.key in self.pods]
         counted = {
             "replicas": len(left),
-            "updatedReplicas": len([pod for pod in newest if pod.key in self._pods]),
+            "updatedReplicas": len([pod for pod in newest if pod.key in self.pods]),
             "readyReplicas": len([pod for pod in left if pod.is_ready]),
             "availableReplicas": len([pod for pod in left if pod.is_ready]),
         }
@@ -141,11 +142,11 @@ class Kubelet:
         key = (space, "Pod", f"{name}-{next(self._numbers):05}")
         given = {"apiVersion": "v1", "kind": "Pod", "metadata": {**template["metadata"], "name": key[2]}}
         self._objects.create(key, {**given, "spec": template["spec"]}, "deployment-controller")
-        pod = _Pod(key, {"owner": (space, name), "template": text, **template["spec"]})
-        self._pods[key] = pod
+        pod = Pod(key, {"owner": (space, name), "template": text, **template["spec"]})
+        self.pods[key] = pod
         self._start(pod)
 
-    def _start(self, pod: _Pod) -> None:
+    def _start(self, pod: Pod) -> None:
         container = pod.spec["containers"][0]
         pod.waiting = ("", "")
         try:
@@ -157,8 +158,8 @@ class Kubelet:
             pod.container = engine.start_container(container["image"], environment=environment)
         except engine.ContainerError as error:
             first = str(error).partition("\n")[0]
-            reason = "CrashLoopBackOff" if "ended at once" in first else "ImagePullBackOff"
-            pod.waiting, pod.previous_lines = (reason, first), str(error).splitlines()[1:]
+            pod.waiting = _CRASHING if "ended at once" in first else ("ImagePullBackOff", first)
+            pod.previous_lines = str(error).splitlines()[1:]
 
     def _value_of(self, space: str, variable: Object) -> str:
         if "value" in variable:
@@ -172,7 +173,7 @@ class Kubelet:
             raise KeyError(f"couldn't find key {reference['key']} in Secret {space}/{reference['name']}")
         return base64.b64decode(secret["data"][reference["key"]]).decode()
 
-    def _look_at(self, pod: _Pod) -> None:
+    def _look_at(self, pod: Pod) -> None:
         """Probe the pod as its readiness probe does, and start it again if it ended."""
         if pod.container is not None:
             state = engine.read_state(pod.container) if not pod.is_ready else {"Status": "running"}
@@ -185,20 +186,20 @@ class Kubelet:
                 if pod.restarts < _CRASHES:
                     self._start(pod)
                 else:
-                    pod.waiting = ("CrashLoopBackOff", "back-off 10s restarting failed container")
+                    pod.waiting = _CRASHING
         self._objects.write_status(pod.key, _describe(pod))
 
-    def _leave(self, pod: _Pod) -> None:
+    def _leave(self, pod: Pod) -> None:
         """Take the pod from its Services, then end it."""
         pod.is_ready = False
-        self._pods.pop(pod.key, None)
+        self.pods.pop(pod.key, None)
         with contextlib.suppress(ApiError):
             self._objects.delete(pod.key)
         for service in self._objects.list("Service"):
             self._route(service)
         self._end(pod)
 
-    def _end(self, pod: _Pod) -> None:
+    def _end(self, pod: Pod) -> None:
         if pod.container is not None:
             thread = threading.Thread(target=engine.remove_container, args=(pod.container,))
             thread.start()
@@ -216,7 +217,7 @@ class Kubelet:
             one["metadata"]["name"]
             for one in self._objects.list("Pod", key[0], service["spec"].get("selector") or {"": ""})
         }
-        ready = [pod for pod in self._pods.values() if pod.key[2] in selected and pod.is_ready and pod.container]
+        ready = [pod for pod in self.pods.values() if pod.key[2] in selected and pod.is_ready and pod.container]
         self._proxies[key].split({pod.container.url: 1 for pod in ready if pod.container})
 
     def _close_addresses(self) -> None:
@@ -232,7 +233,7 @@ def _choose_host() -> str:
     return f"127.{os.getpid() % 250 + 2}.{os.getpid() // 250 % 250}.{next(_HOSTS) % 250 + 1}"
 
 
-def _is_answering(pod: _Pod) -> bool:
+def _is_answering(pod: Pod) -> bool:
     probe = pod.spec["containers"][0].get("readinessProbe", {}).get("httpGet", {"path": "/"})
     assert pod.container
     try:
@@ -242,7 +243,7 @@ def _is_answering(pod: _Pod) -> bool:
         return False
 
 
-def _describe(pod: _Pod) -> Object:
+def _describe(pod: Pod) -> Object:
     state: Object
     if pod.waiting[0]:
         state = {"waiting": {"reason": pod.waiting[0], "message": pod.waiting[1]}}
