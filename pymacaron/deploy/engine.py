@@ -172,7 +172,7 @@ def wait_until_ready(container: Container, timeout_s: float) -> None:
 
     def find_url() -> str:
         now = find_container(container.name)
-        if now is None or now.status != "running" or now.restarts:
+        if now is None or now.status != "running" or now.restarts > container.restarts:
             code = now.exit_code if now else "unknown"
             raise refuse(container, f"it ended with exit code {code} before it answered")
         return now.url

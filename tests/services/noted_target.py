@@ -60,6 +60,9 @@ class NotedTarget:
             if version in self.placed:
                 self.placed[version] = Placed(self.placed[version].release, self.live_url, share)
 
+    def check(self, version: str) -> None:
+        """Find it well."""
+
     def metrics(self, version: str) -> str:
         """Return an empty page."""
         return f"# of {version}\n"
