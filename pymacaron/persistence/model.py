@@ -146,6 +146,15 @@ class Persistent:
         """Remove the objects whose ttl_field has passed, and return how many. DynamoDB does it by itself: 0."""
         return current_store().remove_expired(layout_of(cls))
 
+    def __pymacaron_version__(self) -> int | None:
+        """Return what the object knows of its storage, for who copies it to another process; None: nothing."""
+        return (cast("BaseModel", self).__pydantic_private__ or {}).get(_STATE)
+
+    def __pymacaron_restore__(self, version: int | None) -> None:
+        """Let this copy of an object know what `__pymacaron_version__` returned for the original."""
+        private = {**(cast("BaseModel", self).__pydantic_private__ or {}), _STATE: version}
+        object.__setattr__(self, "__pydantic_private__", private)
+
     def __eq__(self, other: object) -> bool:
         """Compare as models do: versions that no property shows make no difference."""
         if type(self) is not type(other):
@@ -243,14 +252,13 @@ def _remember(layout: Layout, instance: BaseModel, version: int | None) -> None:
     if layout.version and version:
         instance.__dict__[layout.version.name] = version
         instance.__pydantic_fields_set__.add(layout.version.name)
-    private = {**(instance.__pydantic_private__ or {}), _STATE: version}
-    object.__setattr__(instance, "__pydantic_private__", private)
+    cast("Persistent", instance).__pymacaron_restore__(version)
 
 
 def _expected_version(instance: Persistent) -> int | None:
     """Return the version that must be there, None where any may."""
     layout = layout_of(type(instance))
-    state: int | None = (cast("BaseModel", instance).__pydantic_private__ or {}).get(_STATE)
+    state = instance.__pymacaron_version__()
     if layout.version and state != _NO_VERSION:
         return cast("int | None", instance.__dict__.get(layout.version.name))
     return state

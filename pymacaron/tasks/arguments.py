@@ -6,7 +6,7 @@ import base64
 import importlib
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, RootModel, ValidationError
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
 
 from pymacaron.exceptions import TaskArgumentError
 from pymacaron.json_types import Json
@@ -48,7 +48,7 @@ _READERS: dict[str, Callable[[Any], object]] = {
     "frozenset": lambda items: frozenset(map(decode, items)),
     "dict": lambda pairs: {decode(key): decode(value) for key, value in pairs},
     "enum": lambda parts: _find_class(parts[0], Enum)[parts[1]],
-    "model": lambda parts: _build_model(_find_class(parts[0], BaseModel), parts[1]),
+    "model": lambda parts: _decode_model(*parts),
 }
 _FIX = "Pass models, lists, dicts, dates, decimals, UUIDs, bytes, enums or plain values, or an id to load it by"
 
@@ -74,7 +74,7 @@ def encode(value: Any, where: str) -> Json:  # noqa: PLR0911 - one for each kind
     if kind in (tuple, set, frozenset):
         return _tag(kind.__name__, [encode(item, f"{where}[…]") for item in value])
     if isinstance(value, Enum):
-        return _tag("enum", [_name_class(kind, where), value.name])
+        return _tag("enum", _encode_enum(value, where))
     if isinstance(value, BaseModel):
         return _tag("model", _encode_model(value, where))
     raise TaskArgumentError(where, f"is a {kind.__qualname__}, which a task cannot be given", _FIX)
@@ -100,6 +100,16 @@ def describe_shape(value: object) -> str:
     return f"{name}[{len(value)}]" if isinstance(value, (list, tuple, set, frozenset, dict, str, bytes)) else name
 
 
+def describe_packed(value: Any) -> str:
+    """Return the type of a packed argument: ``Pet``, ``list[3]``, ``decimal``."""
+    if isinstance(value, dict) and _TAG in value:
+        kind = value[_TAG]
+        if kind in {"model", "enum"}:
+            return str(value[_VALUE][0].rpartition(":")[2])
+        return f"{kind}[{len(value[_VALUE])}]" if kind in {"tuple", "set", "frozenset", "dict"} else str(kind)
+    return describe_shape(value)
+
+
 def _tag(name: str, value: Json) -> Json:
     return {_TAG: name, _VALUE: value}
 
@@ -111,8 +121,18 @@ def _encode_dict(value: dict[Any, object], where: str) -> Json:
     return _tag("dict", pairs)
 
 
+def _encode_enum(value: Enum, where: str) -> Json:
+    kind = type(value)
+    if kind.__members__.get(str(value.name)) is not value:  # flags that were put together
+        raise TaskArgumentError(where, f"is no member of {kind.__name__} that has a name", "Pass its value")
+    return [_name_class(kind, where), value.name]
+
+
 def _encode_model(value: BaseModel, where: str) -> Json:
-    """Return class and content of a model; what is not set stays unset."""
+    """Return class and content of a model, and what stored objects in it know of their storage.
+
+    What is not set stays unset.
+    """
     kind = type(value)
     name = _name_class(kind, where)
     try:
@@ -126,7 +146,32 @@ def _encode_model(value: BaseModel, where: str) -> Json:
     if not is_same:
         found = f"is a {kind.__name__} of which JSON does not keep everything"
         raise TaskArgumentError(where, found, "Pass the parts that the task needs")
-    return [name, content]
+    versions: list[Json] = [stored.__pymacaron_version__() for stored in _find_stored(value)]
+    return [name, content, versions] if any(version is not None for version in versions) else [name, content]
+
+
+def _decode_model(name: str, content: Json, versions: Sequence[int | None] = ()) -> BaseModel:
+    model = _build_model(_find_class(name, BaseModel), content)
+    if versions:
+        for stored, version in zip(_find_stored(model), versions, strict=True):
+            stored.__pymacaron_restore__(version)
+    return model
+
+
+def _find_stored(value: object) -> Iterator[Any]:
+    """Yield the objects in *value* that a database stores, itself included, in an order that equal values share.
+
+    They say so by the methods of `pymacaron.persistence.Persistent` that copy what they know of their storage.
+    """
+    if isinstance(value, BaseModel):
+        if hasattr(value, "__pymacaron_version__"):
+            yield value
+        properties = {**value.__dict__, **(value.__pydantic_extra__ or {})}
+        for name in sorted(properties):
+            yield from _find_stored(properties[name])
+    elif isinstance(value, (list, tuple, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _find_stored(item)
 
 
 def _build_model(kind: type[BaseModel], content: Json) -> BaseModel:
@@ -164,7 +209,7 @@ def _find_class(name: str, parent: type) -> Any:
     return found
 
 
-def to_plain_json(value: Json) -> Json:
+def to_plain_json(value: Json) -> Json:  # noqa: PLR0911 - one for each kind of value
     """Return what `encode` made of a value without the names of types: models and dicts as objects, dates as texts."""
     if isinstance(value, list):
         return [to_plain_json(item) for item in value]
@@ -173,8 +218,18 @@ def to_plain_json(value: Json) -> Json:
     if _TAG not in value:
         return {key: to_plain_json(item) for key, item in value.items()}
     kind, content = value[_TAG], value[_VALUE]
-    if kind in {"model", "enum"}:
+    if kind == "model":
         return content[1]
+    if kind == "enum":
+        return _show_enum(value)
     if kind == "dict":
         return {str(to_plain_json(key)): to_plain_json(item) for key, item in content}
     return to_plain_json(content)
+
+
+def _show_enum(packed: Json) -> Json:
+    """Return the value of a member, as models show it; its name where that is no JSON, or the class has changed."""
+    try:
+        return to_jsonable_python(decode(packed).value)
+    except (LookupError, ImportError, PydanticSerializationError):
+        return packed[_VALUE][1]

@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from enum import Enum, IntEnum
-from typing import Any
+from enum import Enum, Flag, IntEnum
+from typing import Any, ClassVar
 from uuid import UUID
 
 import pytest
@@ -16,6 +16,8 @@ from flask import Flask
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from pymacaron.exceptions import TaskArgumentError
+from pymacaron.model import PymacaronBaseModel
+from pymacaron.persistence import ConflictError, Persistent
 from pymacaron.pool import apipool
 from pymacaron.tasks.arguments import decode, describe_shape, encode, to_plain_json
 
@@ -48,6 +50,30 @@ class Hidden(BaseModel):
     """A model of which JSON does not show everything."""
 
     secret: str = Field(exclude=True, default="")
+
+
+class Mode(Flag):
+    """Values that may be put together."""
+
+    READ = 1
+    WRITE = 2
+
+
+class Order(Persistent, PymacaronBaseModel):
+    """An object that a database stores."""
+
+    table_name: ClassVar = "orders"
+    primary_key: ClassVar = "id"
+    id: str
+    count: int = 0
+
+
+class Basket(BaseModel):
+    """A model that holds stored objects."""
+
+    name: str = ""
+    orders: list[Order] = []
+    by_name: dict[str, Order] = {}
 
 
 class Holder(BaseModel):
@@ -129,6 +155,7 @@ def _local() -> BaseModel:
         pytest.param(Point.model_construct(x="no"), "it is a Point that is not valid", id="invalid model"),
         pytest.param(Hidden(secret="s"), "it is a Hidden of which JSON does not keep everything", id="hidden field"),
         pytest.param(_local(), "it is a _local.<locals>.Local, a class that other processes cannot import", id="local"),
+        pytest.param(Mode.READ | Mode.WRITE, "it is no member of Mode that has a name. Pass its value", id="flags"),
         pytest.param(Holder(thing=object()), "it is a Holder that is not valid", id="what is no JSON in a model"),
     ],
 )
@@ -136,6 +163,35 @@ def test_anything_else_is_refused(value: Any, message: str) -> None:
     """What cannot be carried is refused at once, with its place; also inside of lists, dicts and models."""
     with pytest.raises(TaskArgumentError, match=message):
         encode(value, "it")
+
+
+def _send(value: Any) -> Any:
+    return decode(json.loads(json.dumps(encode(value, "it"))))
+
+
+def test_stored_objects_are_held_to_what_they_were_loaded_as(make_service: Callable[..., Flask]) -> None:
+    """A copy that is saved in the worker does not overwrite what others have saved meanwhile, wherever it lay."""
+    app = make_service(config="name: shop\ndatabase_url: sqlite:///shop.db\n")
+    with app.app_context():
+        for name in ("tea", "milk"):
+            Order(id=name).create_in_db()
+        tea, milk = Order.load_from_db("tea"), Order.load_from_db("milk")
+        copies = [_send(tea), _send([tea])[0], _send(Basket(orders=[milk, tea])).orders[1]]
+        copies.append(_send(Basket(by_name={"a": milk, "b": tea}, name="x")).by_name["b"])
+        other = Order.load_from_db("tea")
+        other.count = 1
+        other.save_to_db()
+        for copy in copies:
+            copy.count = 2
+            with pytest.raises(ConflictError):
+                copy.save_to_db()
+        assert Order.load_from_db("tea").count == 1
+        fresh = _send(other)
+        fresh.count = 3
+        fresh.save_to_db()
+        new = _send(Order(id="bread"))
+        new.save_to_db()
+        assert [order.count for order in Order.get_many(["tea", "bread"])] == [3, 0]
 
 
 def test_names_of_classes_lead_to_classes_of_their_kind_only() -> None:
@@ -157,9 +213,15 @@ def test_shapes_tell_nothing_of_values() -> None:
 def test_results_are_shown_as_plain_json() -> None:
     """Clients get objects, texts and numbers, without the names of types."""
     value = {"point": Point(x=1), "day": date(2030, 1, 2), "pair": (Decimal("1.5"), 2), "by": {1: "one"}}
-    assert to_plain_json(encode(value, "it")) == {
+    value |= {"level": Level.HIGH, "colours": [Colour.RED]}
+    packed = encode(value, "it")
+    assert to_plain_json(packed) == {
         "point": {"x": 1},
         "day": "2030-01-02",
         "pair": ["1.5", 2],
         "by": {"1": "one"},
+        "level": 3,
+        "colours": [[1, 0, 0]],
     }
+    packed["level"]["value"] = ["py:gone:Level", "HIGH"]
+    assert to_plain_json(packed)["level"] == "HIGH"
