@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 Place = Literal["status", "media type", "header", "body", "item"]
 StoreOutcome = Literal["ok", "not found", "already exists", "conflict", "unavailable", "refused", "error"]
-TaskState = Literal["succeeded", "failed", "retried", "lost"]
+TaskState = Literal["succeeded", "failed", "retried", "lost", "expired"]
 
 
 class RequestStarted(NamedTuple):
@@ -142,7 +142,8 @@ class TaskFinished(NamedTuple):
     """A worker ran a task to its end.
 
     state: ``retried`` where it failed and is queued again, ``failed`` where it failed for good, ``lost`` where the
-    process that ran it died and it is queued again. duration_s: 0 for lost ones. wait_s, retries: as in TaskStarted.
+    process that ran it died and it is queued again, ``expired`` where its time was over before it ran. duration_s: 0 for
+    the last two. wait_s, retries: as in TaskStarted.
     exception: why it failed, None after success.
     """
 

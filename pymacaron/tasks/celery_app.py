@@ -61,6 +61,7 @@ def _choose_transport_options(settings: TaskSettings, longest_s: float, worker: 
     options: dict[str, Any] = {"visibility_timeout": settings.visibility_timeout_s(longest_s)}
     if settings.is_redis:
         options["worker"] = worker
+        options["prefix"] = settings.redis_prefix
         options["socket_connect_timeout"] = CONNECT_TIMEOUT_S if not worker else 4
         options["socket_keepalive"] = True
         options["health_check_interval"] = 10
@@ -81,7 +82,17 @@ def check_broker(settings: TaskSettings) -> None:
     fix = "Write redis://host:6379/0, amqp://user:password@host// or what else Celery takes"
     if "://" not in settings.broker:
         raise ConfigError(Finding("broker_url", "it is no address of a broker", fix))
+    fault = _find_fault(settings)
+    if fault is not None:  # told out of the handler: what it caught may show a part of a password
+        raise ConfigError(Finding("broker_url", f"it is no address of a broker{fault}", fix))
+
+
+def _find_fault(settings: TaskSettings) -> str | None:
+    """Return why Celery does not understand the broker's address, as far as it may be shown; None: it does."""
     try:
         assert build_celery(settings).connection_for_write().transport_cls
-    except (KeyError, ValueError, ImportError) as error:
-        raise ConfigError(Finding("broker_url", f"it is no address of a broker: {error}", fix)) from error
+    except (KeyError, ImportError) as error:
+        return f": {error}"
+    except ValueError:
+        return ""
+    return None

@@ -17,6 +17,7 @@ from kombu import Queue
 from pymacaron.service import service_of
 from pymacaron.tasks.caller import Caller
 from pymacaron.tasks.current import LOSSES, QUEUED_AT, UNKNOWN, RunningTask
+from pymacaron.tasks.messages import find_due
 from pymacaron.tasks.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ _OWN_HEADERS = frozenset({"redelivered"})  # what transports write of one delive
 
 class TaskLostError(Exception):
     """The processes that ran a task died, again and again."""
+
+
+class TaskExpiredError(Exception):
+    """A task was not run before its time was over."""
 
 
 class Consumer(CeleryConsumer):
@@ -64,7 +69,7 @@ class Consumer(CeleryConsumer):
 
         It is done before the task runs: no process outlives the running of what kills it.
         """
-        if not _is_redelivered(message) or _due_s(message) > time.time():  # what waits for its time runs nowhere
+        if not _is_redelivered(message) or find_due(message.headers) > time.time():  # what is not due runs nowhere
             return False
         queue, count = _queue_of(message), message.headers.get(LOSSES, 0) + 1
         service = service_of(self.app.pymacaron_app)
@@ -87,7 +92,7 @@ class Consumer(CeleryConsumer):
         RabbitMQ ends the connection of who keeps a message for half an hour, SQS hands it to another worker.
         Source: https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout
         """
-        left_s, queue = _due_s(message) - time.time(), _queue_of(message)
+        left_s, queue = find_due(message.headers) - time.time(), _queue_of(message)
         if left_s <= _LONGEST_HELD_S:
             return False
         kept = {name: message.headers[name] for name in (LOSSES, UNKNOWN) if name in message.headers}
@@ -142,7 +147,7 @@ class Consumer(CeleryConsumer):
 
 
 class TaskRequest(Request):
-    """Tells of runs that ended together with their process: by a time limit, a signal or lack of memory."""
+    """Tells of runs that ended with their process, by a time limit, a signal or lack of memory, or never began."""
 
     def on_timeout(self, soft: bool, timeout: float) -> None:  # noqa: FBT001 - Celery's signature
         """Tell of a task that was killed at its hard time limit."""
@@ -157,6 +162,13 @@ class TaskRequest(Request):
         error = getattr(exc_info.exception, "exc", exc_info.exception)
         if isinstance(error, WorkerLostError):
             self._tell("lost", error)
+
+    def maybe_expire(self) -> bool:
+        """Tell of a task that was not run before its time was over; Celery drops it."""
+        is_over = bool(super().maybe_expire())
+        if is_over:
+            self._tell("expired", TaskExpiredError("It was not run before its time was over"))
+        return is_over
 
     def _tell(self, state: TaskState, error: Exception, duration_s: float = 0.0) -> None:
         service = service_of(self.task.app.pymacaron_app)
@@ -210,8 +222,3 @@ def _is_redelivered(message: Any) -> bool:
     info = message.delivery_info
     on_sqs = info.get("sqs_message", {}).get("Attributes", {}).get("ApproximateReceiveCount", 1)
     return bool(info.get("redelivered") or message.headers.get("redelivered") or int(on_sqs) > 1)
-
-
-def _due_s(message: Any) -> float:
-    eta = message.headers.get("eta")
-    return datetime.fromisoformat(eta).timestamp() if eta else 0.0

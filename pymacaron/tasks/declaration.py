@@ -16,6 +16,7 @@ from pymacaron.exceptions import ConfigError, Finding, TaskArgumentError
 from pymacaron.service import current_service
 from pymacaron.tasks.arguments import decode, encode
 from pymacaron.tasks.intervals import read_interval
+from pymacaron.tasks.settings import SOFT_SHARE
 
 if TYPE_CHECKING:
     from pymacaron.json_types import JsonObject
@@ -47,6 +48,8 @@ _CELERY_OPTIONS = frozenset(
         "reject_on_worker_lost",
     }
 )
+_INTERVALS = frozenset({"expires", "time_limit", "soft_time_limit", "retry_backoff", "retry_backoff_max"})
+_ERRORS = frozenset({"autoretry_for", "dont_autoretry_for"})
 _CALL_OPTIONS = frozenset({"delay", "queue", "expires", "idempotency_key"})
 
 TASKS: dict[str, AsyncTask[..., Any]] = {}
@@ -79,7 +82,7 @@ class AsyncTask(Generic[P, R]):
         functools.update_wrapper(self, function)
         self.function = function
         self.options = options
-        self.name: str = options.celery.get("name") or f"{function.__module__}.{function.__qualname__}"
+        self.name: str = options.celery.get("name") or _place(function)
         self._signature = inspect.signature(function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R | QueuedTask:
@@ -102,7 +105,7 @@ class AsyncTask(Generic[P, R]):
         given = dict(options)
         delay_s = read_interval(given.pop("delay", self.options.delay_s), self.name)
         key = given.pop("idempotency_key", self.options.idempotency_key)
-        celery = _read_expiry({**self.options.celery, **given}, self.name)
+        celery = _read_options({**self.options.celery, **given}, self.name)
         return AsyncTask(self.function, Options(delay_s, idempotency_key=key, celery={**celery, "name": self.name}))
 
     def pack(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> JsonObject:
@@ -155,9 +158,10 @@ def asynctask(
     delay: seconds, or ``"5m"``, before a worker may run it. every: queue it by itself at this interval (``"90s"``,
     ``"5m"``, ``"1d"`` or seconds), at multiples of it since 1970. crontab: queue it at these times, ``"0 4 * * mon"``.
     idempotency_key: function of the task's arguments; of all tasks with the same key only one runs to success.
-    celery_options: queue, expires (seconds, or ``"5m"``), rate_limit, time_limit, soft_time_limit, autoretry_for (tuple
-    of exceptions), max_retries (3), retry_backoff (seconds before the first repetition, doubled each time, 1),
-    retry_backoff_max (600), retry_jitter (True), acks_late (True), reject_on_worker_lost (True).
+    celery_options: queue, expires, rate_limit, time_limit, soft_time_limit, autoretry_for (tuple of exceptions),
+    max_retries (3; None: no limit), retry_backoff (before the first repetition, doubled each time, 1),
+    retry_backoff_max (600), retry_jitter (True), acks_late (True), reject_on_worker_lost (True). All times are seconds,
+    or ``"5m"``.
     Raises: ConfigError: an option is unknown or its value does not fit.
     """
     if callable(delay):
@@ -165,18 +169,20 @@ def asynctask(
         raise ConfigError(Finding(name, "@asynctask stands there without parentheses", "Write @asynctask()"))
 
     def declare(function: Callable[P, R]) -> AsyncTask[P, R]:
-        name = f"{function.__module__}.{function.__qualname__}"
+        name = _place(function)
+        _check_plain(name, function)
         _check_names(name, celery_options, _CELERY_OPTIONS)
         options = Options(
             delay_s=read_interval(delay, name),
             every_s=None if every is None else read_interval(every, name),
             crontab=crontab,
             idempotency_key=idempotency_key,
-            celery=_read_expiry({**_DEFAULTS, **celery_options}, name),
+            celery=_read_options({**_DEFAULTS, **celery_options}, name),
         )
-        _check_limits(name, celery_options)
+        _check_limits(name, options.celery.get("time_limit"), options.celery.get("soft_time_limit"))
         _check_schedule(name, options, function)
         task = AsyncTask(function, options)
+        _check_name(task)
         TASKS[task.name] = task
         return task
 
@@ -198,6 +204,8 @@ def prepare_tasks(service: Service) -> None:
 
     Raises: ConfigError: the extra is not installed, or the configuration of tasks is wrong.
     """
+    for name, _ in find_tasks(service):
+        find_limits(TASKS[name], service.config.task_time_limit)
     if service.config.outbox or find_tasks(service):
         from pymacaron.tasks.queue import queue_of  # noqa: PLC0415 - it loads Celery
 
@@ -209,6 +217,14 @@ def _is_of(task: AsyncTask[..., Any], folder: Path) -> bool:
     return file is not None and Path(file).is_relative_to(folder)
 
 
+def _check_plain(name: str, function: Callable[..., object]) -> None:
+    """Refuse what a worker's call would only begin: nobody awaits it there, or iterates over it."""
+    kinds = (inspect.iscoroutinefunction, inspect.isasyncgenfunction, inspect.isgeneratorfunction)
+    if any(is_kind(function) for is_kind in kinds):
+        found = "it is async def, or a generator, and a worker calls plain functions"
+        raise ConfigError(Finding(name, found, "Write a plain def, with asyncio.run(…) in it where it has to await"))
+
+
 def _check_names(task: str, options: Mapping[str, Any], known: frozenset[str]) -> None:
     unknown = sorted(set(options) - known)
     if unknown:
@@ -216,18 +232,61 @@ def _check_names(task: str, options: Mapping[str, Any], known: frozenset[str]) -
         raise ConfigError(Finding(task, f"a task has no option {', '.join(unknown)}", fix))
 
 
-def _read_expiry(options: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return *options* with ``expires`` in seconds."""
-    if options.get("expires") is not None:
-        options["expires"] = read_interval(options["expires"], name)
+def _read_options(options: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return *options* with all times in seconds, and exceptions as tuples. Raises: ConfigError."""
+    for option in _INTERVALS & options.keys():
+        value = options[option]
+        if option == "retry_backoff" and isinstance(value, bool):  # as Celery has it
+            value = float(value)
+        if value is not None:
+            options[option] = read_interval(value, f"{name}: {option}")
+        elif option in _DEFAULTS:
+            options[option] = _DEFAULTS[option]
+    for option in _ERRORS & options.keys():
+        options[option] = _read_errors(options[option], f"{name}: {option}")
+    most = options["max_retries"]
+    if most is not None and (type(most) is not int or most < 0):
+        found = f"{most!r} is no number of repetitions"
+        raise ConfigError(Finding(f"{name}: max_retries", found, "Write a whole number, or None for no limit"))
     return options
 
 
-def _check_limits(name: str, options: Mapping[str, Any]) -> None:
-    hard, soft = options.get("time_limit"), options.get("soft_time_limit")
-    if hard and soft and soft >= hard:
-        found = f"soft_time_limit {soft} is not below time_limit {hard}"
+def _read_errors(value: Any, where: str) -> tuple[type[BaseException], ...]:
+    kinds = tuple(value) if isinstance(value, (tuple, list, set, frozenset)) else () if value is None else (value,)
+    if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
+        raise ConfigError(
+            Finding(where, "not all of it are exceptions", "Write classes: (ConnectionError, TimeoutError)")
+        )
+    return kinds
+
+
+def find_limits(task: AsyncTask[..., Any], default_s: float) -> tuple[float, float]:
+    """Return the hard and the soft time limit of *task*, seconds; *default_s*: the hard one of tasks without.
+
+    Raises: ConfigError: the soft one is not below the other.
+    """
+    hard_s = task.options.celery.get("time_limit") or default_s
+    soft_s = task.options.celery.get("soft_time_limit") or hard_s * SOFT_SHARE
+    _check_limits(task.name, hard_s, soft_s)
+    return hard_s, soft_s
+
+
+def _check_limits(name: str, hard_s: float | None, soft_s: float | None) -> None:
+    if hard_s and soft_s and soft_s >= hard_s:
+        found = f"soft_time_limit {soft_s:g} is not below time_limit {hard_s:g}"
         raise ConfigError(Finding(name, found, "Leave the task some time to end by itself"))
+
+
+def _check_name(task: AsyncTask[..., Any]) -> None:
+    """Refuse a second function under the name of another task; the same one may have been loaded again."""
+    known = TASKS.get(task.name)
+    if known is not None and _place(known.function) != _place(task.function):
+        found = f"{_place(known.function)} and {_place(task.function)} are both tasks of this name"
+        raise ConfigError(Finding(task.name, found, "Give one of them another name"))
+
+
+def _place(function: Callable[..., object]) -> str:
+    return f"{function.__module__}.{function.__qualname__}"
 
 
 def _check_schedule(name: str, options: Options, function: Callable[..., object]) -> None:

@@ -9,42 +9,48 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
+import sqlite3
 import time
-from datetime import datetime
 from queue import Empty
 from typing import Any
 
 from kombu.transport import virtual
 
-from pymacaron.tasks.sqlite_file import is_gone, name_owner, open_file
+from pymacaron.tasks.messages import find_due
+from pymacaron.tasks.sqlite_file import DELAYED, TAKEN, WAITING, SqliteFile, is_gone, name_owner, open_file
 
-_WAITING, _DELAYED, _TAKEN = 0, 1, 2
+log = logging.getLogger(__name__)
+
 _POLL_S = 0.02
 _RECOVERY_S = 1.0
 _VISIBILITY_S = 3600.0
-
-
-def find_due(message: dict[str, Any]) -> float:
-    """Return when a message may be delivered, seconds since 1970: its ETA, 0 if it has none."""
-    eta = message.get("headers", {}).get("eta")
-    return datetime.fromisoformat(eta).timestamp() if eta else 0.0
+_ACKNOWLEDGE = "DELETE FROM messages WHERE tag = ?"
+_GIVE_BACK = "UPDATE messages SET state = ?, owner = NULL, is_redelivered = 1 WHERE tag = ? AND owner = ?"
 
 
 class QoS(virtual.QoS):
-    """Acknowledges in the file."""
+    """Acknowledges in the file; what a file that is locked or full does not take keeps no place, and is told later."""
 
     def ack(self, delivery_tag: str) -> None:
         """Delete the message."""
-        self.channel.file.run("DELETE FROM messages WHERE tag = ?", [delivery_tag])
-        super().ack(delivery_tag)
+        self._settle(delivery_tag, _ACKNOWLEDGE, [delivery_tag])
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's signature
-        """Let the message wait again, or delete it."""
+        """Let the message wait again at its old place, or delete it."""
         if requeue:
-            self.channel.put_back(delivery_tag)
-            super().ack(delivery_tag)
+            self._settle(delivery_tag, _GIVE_BACK, [WAITING, delivery_tag, self.channel.owner])
         else:
             self.ack(delivery_tag)
+
+    def _settle(self, tag: str, statement: str, values: list[Any]) -> None:
+        try:
+            self.channel.file.run(statement, values)
+        except sqlite3.OperationalError as error:
+            log.warning("The file of tasks is told later that a message is done with: %s", error)
+            self.channel.file.unsettled.append((statement, values))
+        finally:
+            super().ack(tag)
 
 
 class Channel(virtual.Channel):
@@ -56,22 +62,16 @@ class Channel(virtual.Channel):
     def __init__(self, connection: Any, **options: Any) -> None:
         """Open the file that the connection's URL names."""
         super().__init__(connection, **options)
-        self.file = open_file(connection.client.hostname)
-        self._owner = name_owner()
+        self.file: SqliteFile = open_file(connection.client.hostname)
+        self.owner = name_owner()
         self._visibility_s = float(connection.client.transport_options.get("visibility_timeout", _VISIBILITY_S))
         self._recovered_at = 0.0
-        self._seen: dict[str, int] = {}
+        self._seen: dict[str, tuple[int, int]] = {}
         self._next_due = 0.0
 
-    def put_back(self, tag: str) -> None:
-        """Let a message wait again at its old place."""
-        statement = "UPDATE messages SET state = ?, owner = NULL, is_redelivered = 1 WHERE tag = ? AND owner = ?"
-        self.file.run(statement, [_WAITING, tag, self._owner])
-
     def _put(self, queue: str, message: dict[str, Any], **_options: Any) -> None:
-        due_s = find_due(message)
-        state = _DELAYED if due_s > time.time() else _WAITING
-        self._seen.clear()  # the file's version does not tell of own changes
+        due_s = find_due(message.get("headers", {}))
+        state = DELAYED if due_s > time.time() else WAITING
         self.file.run(
             "INSERT INTO messages (tag, queue, state, due_s, payload) VALUES (?, ?, ?, ?, ?)",
             [message["properties"]["delivery_tag"], queue, state, due_s, json.dumps(message)],
@@ -79,19 +79,20 @@ class Channel(virtual.Channel):
 
     def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:  # noqa: ARG002 - kombu's signature
         now = time.time()
+        self._settle_late()
         self._recover(now)
         version = self.file.version
         if self._seen.get(queue) == version and now < self._next_due:
             raise Empty
-        self.file.run("UPDATE messages SET state = ? WHERE state = ? AND due_s <= ?", [_WAITING, _DELAYED, now])
+        self.file.run("UPDATE messages SET state = ? WHERE state = ? AND due_s <= ?", [WAITING, DELAYED, now])
         taken = self.file.run(
             "UPDATE messages SET state = ?, owner = ?, taken_s = ? WHERE id = "
             "(SELECT id FROM messages WHERE queue = ? AND state = ? ORDER BY id LIMIT 1) "
             "RETURNING payload, is_redelivered",
-            [_TAKEN, self._owner, now, queue, _WAITING],
+            [TAKEN, self.owner, now, queue, WAITING],
         )
         if not taken:
-            due = self.file.run("SELECT min(due_s) FROM messages WHERE state = ?", [_DELAYED])[0][0]
+            due = self.file.run("SELECT min(due_s) FROM messages WHERE state = ?", [DELAYED])[0][0]
             self._next_due = now + _RECOVERY_S if due is None else min(due, now + _RECOVERY_S)
             self._seen[queue] = version
             raise Empty
@@ -102,35 +103,40 @@ class Channel(virtual.Channel):
             message["properties"].setdefault("delivery_info", {})["redelivered"] = True
         return message
 
+    def _settle_late(self) -> None:
+        waiting = self.file.unsettled
+        while waiting:
+            self.file.run(*waiting[0])
+            waiting.pop(0)
+
     def _recover(self, now: float) -> None:
         """Put back the messages of processes that are gone, and those that were taken too long ago."""
         if now < self._recovered_at + _RECOVERY_S:
             return
         self._recovered_at = now
         for owner, oldest in self.file.run(
-            "SELECT owner, min(taken_s) FROM messages WHERE state = ? GROUP BY owner", [_TAKEN]
+            "SELECT owner, min(taken_s) FROM messages WHERE state = ? GROUP BY owner", [TAKEN]
         ):
             latest = now if is_gone(owner) else now - self._visibility_s
             if oldest <= latest:
-                self._seen.clear()
                 self.file.run(
                     "UPDATE messages SET state = ?, owner = NULL, is_redelivered = 1 "
                     "WHERE state = ? AND owner = ? AND taken_s <= ?",
-                    [_WAITING, _TAKEN, owner, latest],
+                    [WAITING, TAKEN, owner, latest],
                 )
 
     def _restore(self, message: Any) -> None:
-        if self._owner == name_owner():  # not what a forked process inherited
-            self.put_back(message.delivery_tag)
+        if self.owner == name_owner():  # not what a forked process inherited
+            self.file.run(_GIVE_BACK, [WAITING, message.delivery_tag, self.owner])
 
     _restore_at_beginning = _restore
 
     def _size(self, queue: str) -> int:
-        counted = self.file.run("SELECT count(*) FROM messages WHERE queue = ? AND state = ?", [queue, _WAITING])
+        counted = self.file.run("SELECT count(*) FROM messages WHERE queue = ? AND state = ?", [queue, WAITING])
         return int(counted[0][0])
 
     def _purge(self, queue: str) -> int:
-        return self.file.count("DELETE FROM messages WHERE queue = ? AND state != ?", [queue, _TAKEN])
+        return self.file.count("DELETE FROM messages WHERE queue = ? AND state != ?", [queue, TAKEN])
 
     def _delete(self, queue: str, *_args: Any, **_options: Any) -> None:
         self._purge(queue)
@@ -149,6 +155,7 @@ class Transport(virtual.Transport):
     default_port = None
     driver_type = "sqlite"
     driver_name = "sqlite3"
+    connection_errors = (*virtual.Transport.connection_errors, sqlite3.OperationalError)  # it is locked, or full
     _loop: Any = None
 
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:  # noqa: ARG002 - kombu's signature
@@ -172,6 +179,4 @@ class Transport(virtual.Transport):
 
     def driver_version(self) -> str:
         """Return the version of SQLite."""
-        import sqlite3  # noqa: PLC0415 - asked by nobody but `celery report`
-
         return sqlite3.sqlite_version

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 from uuid import uuid4
 
-from pymacaron.exceptions import PyMacaronException
+from pymacaron.exceptions import PyMacaronException, TaskBrokerError
 from pymacaron.log import pymlogger
 from pymacaron.service import current_service
 from pymacaron.tasks.arguments import decode, encode
@@ -54,12 +54,21 @@ class Claim:
         return cls(keys_of(service), f"{running.name}:{key}", limit_s + _MARGIN_S, running)
 
     def take(self) -> bool:
-        """Return whether the work is still to be done. Raises Celery's Retry: another task is doing it."""
+        """Return whether the work is still to be done.
+
+        Raises Celery's Retry: another task is doing it, or what keeps the keys does not answer; the task comes again.
+        """
+        try:
+            return self._take()
+        except TaskBrokerError as error:
+            raise self._running.repeat(_BUSY_PAUSE_S, error, is_counted=False) from error
+
+    def _take(self) -> bool:
         if self._keys.claim(self._name, self._mark, self._lease_s):
             return True
         other = self._keys.get(self._name)
         if other is None:
-            return self.take()
+            return self._take()
         if other == "done":
             log.info("Task %s (%s) has nothing to do: its key is done", self._running.name, self._running.id)
             return False
@@ -72,11 +81,11 @@ class Claim:
 
     def finish(self) -> None:
         """Note that the work is done."""
-        self._keys.replace(self._name, self._mark, "done", KEEP_S)
+        _replace(self._keys, self._name, self._mark, "done", KEEP_S)
 
     def release(self) -> None:
         """Let another run do the work."""
-        self._keys.replace(self._name, self._mark, "", self._lease_s)
+        _replace(self._keys, self._name, self._mark, "", self._lease_s)
 
 
 def run_once(key: str, function: Callable[[], T], *, keep_s: float = KEEP_S, lease_s: float | None = None) -> T:
@@ -84,10 +93,11 @@ def run_once(key: str, function: Callable[[], T], *, keep_s: float = KEEP_S, lea
 
     What it returns has to be what a task may be given. keep_s: how long the result is remembered. lease_s: how long it
     may take; after that it counts as dead. By default a minute more than task_time_limit.
-    If the process dies between the work and the note that it is done, it is done again: pass the key on to where the
-    work is done, if that can tell too.
+    If the process dies between the work and the note that it is done, or that cannot be noted, it is done again: pass
+    the key on to where the work is done, if that can tell too.
     Raises: KeyInUseError: it is being called elsewhere. TaskArgumentError: the result cannot be remembered.
-    TaskBrokerError: what remembers it does not answer. What *function* raises; then nothing is remembered.
+    TaskBrokerError: what remembers it does not answer, and *function* was not called. What *function* raises; then
+    nothing is remembered.
     """
     service = current_service()
     keys = keys_of(service)
@@ -104,10 +114,18 @@ def run_once(key: str, function: Callable[[], T], *, keep_s: float = KEEP_S, lea
         made = function()
         text = json.dumps({"result": encode(made, f"run_once({key!r}): the result")})
     except BaseException:
-        keys.replace(name, mark, "", lease_s)
+        _replace(keys, name, mark, "", lease_s)
         raise
-    keys.replace(name, mark, text, keep_s)
+    _replace(keys, name, mark, text, keep_s)
     return made
+
+
+def _replace(keys: KeyStore, name: str, mark: str, value: str, for_s: float) -> None:
+    """Note what became of work that is over: it is neither done again nor told as failed because it cannot be noted."""
+    try:
+        keys.replace(name, mark, value, for_s)
+    except TaskBrokerError as error:
+        log.warning("%s stays claimed until its lease ends, and may be worked on again then: %s", name, error)
 
 
 def keys_of(service: Service) -> KeyStore:

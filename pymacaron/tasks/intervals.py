@@ -21,7 +21,7 @@ def read_interval(value: float | str, where: str) -> float:
         found = _INTERVAL.match(value)
         if found:
             return float(found[1]) * _SECONDS[found[2]]
-    elif not isinstance(value, bool) and value >= 0:
+    elif isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
         return float(value)
     raise ConfigError(Finding(where, f"{value!r} is no interval", 'Write seconds, or "90s", "5m", "2h", "1d"'))
 

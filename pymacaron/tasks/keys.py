@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
@@ -13,7 +14,6 @@ from pymacaron.tasks.sqlite_file import open_file
 if TYPE_CHECKING:
     import redis
 
-_PREFIX = "pymacaron:"
 # Sets or deletes a key if it still has the value that the caller believes it has.
 _REPLACE = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -43,27 +43,28 @@ class KeyStore(Protocol):
 
 
 class RedisKeys:
-    """Keys in Redis. Raises: TaskBrokerError: it does not answer."""
+    """Keys in Redis, for one service of those that share it. Raises: TaskBrokerError: it does not answer."""
 
-    def __init__(self, client: redis.Redis) -> None:
-        """Take the *client*."""
+    def __init__(self, client: redis.Redis, prefix: str) -> None:
+        """Take the *client*, and what the names of all keys begin with."""
         self._client: Any = client
+        self._prefix = prefix
 
     def claim(self, name: str, value: str, for_s: float) -> bool:
         """See KeyStore."""
-        return bool(self._ask("set", _PREFIX + name, value, nx=True, px=int(for_s * 1000)))
+        return bool(self._ask("set", self._prefix + name, value, nx=True, px=int(for_s * 1000)))
 
     def replace(self, name: str, old: str, new: str, for_s: float) -> bool:
         """See KeyStore."""
-        return bool(self._ask("eval", _REPLACE, 1, _PREFIX + name, old, new, int(for_s * 1000)))
+        return bool(self._ask("eval", _REPLACE, 1, self._prefix + name, old, new, int(for_s * 1000)))
 
     def put(self, name: str, value: str, for_s: float) -> None:
         """See KeyStore."""
-        self._ask("set", _PREFIX + name, value, px=int(for_s * 1000))
+        self._ask("set", self._prefix + name, value, px=int(for_s * 1000))
 
     def get(self, name: str) -> str | None:
         """See KeyStore."""
-        value = self._ask("get", _PREFIX + name)
+        value = self._ask("get", self._prefix + name)
         return None if value is None else str(value)
 
     def _ask(self, command: str, *args: Any, **options: Any) -> Any:
@@ -76,7 +77,7 @@ class RedisKeys:
 
 
 class SqliteKeys:
-    """Keys in the embedded broker's file."""
+    """Keys in the embedded broker's file. Raises: TaskBrokerError: it is locked, full or not to be written."""
 
     def __init__(self, url: str) -> None:
         """Take the broker's *url*."""
@@ -87,30 +88,39 @@ class SqliteKeys:
         now = time.time()
         statement = (
             "INSERT INTO keys VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE "
-            "SET value = excluded.value, until_s = excluded.until_s WHERE until_s <= ?"
+            "SET value = excluded.value, until_s = excluded.until_s WHERE until_s <= ? RETURNING name"
         )
-        return self._file.count(statement, [name, value, now + for_s, now]) > 0
+        return bool(self._ask(statement, name, value, now + for_s, now))
 
     def replace(self, name: str, old: str, new: str, for_s: float) -> bool:
         """See KeyStore."""
         now = time.time()
         if new:
-            statement = "UPDATE keys SET value = ?, until_s = ? WHERE name = ? AND value = ? AND until_s > ?"
-            return self._file.count(statement, [new, now + for_s, name, old, now]) > 0
-        return self._file.count("DELETE FROM keys WHERE name = ? AND value = ? AND until_s > ?", [name, old, now]) > 0
+            update = (
+                "UPDATE keys SET value = ?, until_s = ? WHERE name = ? AND value = ? AND until_s > ? RETURNING name"
+            )
+            return bool(self._ask(update, new, now + for_s, name, old, now))
+        delete = "DELETE FROM keys WHERE name = ? AND value = ? AND until_s > ? RETURNING name"
+        return bool(self._ask(delete, name, old, now))
 
     def put(self, name: str, value: str, for_s: float) -> None:
         """See KeyStore."""
-        self._file.run("INSERT OR REPLACE INTO keys VALUES (?, ?, ?)", [name, value, time.time() + for_s])
+        self._ask("INSERT OR REPLACE INTO keys VALUES (?, ?, ?)", name, value, time.time() + for_s)
 
     def get(self, name: str) -> str | None:
         """See KeyStore."""
-        found = self._file.run("SELECT value FROM keys WHERE name = ? AND until_s > ?", [name, time.time()])
+        found = self._ask("SELECT value FROM keys WHERE name = ? AND until_s > ?", name, time.time())
         return found[0][0] if found else None
 
     def forget_old(self) -> None:
         """Delete what is over."""
-        self._file.run("DELETE FROM keys WHERE until_s <= ?", [time.time()])
+        self._ask("DELETE FROM keys WHERE until_s <= ?", time.time())
+
+    def _ask(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        try:
+            return self._file.run(statement, values)
+        except sqlite3.Error as error:
+            raise TaskBrokerError(f"The states of tasks cannot be reached: {error}") from error
 
 
 def open_keys(settings: TaskSettings) -> KeyStore:
@@ -121,7 +131,7 @@ def open_keys(settings: TaskSettings) -> KeyStore:
         raise ConfigError(Finding("result_backend", found, "Set result_backend to the address of a Redis server"))
     if is_embedded(url):
         return SqliteKeys(url)
-    return RedisKeys(open_redis(url, decode_responses=True))
+    return RedisKeys(open_redis(url, decode_responses=True), settings.redis_prefix)
 
 
 def open_redis(url: str, **options: Any) -> redis.Redis:

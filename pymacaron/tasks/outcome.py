@@ -73,10 +73,10 @@ class Outcome:
         )
         if state == "succeeded":
             self._note("succeeded", result=result)
-        elif state == "failed":
+        elif state in {"failed", "expired"}:
             self._note("failed", error=error.code if isinstance(error, PyMacaronException) else type(error).__name__)
         else:
-            self._note("queued")
+            self._note("queued")  # by the time this is noted, another worker may have run it
         if state in {"failed", "lost"}:
             self._report(state, error)
 
@@ -94,7 +94,7 @@ class Outcome:
         queued_at, user_id = self._message["queued_at"], running.caller.user_id
         status = TaskStatus(running.id, running.name, state, queued_at, user_id, finished_at, result, error)
         try:
-            self._status.put(status)
+            (self._status.note_again if state == "queued" else self._status.put)(status)
         except PyMacaronException as lost:  # the task matters more than what is told of it
             log.warning("The state of task %s is not kept: %s", running.id, lost)
 

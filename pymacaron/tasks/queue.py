@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,7 +12,7 @@ from kombu.exceptions import OperationalError
 
 from pymacaron.events import TaskQueued
 from pymacaron.exceptions import ConfigError, Finding, TaskBrokerError
-from pymacaron.tasks.arguments import describe_shape
+from pymacaron.tasks.arguments import describe_packed
 from pymacaron.tasks.caller import Caller
 from pymacaron.tasks.celery_app import build_celery, check_broker
 from pymacaron.tasks.current import QUEUED_AT
@@ -76,7 +77,7 @@ class CeleryOutlet:
                 argsrepr=describe_arguments(parcel.message),
                 kwargsrepr="{}",
                 ignore_result=True,
-                retry=True,
+                retry=not self._settings.is_embedded,
                 retry_policy=_RETRY,
                 add_to_parent=False,
                 declare=self._declare,
@@ -85,6 +86,9 @@ class CeleryOutlet:
         except (OperationalError, OSError) as error:
             self._down_until = time.monotonic() + _PAUSE_S
             raise self._complain("does not answer") from error
+        except sqlite3.Error as error:
+            self._down_until = time.monotonic() + _PAUSE_S
+            raise self._complain(f"does not take it ({error})") from error
         except self._refusals() as error:
             raise self._complain(f"refuses it ({type(error).__name__})") from error
 
@@ -203,13 +207,3 @@ def describe_arguments(message: JsonObject) -> str:
     shapes = [describe_packed(value) for value in message["args"]]
     shapes += [f"{name}={describe_packed(value)}" for name, value in message["kwargs"].items()]
     return f"({', '.join(shapes)})"
-
-
-def describe_packed(value: Any) -> str:
-    """Return the type of a packed argument: ``Pet``, ``list[3]``, ``decimal``."""
-    if isinstance(value, dict) and "$type" in value:
-        kind = value["$type"]
-        if kind in {"model", "enum"}:
-            return str(value["value"][0].rpartition(":")[2])
-        return f"{kind}[{len(value['value'])}]" if kind in {"tuple", "set", "frozenset", "dict"} else str(kind)
-    return describe_shape(value)

@@ -28,7 +28,7 @@ from kombu.transport import virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
 
-from pymacaron.tasks.embedded import find_due
+from pymacaron.tasks.messages import find_due
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +37,6 @@ SIGN_OF_LIFE_S = 3.0
 _WAIT_S = 1.0
 _SHORT_WAIT_S = 0.05
 _DELAYED = "\x06\x16delayed"
-_WORKERS = "pymacaron:workers"
-_TAKEN_BY = "pymacaron:taken:"
 
 # KEYS: unacked, unacked_index, messages of this worker, then for each queue its list and its delayed messages.
 # ARGV: now. Returns [key, message], or [false, when the next one is due].
@@ -77,8 +75,8 @@ class Unsettled(NamedTuple):
     is_given_back: bool
 
 
-# By address of the broker; what a channel could not tell before it broke, the next one of this process tells.
-_unsettled: dict[str, deque[Unsettled]] = {}
+# By broker and prefix; what a channel could not tell before it broke, the next one of this process tells.
+_unsettled: dict[tuple[str, str], deque[Unsettled]] = {}
 
 
 class QoS(kombu_redis.QoS):
@@ -103,9 +101,16 @@ class QoS(kombu_redis.QoS):
     def settle_late(self, client: Any) -> None:
         """Tell Redis what it could not be told before. Raises what the client raises."""
         waiting = self.channel.unsettled
-        while waiting:
-            self._tell(waiting[0], client)
-            waiting.popleft()
+        while True:
+            try:
+                message = waiting.popleft()  # the thread of the channel before may be at it too
+            except IndexError:
+                return
+            try:
+                self._tell(message, client)
+            except BaseException:
+                waiting.appendleft(message)
+                raise
 
     def _settle(self, message: Unsettled) -> None:
         try:
@@ -139,25 +144,43 @@ class Channel(kombu_redis.Channel):
     from_transport_options = (
         *(name for name in kombu_redis.Channel.from_transport_options if name != "global_keyprefix"),
         "worker",
+        "prefix",
     )
     worker = ""
+    prefix = "pymacaron:"
     _signs: Thread | None = None
     _idle_client: Any = None
     _is_waiting = False
     _wait_until = 0.0
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        """Take kombu's arguments. Option ``worker``: name of the process; without one it gives no signs of life."""
+        """Take kombu's arguments, and as transport options ``worker`` and ``prefix``.
+
+        worker: name of the process; without one it gives no signs of life. prefix: of the keys in which the workers of
+        one service note what they do; those of others, with other time limits, leave them alone.
+        """
         super().__init__(*args, **options)
         # Not the process but the connection: what was taken over one that broke is given back too.
         self.owner = f"{self.worker}:{uuid4().hex[:12]}" if self.worker else ""
         self._is_closing = Event()
-        self.unsettled = _unsettled.setdefault(self.connection.client.as_uri(include_password=True), deque())
+        self.unacked_key = f"{self.prefix}unacked"
+        self.unacked_index_key = f"{self.prefix}unacked_index"
+        self.unacked_mutex_key = f"{self.prefix}unacked_mutex"
+        broker = (self.connection.client.as_uri(include_password=True), self.prefix)
+        self.unsettled = _unsettled.setdefault(broker, deque())
 
     @property
     def taken_key(self) -> str:
         """Return the key of the messages that this worker has taken; those of nobody known share one."""
-        return f"{_TAKEN_BY}{self.owner}"
+        return self._taken_by(self.owner)
+
+    @property
+    def workers_key(self) -> str:
+        """Return the key of the workers that live, with the time of their last sign."""
+        return f"{self.prefix}workers"
+
+    def _taken_by(self, owner: str) -> str:
+        return f"{self.prefix}taken:{owner}"
 
     @contextmanager
     def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
@@ -237,7 +260,7 @@ class Channel(kombu_redis.Channel):
         return message
 
     def _put(self, queue: str, message: dict[str, Any], **options: Any) -> None:
-        due_s = find_due(message)
+        due_s = find_due(message.get("headers", {}))
         if due_s <= time.time():
             super()._put(queue, message, **options)
             return
@@ -257,24 +280,34 @@ class Channel(kombu_redis.Channel):
         while not self._is_closing.is_set():
             try:
                 with self.conn_or_acquire() as client:
-                    now = time.time()
-                    client.zadd(_WORKERS, {self.owner: now})
+                    now = _read_clock(client)
+                    client.zadd(self.workers_key, {self.owner: now})
                     self.qos.settle_late(client)
-                    for name in client.zrangebyscore(_WORKERS, "-inf", now - GONE_S):
+                    for name in client.zrangebyscore(self.workers_key, "-inf", now - GONE_S):
                         self._take_over(client, bytes_to_str(name))
             except self.connection_errors:
                 log.debug("No sign of life: Redis does not answer")
+            except Exception:
+                # Redis cannot write, or is only a copy now. Silence would have others run this worker's tasks again.
+                log.warning("No sign of life could be given", exc_info=True)
             self._is_closing.wait(SIGN_OF_LIFE_S)
 
     def _take_over(self, client: Any, owner: str) -> None:
-        tags = client.smembers(f"{_TAKEN_BY}{owner}")
+        taken_key = self._taken_by(owner)
+        tags = client.smembers(taken_key)
         if tags:
             log.warning("A worker is gone (%s); its tasks go back to their queues: %d", owner, len(tags))
         for tag in tags:
             self.qos.restore_by_tag(bytes_to_str(tag), client)  # a transaction: whoever comes second restores nothing
-            client.srem(f"{_TAKEN_BY}{owner}", tag)
-        if not client.scard(f"{_TAKEN_BY}{owner}"):
-            client.zrem(_WORKERS, owner)
+            client.srem(taken_key, tag)
+        if not client.scard(taken_key):
+            client.zrem(self.workers_key, owner)
+
+
+def _read_clock(client: Any) -> float:
+    """Return the server's time, which all workers share, seconds since 1970."""
+    seconds, microseconds = client.time()
+    return float(seconds + microseconds / 1e6)
 
 
 class Transport(kombu_redis.Transport):

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
+import random
 import time
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from celery.exceptions import Ignore, Reject, Retry
-from celery.utils.time import get_exponential_backoff_interval
 
 from pymacaron.exceptions import TaskArgumentError
 from pymacaron.tasks.arguments import encode
 from pymacaron.tasks.caller import Caller
 from pymacaron.tasks.current import RunningTask, running_var
 from pymacaron.tasks.idempotency import Claim
+from pymacaron.tasks.messages import find_due
 from pymacaron.tasks.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_MOST_DOUBLINGS = 60
+
 
 def run_packed(service: Service, task: AsyncTask[..., Any], celery_task: CeleryTask, message: JsonObject) -> None:
     """Run *task* with a message that `TaskQueue.put` made. Raises what the function raises, and Celery's Retry."""
     request = celery_task.request
     caller = Caller.from_json(message["caller"])
-    due_s = datetime.fromisoformat(request.eta).timestamp() if request.eta else message["queued_at"]
+    due_s = find_due({"eta": request.eta}) or message["queued_at"]
     queue = (request.delivery_info or {}).get("routing_key") or ""
     running = RunningTask(
         request.id, task.name, queue, request.retries, caller, max(0.0, time.time() - due_s), celery_task
@@ -68,9 +71,10 @@ class _TaskRun:
         self._outcome.begin()
         try:
             result = self._call()
-        except (Retry, Ignore, Reject) as again:
-            error = again.exc if isinstance(again, Retry) else None
-            self._outcome.end("retried", time.perf_counter() - started_s, error)
+        except (Retry, Ignore, Reject) as wish:
+            is_again = isinstance(wish, Retry) or (isinstance(wish, Reject) and wish.requeue)
+            error = wish.exc if isinstance(wish, Retry) else None if is_again else wish
+            self._outcome.end("retried" if is_again else "failed", time.perf_counter() - started_s, error)
             raise
         except (SystemExit, KeyboardInterrupt):
             raise  # the process ends; the main process queues the task again and tells it
@@ -86,7 +90,7 @@ class _TaskRun:
             return None
         try:
             args, kwargs = self._task.unpack(self._message)
-            result = self._task.function(*args, **kwargs)
+            result = _demand_plain(self._task.function(*args, **kwargs))
         except BaseException as error:
             if claim is not None:
                 claim.release()
@@ -103,21 +107,14 @@ class _TaskRun:
             return False  # the function has said already what is to become of it
         repeated, other = (tuple(options.get(name) or ()) for name in ("autoretry_for", "dont_autoretry_for"))
         is_named = isinstance(error, repeated) and not isinstance(error, other)
-        return is_named and self._running.retries < options["max_retries"]
+        most = options["max_retries"]
+        return is_named and (most is None or self._running.retries < most)
 
     def _find_pause(self) -> float:
         options = self._task.options.celery
-        factor = options["retry_backoff"]
-        if not factor:
-            return 0.0
-        return float(
-            get_exponential_backoff_interval(
-                factor=int(max(1, factor)),
-                retries=self._running.retries,
-                maximum=options["retry_backoff_max"],
-                full_jitter=options["retry_jitter"],
-            )
-        )
+        doubled = min(self._running.retries, _MOST_DOUBLINGS)
+        longest_s = min(options["retry_backoff_max"], options["retry_backoff"] * 2.0**doubled)
+        return random.uniform(0, longest_s) if options["retry_jitter"] else longest_s  # noqa: S311 - only spreads them
 
     def _pack(self, result: object) -> Json:
         if not self._outcome.is_shown or result is None:
@@ -127,3 +124,11 @@ class _TaskRun:
         except TaskArgumentError as error:
             log.warning("The result is not shown to clients: %s", error)
             return None
+
+
+def _demand_plain(result: object) -> object:
+    """Return *result*. Raises: TypeError: it is only the beginning of a call, which nobody would await."""
+    if inspect.iscoroutine(result):
+        result.close()
+        raise TypeError("A task has returned a coroutine; a worker calls plain functions")
+    return result

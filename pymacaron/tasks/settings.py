@@ -49,9 +49,14 @@ class TaskSettings:
 
     @classmethod
     def of(cls, config: PymConfig) -> TaskSettings:
-        """Take the settings of *config*. Raises: ConfigError: the embedded broker's folder cannot be written."""
+        """Take the settings of *config*.
+
+        Raises: ConfigError: an address cannot be read, or the embedded broker's folder cannot be written.
+        """
         broker = _find_broker(config)
         results = config.result_backend.get_secret_value() if config.result_backend else None
+        if results is not None:
+            _check_address("result_backend", results)
         if results is None and (is_embedded(broker) or urlsplit(broker).scheme in _REDIS):
             results = broker
         concurrency = config.task_concurrency or (2 if config.env in _DEVELOPMENT else count_cpus())
@@ -81,6 +86,11 @@ class TaskSettings:
         return urlsplit(self.broker).scheme in _REDIS
 
     @property
+    def redis_prefix(self) -> str:
+        """Return what names of this service's keys in Redis begin with, those of its queues aside."""
+        return f"pymacaron:{self.name}:"
+
+    @property
     def transport(self) -> str | None:
         """Return the transport of kombu for the broker, None for the one that kombu finds itself."""
         if self.is_embedded:
@@ -94,11 +104,14 @@ class TaskSettings:
     @property
     def shown_broker(self) -> str:
         """Return the broker's address without user and password."""
-        parts = urlsplit(self.broker)
         if self.is_embedded:
-            return f"the embedded broker ({parts.path})"
-        host = parts.hostname or "localhost"
-        return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}"
+            return f"the embedded broker ({urlsplit(self.broker).path})"
+        servers = []
+        for address in self.broker.split(";"):
+            parts = urlsplit(address)
+            port = f":{parts.port}" if parts.port else ""
+            servers.append(f"{parts.scheme}://{parts.hostname or 'localhost'}{port}")
+        return ", ".join(servers)
 
 
 def make_embedded(file: Path) -> str:
@@ -113,6 +126,7 @@ def is_embedded(broker: str) -> bool:
 
 def _find_broker(config: PymConfig) -> str:
     if config.broker_url is not None:
+        _check_address("broker_url", config.broker_url.get_secret_value())
         return config.broker_url.get_secret_value()
     file = config.folder / _EMBEDDED_FILE
     try:
@@ -122,6 +136,27 @@ def _find_broker(config: PymConfig) -> str:
         found = f"the embedded broker cannot write there: {error.strerror}"
         raise ConfigError(Finding(str(file), found, "Set broker_url, or make the folder writable")) from error
     return make_embedded(file)
+
+
+def _check_address(option: str, url: str) -> None:
+    """Raise ConfigError where *url*, one address or several with ``;``, cannot be cut into its parts.
+
+    Nothing of it is shown: what stands at the wrong place may be a part of a password.
+    """
+    if not all(map(_is_readable, url.split(";"))):
+        found = "it cannot be read: its port is no number, or a character of its password ends it"
+        fix = "In names and passwords write / as %2F, # as %23, ? as %3F, @ as %40, : as %3A, [ as %5B and ; as %3B"
+        raise ConfigError(Finding(option, found, fix))
+
+
+def _is_readable(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - it is read here
+    except ValueError:
+        return False
+    rest = f"{parts.path}{parts.fragment}" + ("" if parts.hostname else parts.query)
+    return "@" not in rest  # else the address was cut inside of its password
 
 
 def warn_of_embedded(config: PymConfig) -> None:

@@ -6,13 +6,21 @@ import os
 import socket
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-_BUSY_S = 30.0
+from pymacaron.tasks.settings import ANSWER_TIMEOUT_S
+
+WORKER_BUSY_S = 30.0
+"""How long a worker waits for another process that writes."""
+
+WAITING, DELAYED, TAKEN = 0, 1, 2
+"""States of a message."""
+
 # Write-ahead log: readers do not wait for writers. NORMAL: what was committed survives the death of any process; the
 # last moments before a power failure may be lost. Source: https://sqlite.org/pragma.html#pragma_synchronous
 _SET_UP = """
@@ -38,14 +46,19 @@ CREATE TABLE IF NOT EXISTS keys (name TEXT PRIMARY KEY, value TEXT NOT NULL, unt
 class SqliteFile:
     """A connection to the file, made anew in each process; safe for threads.
 
-    version: a number that changes when another connection has changed the file.
+    busy_s: seconds that a statement waits for other processes and threads, before it raises sqlite3.OperationalError;
+    set before the first statement, by whoever has more time than a request. version: changes whenever the file does.
+    unsettled: statements about messages of this process that are to be run once the file can be written again.
     """
 
     def __init__(self, path: Path) -> None:
         """Take the *path*; nothing is opened yet."""
+        self.busy_s = ANSWER_TIMEOUT_S
+        self.unsettled: list[tuple[str, list[Any]]] = []
         self._path = path
         self._pid = 0
         self._connection: sqlite3.Connection | None = None
+        self._inherited: list[sqlite3.Connection] = []
         self._renew_lock()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._renew_lock)  # another thread may have held it
@@ -55,33 +68,63 @@ class SqliteFile:
 
     def run(self, statement: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and return its rows."""
-        with self._lock:
-            return self._open().execute(statement, tuple(values)).fetchall()
+        with self._opened() as connection:
+            return connection.execute(statement, tuple(values)).fetchall()
 
     def count(self, statement: str, values: Iterable[Any] = ()) -> int:
         """Run one statement and return how many rows it changed."""
-        with self._lock:
-            return self._open().execute(statement, tuple(values)).rowcount
+        with self._opened() as connection:
+            return connection.execute(statement, tuple(values)).rowcount
 
     @property
-    def version(self) -> int:
-        """Return the version. Source: https://sqlite.org/pragma.html#pragma_data_version."""
-        return int(self.run("PRAGMA data_version")[0][0])
+    def version(self) -> tuple[int, int]:
+        """Return what others have changed, and what this connection has.
+
+        Source: https://sqlite.org/pragma.html#pragma_data_version, https://sqlite.org/c3ref/total_changes.html.
+        """
+        with self._opened() as connection:
+            (others,) = connection.execute("PRAGMA data_version").fetchone()
+            return int(others), connection.total_changes
+
+    def measure(self, queue: str) -> tuple[int, str | None]:
+        """Return how many messages wait in *queue*, and the first of them."""
+        where = "FROM messages WHERE queue = ? AND state = ?"
+        depth = self.run(f"SELECT count(*) {where}", [queue, WAITING])[0][0]
+        first = self.run(f"SELECT payload {where} ORDER BY id LIMIT 1", [queue, WAITING])
+        return depth, first[0][0] if first else None
 
     def close(self) -> None:
         """Close the connection, if it is this process's."""
         with self._lock:
             if self._connection is not None and self._pid == os.getpid():
                 self._connection.close()
-            self._connection = None
+                self._connection = None
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        if not self._lock.acquire(timeout=self.busy_s):
+            raise sqlite3.OperationalError("another thread waits for the file")
+        try:
+            yield self._open()
+        finally:
+            self._lock.release()
 
     def _open(self) -> sqlite3.Connection:
-        if self._connection is None or self._pid != os.getpid():
-            # A connection must not cross a fork. Source: https://sqlite.org/howtocorrupt.html, section 2.6.
-            connection = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        if self._connection is not None and self._pid == os.getpid():
+            return self._connection
+        if self._connection is not None:
+            # A connection must not cross a fork, nor be closed behind it. Source:
+            # https://sqlite.org/howtocorrupt.html, section 2.6.
+            self._inherited.append(self._connection)
+            self._connection = None
+        connection = sqlite3.connect(self._path, timeout=self.busy_s, isolation_level=None, check_same_thread=False)
+        try:
             connection.executescript(_SET_UP)
-            self._connection, self._pid = connection, os.getpid()
-        return self._connection
+        except BaseException:
+            connection.close()
+            raise
+        self._connection, self._pid = connection, os.getpid()
+        return connection
 
 
 @lru_cache(maxsize=64)

@@ -52,15 +52,34 @@ class StatusStore:
 
     def put(self, status: TaskStatus) -> None:
         """Note *status* in place of what was known."""
-        self._keys.put(f"task:{status.id}", json.dumps(asdict(status)), KEEP_S)
+        self._keys.put(_name(status.id), _write(status), KEEP_S)
+
+    def note_again(self, status: TaskStatus) -> None:
+        """Note that a task whose run ends without a result waits again, unless another run has ended it meanwhile."""
+        name = _name(status.id)
+        known = self._keys.get(name)
+        if known is None:
+            self._keys.claim(name, _write(status), KEEP_S)
+        elif _read(known).state == "running":
+            self._keys.replace(name, known, _write(status), KEEP_S)
 
     def get(self, task_id: str) -> TaskStatus | None:
         """Return what is known of a task, None if it is unknown or older than a day."""
-        text = self._keys.get(f"task:{task_id}")
-        if text is None:
-            return None
-        found: dict[str, Any] = json.loads(text)
-        return TaskStatus(**found)
+        text = self._keys.get(_name(task_id))
+        return None if text is None else _read(text)
+
+
+def _name(task_id: str) -> str:
+    return f"task:{task_id}"
+
+
+def _write(status: TaskStatus) -> str:
+    return json.dumps(asdict(status))
+
+
+def _read(text: str) -> TaskStatus:
+    found: dict[str, Any] = json.loads(text)
+    return TaskStatus(**found)
 
 
 def to_status(parcel: Parcel) -> TaskStatus:

@@ -17,13 +17,13 @@ from celery.platforms import SecurityWarning
 
 from pymacaron.tasks.celery_app import build_celery
 from pymacaron.tasks.consumer import ServiceTask
-from pymacaron.tasks.declaration import TASKS, AsyncTask
+from pymacaron.tasks.declaration import TASKS, AsyncTask, find_limits
 from pymacaron.tasks.depth import WaitingSince
 from pymacaron.tasks.housekeeping import Housekeeping
 from pymacaron.tasks.queue import open_queue, replace_queue
 from pymacaron.tasks.running import run_packed
-from pymacaron.tasks.settings import SOFT_SHARE, TaskSettings, warn_of_embedded
-from pymacaron.tasks.sqlite_file import name_owner
+from pymacaron.tasks.settings import TaskSettings, warn_of_embedded
+from pymacaron.tasks.sqlite_file import WORKER_BUSY_S, name_owner, open_file
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -74,6 +74,8 @@ def work(service: Service, options: WorkerOptions) -> int:
     if options.max_memory_bytes:
         settings = replace(settings, max_memory_bytes=options.max_memory_bytes)
     warn_of_embedded(service.config)
+    if settings.is_embedded:
+        open_file(settings.broker).busy_s = WORKER_BUSY_S
     celery = build_worker_app(service, settings)
     # Tasks queue others over connections of their own, which give up within a second.
     replace_queue(service, open_queue(service, settings))
@@ -108,8 +110,7 @@ def _register(celery: Celery, service: Service, task: AsyncTask[..., Any], setti
     }
 
     # Celery looks at the hard limit only after the soft one.
-    options["time_limit"] = options.get("time_limit") or settings.time_limit_s
-    options["soft_time_limit"] = options.get("soft_time_limit") or options["time_limit"] * SOFT_SHARE
+    options["time_limit"], options["soft_time_limit"] = find_limits(task, settings.time_limit_s)
 
     def run(self: Any, message: Any) -> None:
         run_packed(service, task, self, message)

@@ -47,6 +47,8 @@ def test_a_task_is_counted_from_queue_to_end(make_app: MakeApp) -> None:
         'celery_task_duration_seconds_sum{queue="mails",state="retried",task="send_mail"} 0.0',
         'celery_task_duration_seconds_count{queue="mails",state="lost",task="send_mail"} 0.0',
         'celery_task_duration_seconds_sum{queue="mails",state="lost",task="send_mail"} 0.0',
+        'celery_task_duration_seconds_count{queue="mails",state="expired",task="send_mail"} 0.0',
+        'celery_task_duration_seconds_sum{queue="mails",state="expired",task="send_mail"} 0.0',
         f"celery_task_wait_seconds_count{{{LABELS}}} 1.0",
         f"celery_task_wait_seconds_sum{{{LABELS}}} 0.5",
         f"celery_tasks_queued_total{{{LABELS}}} 1.0",
@@ -59,7 +61,7 @@ def test_failures_and_retries_are_apart(make_app: MakeApp) -> None:
     """Each run is counted with how it ended."""
     lines = show(make_app(), [*run_task("retried"), *run_task("failed")])
     counts = [line for line in lines if "duration_seconds_count" in line]
-    assert [line.rpartition(" ")[2] for line in counts] == ["0.0", "1.0", "1.0", "0.0"]
+    assert [line.rpartition(" ")[2] for line in counts] == ["0.0", "1.0", "1.0", "0.0", "0.0"]
 
 
 def test_a_running_task_is_seen(make_app: MakeApp) -> None:

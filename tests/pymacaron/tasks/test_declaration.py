@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from pymacaron import asynctask
 from pymacaron.exceptions import ConfigError, TaskArgumentError
 from pymacaron.tasks import TASKS
+from pymacaron.tasks.declaration import find_limits
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +35,10 @@ def test_outside_of_a_request_it_is_a_call() -> None:
     assert TASKS[f"{__name__}.add"] is task
 
 
+def note() -> None:
+    """Do nothing."""
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -46,6 +51,11 @@ def test_outside_of_a_request_it_is_a_call() -> None:
         ({"crontab": "99 4 * * *"}, r"add: '99 4 \* \* \*' is no crontab"),
         ({"every": "5m"}, r"add: it is queued by itself, and needs arguments\. Give every argument a default"),
         ({"time_limit": 5, "soft_time_limit": 5}, r"add: soft_time_limit 5 is not below time_limit 5\. Leave"),
+        ({"time_limit": "1m", "soft_time_limit": 90}, r"add: soft_time_limit 90 is not below time_limit 60"),
+        ({"retry_backoff": "soon"}, r"add: retry_backoff: 'soon' is no interval"),
+        ({"retry_backoff_max": -1}, r"add: retry_backoff_max: -1 is no interval"),
+        ({"max_retries": "3"}, r"add: max_retries: '3' is no number of repetitions\. Write a whole number, or None"),
+        ({"autoretry_for": "OSError"}, r"add: autoretry_for: not all of it are exceptions\. Write classes"),
     ],
     ids=str,
 )
@@ -53,6 +63,60 @@ def test_wrong_options_are_refused(options: dict[str, Any], message: str) -> Non
     """A declaration that cannot work stops the start, with the task's name and what to do."""
     with pytest.raises(ConfigError, match=message):
         asynctask(**options)(add)
+
+
+async def wait() -> None:
+    """Only begin when it is called."""
+
+
+async def wait_often() -> AsyncIterator[int]:
+    """Only begin when it is called."""
+    yield 1
+
+
+def count() -> Iterator[int]:
+    """Only begin when it is called."""
+    yield 1
+
+
+@pytest.mark.parametrize("function", [wait, wait_often, count])
+def test_tasks_are_plain_functions(function: Callable[..., Any]) -> None:
+    """What a call would only begin is refused where it is declared: a worker awaits nothing."""
+    message = r"it is async def, or a generator, and a worker calls plain functions\. Write a plain def, with asyncio"
+    with pytest.raises(ConfigError, match=message):
+        asynctask()(function)
+
+
+def test_options_are_read_once() -> None:
+    """Times may be texts, one exception may stand alone, True is Celery's word for one second."""
+    task = asynctask(
+        autoretry_for=OSError, retry_backoff=True, retry_backoff_max="5m", time_limit="1m", max_retries=None
+    )(add)
+    options = task.options.celery
+    assert {name: options[name] for name in ("autoretry_for", "retry_backoff", "retry_backoff_max", "max_retries")} == {
+        "autoretry_for": (OSError,),
+        "retry_backoff": 1,
+        "retry_backoff_max": 300,
+        "max_retries": None,
+    }
+    assert find_limits(task, 600) == (60, 54)
+
+
+def test_a_soft_limit_alone_is_held_to_the_limit_of_the_service() -> None:
+    """A task that names only the soft one would be killed before it: that is told when the service starts."""
+    task = asynctask(soft_time_limit=900)(add)
+    assert find_limits(task, 1000) == (1000, 900)
+    with pytest.raises(ConfigError, match=r"add: soft_time_limit 900 is not below time_limit 600\. Leave"):
+        find_limits(task, 600)
+
+
+def test_a_name_belongs_to_one_task() -> None:
+    """A second function of the same name would run in place of the first; the same one may be loaded again."""
+    asynctask(name="work")(add)
+    asynctask(name="work")(add)
+    message = r"work: .*\.add and .*\.note are both tasks of this name\. Give one of them another name"
+    with pytest.raises(ConfigError, match=message):
+        asynctask(name="work")(note)
 
 
 def test_forgotten_parentheses_are_told() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -58,6 +60,27 @@ def test_keys_end(keys: KeyStore) -> None:
     assert not keys.replace(name, "a", "b", 60)
     assert keys.claim(name, "c", 60)
     assert keys.get(name) == "c"
+
+
+def test_services_on_one_redis_do_not_share_keys(tmp_path: Path, redis_broker: Broker) -> None:
+    """What one service has claimed, another may claim under the same name."""
+    names = [uuid4().hex, uuid4().hex]
+    settings = [TaskSettings.of(PymConfig(folder=tmp_path, name=name)) for name in names]
+    stores = [open_keys(replace(one, broker=redis_broker.url, results=redis_broker.url)) for one in settings]
+    assert [keys.claim("k", name, 60) for keys, name in zip(stores, names, strict=True)] == [True, True]
+    assert [keys.get("k") for keys in stores] == names
+
+
+def test_a_file_that_is_locked_is_told(tmp_path: Path) -> None:
+    """Keys in a file that another process does not let go of fail as those on a server that is down; then they work."""
+    keys = SqliteKeys(make_embedded(tmp_path / "keys.sqlite3"))
+    keys.put("k", "a", 60)
+    with closing(sqlite3.connect(tmp_path / "keys.sqlite3", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(TaskBrokerError, match=r"The states of tasks cannot be reached: database is locked"):
+            keys.claim("other", "b", 60)
+        assert keys.get("k") == "a"
+    assert keys.claim("other", "b", 60)
 
 
 def test_old_keys_leave_the_file(tmp_path: Path) -> None:

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from celery import Celery
 from flask import Flask
+from pydantic import SecretStr
 from redis import Redis
 from task_lab import CONFIG, SQS_OPTIONS, Broker, find_port, run_redis
 
 from pymacaron import asynctask, service_of
+from pymacaron.config import PymConfig
 from pymacaron.events import TaskQueued
 from pymacaron.exceptions import ConfigError, TaskBrokerError
 from pymacaron.tasks import TASKS, AsyncTask
 from pymacaron.tasks.celery_app import build_celery
 from pymacaron.tasks.depth import QueueMeter, WaitingSince
 from pymacaron.tasks.queue import queue_of
+from pymacaron.tasks.settings import TaskSettings
 
 MakeService = Callable[..., Flask]
 
@@ -125,6 +131,33 @@ def test_a_broker_that_is_down_is_told_within_a_second(tmp_path: Path, make_serv
     del TASKS[task.name]
 
 
+def test_a_file_that_is_locked_is_told_within_a_second(make_service: MakeService, task: AsyncTask[..., None]) -> None:
+    """The embedded broker's file fails as a server that is down does, for many requests at once too; then it works."""
+    app = make_service(config=f"{CONFIG}task_status: true\n")
+
+    def call(number: int) -> str:
+        with app.app_context():
+            try:
+                return task.queue(number).name
+            except TaskBrokerError as error:
+                return f"{error.status}: {error}"
+
+    assert call(1) == task.name
+    file = service_of(app).config.folder / ".pym" / "tasks.sqlite3"
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        before = time.monotonic()
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(call, range(8)))
+        assert time.monotonic() - before < 5  # two waits of 0.7 s at most; in a row they would take longer
+        assert all(answer.startswith("503: The task was not queued") for answer in answers), answers
+        other.execute("ROLLBACK")
+        time.sleep(1)
+        assert call(2) == task.name
+    with closing(sqlite3.connect(file)) as reader:
+        assert reader.execute("SELECT count(*) FROM messages").fetchone() == (2,)
+
+
 def test_a_broker_that_is_full_is_told(
     make_service: MakeService, task: AsyncTask[..., None], redis_broker: Broker
 ) -> None:
@@ -168,6 +201,37 @@ def test_an_address_that_is_none_stops_the_start(make_service: MakeService, url:
     finally:
         for name in [name for name in TASKS if name.startswith("handlers_")]:
             del TASKS[name]
+
+
+@pytest.mark.parametrize("option", ["broker_url", "result_backend"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "amqp://user:first/second@host//",
+        "redis://:first#second@host:6379/0",
+        "redis://:12#second@host:6379/0",
+        "redis://:first?second@host:6379/0",
+        "amqp://user:first@second/third@host//",
+        "amqp://user:fi[rs]t@second//",
+        "amqp://user:pass@fi℀rst//",
+        "first@second",
+    ],
+)
+def test_no_part_of_a_password_is_shown(make_service: MakeService, url: str, option: str) -> None:
+    """An address that a password makes unreadable is told with what to do; neither it nor its cause is shown."""
+    broker = "broker_url: amqp://h\n" if option == "result_backend" else ""
+    with pytest.raises(ConfigError) as told:
+        queue_of(service_of(make_service(config=f'{CONFIG}{broker}{option}: "{url}"\n')))
+    assert str(told.value).startswith(f"{option}: it ")
+    assert (told.value.__cause__, told.value.__context__) == (None, None)
+    assert not any(part in str(told.value) for part in ("first", "second", "third", "fi[", "12", "host", "user"))
+
+
+def test_addresses_are_shown_without_passwords(tmp_path: Path) -> None:
+    """Logs and errors name the servers."""
+    url = "sentinel://:secret@one:26379;sentinel://:secret@two:26379"
+    settings = TaskSettings.of(PymConfig(folder=tmp_path, name="shop", broker_url=SecretStr(url)))
+    assert settings.shown_broker == "sentinel://one:26379, sentinel://two:26379"
 
 
 def test_messages_show_shapes_only(make_service: MakeService, task: AsyncTask[..., None]) -> None:

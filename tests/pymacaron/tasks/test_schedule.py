@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from flask import Flask
-from task_lab import CONFIG
+from task_lab import CONFIG, Broker
 
 from pymacaron import asynctask, service_of
 from pymacaron.tasks import TASKS, AsyncTask, schedule
 from pymacaron.tasks.celery_app import build_celery
-from pymacaron.tasks.keys import SqliteKeys
+from pymacaron.tasks.keys import SqliteKeys, open_keys
 from pymacaron.tasks.schedule import Schedule
 from pymacaron.tasks.settings import TaskSettings, make_embedded
 from pymacaron_testing.tasks import recorded_tasks
@@ -91,6 +92,24 @@ def test_one_of_many_workers_queues(
                 schedule.queue_due()
             time.sleep(0.02)
     assert len(queued.calls) in {1, 2, 3}  # a machine that stood still for a second misses a time
+
+
+def test_services_on_one_redis_keep_their_own_times(
+    make_service: MakeService, redis_broker: Broker, declare: Callable[..., AsyncTask[..., Any]]
+) -> None:
+    """Of two services with a task of the same name each queues it when it is due."""
+    task = declare(every="1h")
+    last = repr(time.time() - 3600)
+    for _ in range(2):
+        app = make_service(
+            config=CONFIG.replace("shop\n", f"s{uuid4().hex}\n", 1) + f"broker_url: {redis_broker.url}\n"
+        )
+        settings = TaskSettings.of(service_of(app).config)
+        keys = open_keys(settings)
+        assert keys.claim(f"scheduled:{task.name}", last, 60)
+        with recorded_tasks(app) as queued:
+            Schedule(service_of(app), build_celery(settings), keys).queue_due()
+        assert len(queued.calls) == 1
 
 
 def test_what_was_missed_is_queued_once(

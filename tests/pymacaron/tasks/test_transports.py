@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -15,9 +18,12 @@ from uuid import uuid4
 
 import pytest
 from kombu import Connection, Queue
+from redis import Redis
+from redis.exceptions import ResponseError
 from task_lab import Broker, run_redis
 
 from pymacaron.tasks import redis_transport
+from pymacaron.tasks.redis_transport import Unsettled
 from pymacaron.tasks.settings import make_embedded
 from pymacaron.tasks.sqlite_file import is_gone, name_owner
 
@@ -89,6 +95,53 @@ def test_a_message_with_an_eta_comes_at_its_time(connect: Connect) -> None:
     late.ack()
 
 
+def test_what_another_connection_of_the_process_puts_is_seen_at_once(connect: Connect) -> None:
+    """A queue that was empty a moment ago is looked at again when anybody, this process included, puts into it."""
+    name, reader, writer = uuid4().hex, connect(), connect()
+    assert _take(reader, name) is None
+    _put(writer, name, "a")
+    message = _take(reader, name)
+    assert message.payload == "a"
+    message.ack()
+
+
+def test_what_a_locked_file_is_not_told_it_is_told_later(tmp_path: Path) -> None:
+    """A message that is done with, or given back, keeps no place while the file is locked; it is told after it."""
+    file = tmp_path / "t.sqlite3"
+    with (
+        Connection(make_embedded(file), transport="pymacaron.tasks.embedded:Transport") as connection,
+        closing(sqlite3.connect(file, isolation_level=None)) as other,
+    ):
+        for body in ("done", "back"):
+            _put(connection, "q", body)
+        channel = connection.default_channel
+        channel.qos.prefetch_count = 2
+        taken = [Queue("q", routing_key="q", channel=channel).get(no_ack=False) for _ in range(2)]
+        assert not channel.qos.can_consume()
+        other.execute("BEGIN IMMEDIATE")
+        taken[0].ack()
+        taken[1].reject(requeue=True)
+        assert channel.qos.can_consume()
+        other.execute("ROLLBACK")
+        again = _take(connection, "q")
+        assert (again.payload, again.headers["redelivered"]) == ("back", True)
+        again.ack()
+        assert other.execute("SELECT count(*) FROM messages").fetchone() == (0,)
+
+
+def test_a_file_that_is_locked_is_a_broken_connection(tmp_path: Path) -> None:
+    """A worker that cannot take messages because of it connects again, as to a server that was away."""
+    file = tmp_path / "t.sqlite3"
+    with (
+        Connection(make_embedded(file), transport="pymacaron.tasks.embedded:Transport") as connection,
+        closing(sqlite3.connect(file, isolation_level=None)) as other,
+    ):
+        _put(connection, "q", "a")
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(connection.connection_errors):
+            _take(connection, "q")
+
+
 def test_a_killed_process_leaves_what_it_took(tmp_path: Path) -> None:
     """The embedded broker hands a message out again at once when the process that took it is gone."""
     assert count_kept(open_own, tmp_path) == 3
@@ -121,12 +174,12 @@ def test_a_message_is_noted_as_taken_in_the_moment_it_is_taken(redis_broker: Bro
         keys = channel._keys([name])
         key, content = channel.client.eval(redis_transport._TAKE, len(keys), *keys, repr(time.time()))
         assert key.decode() == name
-        tag = channel.connection.channels[0].client.hkeys("unacked")
+        tag = channel.connection.channels[0].client.hkeys(channel.unacked_key)
         assert len(tag) == 1
         assert tag[0].decode() in content.decode()
         channel.qos.restore_by_tag(tag[0].decode())
         _take(connection, name).ack()
-        assert channel.client.hlen("unacked") == 0
+        assert channel.client.hlen(channel.unacked_key) == 0
 
 
 def test_what_a_silent_worker_took_goes_back(redis_broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,6 +206,63 @@ def test_what_a_silent_worker_took_goes_back(redis_broker: Broker, monkeypatch: 
                 while not found:
                     living.drain_events(timeout=10)
     assert found == ["a"]
+
+
+def test_workers_of_another_service_leave_messages_alone(redis_broker: Broker) -> None:
+    """Its shorter visibility timeout does not make the tasks of this service run twice."""
+    name = uuid4().hex
+    options = [
+        {"prefix": f"pymacaron:{service}:", "visibility_timeout": limit_s} for service, limit_s in (("a", 60), ("b", 0))
+    ]
+    with (
+        Connection(redis_broker.url, transport=REDIS, transport_options=options[0]) as slow,
+        Connection(redis_broker.url, transport=REDIS, transport_options=options[1]) as hasty,
+    ):
+        _put(slow, name, "a")
+        message = _take(slow, name)
+        hasty.default_channel.qos.restore_visible(interval=1)
+        assert _take(hasty, name) is None
+        message.ack()
+
+
+def test_signs_of_life_go_on_after_any_error(redis_broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Redis that could not write for a while, for want of memory, hears of the worker again afterwards."""
+    monkeypatch.setattr(redis_transport, "SIGN_OF_LIFE_S", 0.05)
+    with (
+        Redis.from_url(redis_broker.url) as client,
+        Connection(redis_broker.url, transport=REDIS, transport_options={"worker": "w"}) as connection,
+    ):
+        channel, name = connection.default_channel, uuid4().hex
+        queue = Queue(name, routing_key=name, channel=channel)
+        queue.declare()
+        client.config_set("maxmemory", "1")
+        try:
+            with pytest.raises(ResponseError):
+                client.zadd(channel.workers_key, {"probe": 1})
+            queue.consume("tag", callback=None)
+            time.sleep(0.5)
+        finally:
+            client.config_set("maxmemory", "0")
+        deadline = time.monotonic() + 10
+        while client.zscore(channel.workers_key, channel.owner) is None:
+            assert time.monotonic() < deadline, "no sign of life"
+            time.sleep(0.05)
+
+
+def test_two_threads_tell_each_message_once(redis_broker: Broker) -> None:
+    """The threads of a channel that broke and of the next one tell Redis of what is done; none is skipped."""
+    name, number = uuid4().hex, 60
+    with Connection(redis_broker.url, transport=REDIS, transport_options={"prefix": f"{name}:"}) as connection:
+        for body in range(number):
+            _put(connection, name, str(body))
+        channel = connection.default_channel
+        messages = [_take(connection, name) for _ in range(number)]
+        channel.unsettled += [Unsettled(message.delivery_tag, channel.taken_key, False) for message in messages]
+        with ThreadPoolExecutor(2) as pool:
+            clients = [pool.submit(channel.qos.settle_late, channel.client) for _ in range(2)]
+        assert [done.result() for done in clients] == [None, None]
+        assert not channel.unsettled
+        assert channel.client.hlen(channel.unacked_key) == 0
 
 
 def test_redis_is_told_later_what_is_done(tmp_path: Path) -> None:
@@ -182,4 +292,5 @@ def test_redis_is_told_later_what_is_done(tmp_path: Path) -> None:
             second.drain_events(timeout=10)
             assert list(taken) == ["back"]
             taken["back"].ack()
-            assert second.default_channel.client.hlen("unacked") == 0
+            channel = second.default_channel
+            assert channel.client.hlen(channel.unacked_key) == 0
