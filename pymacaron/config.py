@@ -154,6 +154,7 @@ class PymConfig(BaseModel):
     deploy_bake_time: NonNegativeInt = 300
     deploy_decision_time: PositiveInt = 600
     deploy_start_time: PositiveInt = 120
+    deploy_test_time: PositiveInt = 1800
     deploy_lock_time: Annotated[int, Field(ge=5)] = 60
     deploy_documents_path: Annotated[str, Field(pattern=r"^/[^?#\s]+$")] = "/doc"
     deploy_profile: Literal["live", "quick", "full"] = "live"

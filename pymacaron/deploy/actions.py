@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from pymacaron.deploy import engine
@@ -15,11 +15,10 @@ from pymacaron.deploy.release import Actions, Deploy, StepError
 from pymacaron.deploy.steps import SHIFT, Step
 from pymacaron.deploy.target import Placed
 from pymacaron.deploy.trial import (
+    Examiner,
     Trial,
     find_unit_tests,
     read_own_documents,
-    run_contract_tests,
-    run_unit_tests,
 )
 from pymacaron.deploy.watch import LOOKS_A_STEP, Side, Watch
 from pymacaron.diff import Change, compare
@@ -41,7 +40,7 @@ def do_unit_tests(deploy: Deploy, step: Step) -> JsonObject:
     if tests is None:
         deploy.tell("no folder tests or test: nothing to run")
         return {}
-    trial = run_unit_tests(deploy.folder, tests)
+    trial = Examiner(deploy.folder, deploy.config.deploy_test_time).run_unit_tests(tests)
     if trial.exit_code not in {_PASSED, _NOTHING_COLLECTED}:
         raise StepError(step.name, f"pytest {tests.name} ends with exit code {trial.exit_code}", trial.lines)
     return {}
@@ -53,12 +52,10 @@ def do_local(deploy: Deploy, step: Step) -> JsonObject:
         deploy.tell("no Docker engine here: the image is tested on the target only")
         return {}
     profile = choose_local_profile(deploy.config)
-    environment = {**_find_test_environment(deploy), **find_local_secrets(deploy.config).given}
+    examiner = _make_examiner(deploy, find_local_secrets(deploy.config).given)
     version = str(deploy.journal.version)
     with giving_image(deploy, step) as image, run_locally(deploy.config, version, image) as (url, name):
-        options = f"--pymacaron-profile={profile}"
-        report = deploy.work_folder / LOCAL_REPORT
-        trial = run_contract_tests(deploy.folder, url, report, options, environment=environment)
+        trial = examiner.run_contract_tests(url, deploy.work_folder / LOCAL_REPORT, f"--pymacaron-profile={profile}")
         if trial.exit_code != _PASSED:
             with contextlib.suppress(StartupError):
                 deploy.show(engine.read_logs(name, _LOG_LINES))
@@ -73,9 +70,10 @@ def do_local(deploy: Deploy, step: Step) -> JsonObject:
     return {"is_shown_locally": verdict.outcome == "pass"}
 
 
-def _find_test_environment(deploy: Deploy) -> dict[str, str]:
-    """Return the variables of tests against a release: they read the configuration that it runs with."""
-    return {"PYM_ENV": deploy.config.env} if deploy.config.env else {}
+def _make_examiner(deploy: Deploy, secrets: Mapping[str, str] | None = None) -> Examiner:
+    """Return who tests a release: by the configuration that it runs with, and the *secrets* of a copy."""
+    environment = {"PYM_ENV": deploy.config.env} if deploy.config.env else {}
+    return Examiner(deploy.folder, deploy.config.deploy_test_time, {**environment, **(secrets or {})})
 
 
 def do_stage(deploy: Deploy, _: Step) -> JsonObject:
@@ -93,7 +91,7 @@ def do_tests(deploy: Deploy, step: Step) -> JsonObject:
     if running:
         options.append(f"--pymacaron-baseline={running.url}")
     report = deploy.work_folder / REPORT
-    trial = run_contract_tests(deploy.folder, placed.url, report, *options, environment=_find_test_environment(deploy))
+    trial = _make_examiner(deploy).run_contract_tests(placed.url, report, *options)
     gate = _find_gate(deploy)
     if gate is None:
         _refuse_failed(step, trial)
@@ -192,7 +190,7 @@ def _test_published(deploy: Deploy, step: Step, old: Api) -> None:
     placed = _find_placed(deploy, deploy.release.version)
     options = (f"--pymacaron-profile={deploy.config.deploy_profile}", f"--pymacaron-spec={file}", "-k", "contract")
     report = file.with_suffix(".json")
-    trial = run_contract_tests(deploy.folder, placed.url, report, *options, environment=_find_test_environment(deploy))
+    trial = _make_examiner(deploy).run_contract_tests(placed.url, report, *options)
     _refuse_failed(step, trial)
 
 

@@ -119,13 +119,16 @@ def read_wish(folder: Path, file: Path | None = None) -> Wish | None:
     return Wish(found, text, is_exact="--hash=" in text)
 
 
-def _read_requirements(file: Path) -> str:
-    """Return the text of a requirements file and of those that it includes."""
+def _read_requirements(file: Path, above: tuple[Path, ...] = ()) -> str:
+    """Return the text of a requirements file and of those that it includes. above: those that include it."""
     if not file.is_file():
         raise ConfigError(Finding(str(file), "there is no such file", "Mend the line that includes it"))
+    if file.resolve() in above:
+        raise ConfigError(Finding(str(file), "it includes itself, by way of others", "Leave one of these lines out"))
     text = file.read_text(encoding="utf-8")
     included = re.findall(r"^\s*(?:-r|-c|--requirement|--constraint)[\s=]+(\S+)", text, re.MULTILINE)
-    return "\n".join([text, *(_read_requirements(file.parent / name) for name in included)])
+    above = (*above, file.resolve())
+    return "\n".join([text, *(_read_requirements(file.parent / name, above) for name in included)])
 
 
 def _read_pylock(file: Path) -> str:

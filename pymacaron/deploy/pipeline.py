@@ -76,6 +76,10 @@ class Pipeline:
         if deploy.journal.is_begun(BACK):
             return [*lines, f"  It is on its way back: {deploy.baseline or 'nobody'} gets all traffic"]
         left = [step for step in deploy.steps if not deploy.journal.is_done(step.name)]
+        begun, here = deploy.journal.facts.get("revision"), find_commit(self._folder).revision
+        if begun is not None and begun != here and not is_return(step.name for step in left):
+            told = f"{here[:7] or 'no commit'}, the deploy of {begun[:7] or 'none'}"
+            lines.append(f"  This folder is at {told}: its tests may not fit")
         return [*lines, *(f"  {step.name}: {step.summary}" for step in left)]
 
     def start(self, wishes: Wishes) -> Deploy:
@@ -84,7 +88,8 @@ class Pipeline:
         facts: JsonObject = {"release": self._name_release(wishes).to_json()} if wishes.image else {}
         live = self._find_live()
         deploy = self._make(wishes, live.version if live else None)
-        begin(deploy, {**facts, "baseline_release": live.to_json() if live else None, "left": self._find_left()})
+        facts["baseline_release"] = live.to_json() if live else None
+        begin(deploy, {**facts, "revision": find_commit(self._folder).revision, "left": self._find_left()})
         return deploy
 
     def resume(self) -> Deploy:

@@ -118,8 +118,12 @@ def _ask_program(name: str, key: str) -> Credentials | None:
             return None
         words = " ".join((done.stdout + done.stderr).split())[:200]
         raise TargetError(Finding(key, f"{program} refuses: {words}", "Log in again, as that program wants it"))
-    answer = json.loads(done.stdout)
-    user, secret = str(answer.get("Username", "")), str(answer.get("Secret", ""))
+    try:
+        answer = json.loads(done.stdout)
+        user, secret = str(answer["Username"]), str(answer["Secret"])
+    except (ValueError, TypeError, KeyError):
+        fix = "Log in again, as that program wants it"
+        raise TargetError(Finding(key, f"{program} tells no Username and Secret in JSON", fix)) from None
     return Credentials(identity_token=secret) if user == _TOKEN_USER else Credentials(user, secret)
 
 

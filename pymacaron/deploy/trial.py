@@ -9,14 +9,26 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from pymacaron.exceptions import Finding, TargetError
 from pymacaron.json_types import JsonObject
 from pymacaron.spec import Api, parse_spec
 
 _STOP_TIMEOUT_S = 15.0
+_SHOWN_LINES = 40
 UNIT_FOLDERS = ("tests", "test")
+
+
+class TrialTimeoutError(TargetError):
+    """Tests did not end in time, and were stopped; ``lines`` are the last ones of their output."""
+
+    def __init__(self, time_s: float, lines: Sequence[str]) -> None:
+        """Take the seconds that they had, and the *lines*."""
+        fix = "Correct the one that hangs, or set deploy_test_time"
+        super().__init__(Finding("the tests", f"they did not end within {time_s:g} s", fix))
+        self.lines = tuple(lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,51 +57,60 @@ def find_unit_tests(folder: Path) -> Path | None:
     return next((folder / name for name in UNIT_FOLDERS if (folder / name).is_dir()), None)
 
 
-def run_unit_tests(folder: Path, tests: Path) -> Trial:
-    """Run the tests in *tests*."""
-    return _run_pytest(folder, ["-q", str(tests)], None)
+@dataclass(frozen=True, slots=True)
+class Examiner:
+    """Runs tests of the service in *folder*. time_s: what a run may take. environment: more variables of the tests.
 
-
-def run_contract_tests(
-    folder: Path, target: str, report: Path, *options: str, environment: Mapping[str, str] | None = None
-) -> Trial:
-    """Test the service at *target* with the service's tests and its documents; write the *report*.
-
-    options: more of pytest's. environment: more variables of the tests.
+    All methods raise TrialTimeoutError.
     """
-    report.unlink(missing_ok=True)
-    report.parent.mkdir(parents=True, exist_ok=True)
-    arguments = ["--pymacaron", f"--pymacaron-target={target}", f"--pymacaron-report={report}", "-q", *options]
-    return _run_pytest(folder, arguments, report, environment)
 
+    folder: Path
+    time_s: float
+    environment: Mapping[str, str] = field(default_factory=dict)
 
-def _run_pytest(
-    folder: Path, arguments: Sequence[str], report: Path | None, given: Mapping[str, str] | None = None
-) -> Trial:
-    direct = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
-    environment = {**os.environ, **direct, **(given or {})}
-    command = [sys.executable, "-m", "pytest", "--no-header", "-p", "no:cacheprovider", *arguments]
-    with subprocess.Popen(  # noqa: S603 - our own command
-        command,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,  # a group of its own; Ctrl-C reaches only us
-    ) as process:
-        try:
-            output, _ = process.communicate()
-        except BaseException:
-            _stop_group(process)
-            raise
-    data = None
-    if report and report.exists():
-        with contextlib.suppress(ValueError):
-            data = json.loads(report.read_text(encoding="utf-8"))
-    return Trial(process.returncode, data, tuple(output.splitlines()[-40:]))
+    def run_unit_tests(self, tests: Path) -> Trial:
+        """Run the tests in *tests*."""
+        return self._run_pytest(["-q", str(tests)], None)
+
+    def run_contract_tests(self, target: str, report: Path, *options: str) -> Trial:
+        """Test the service at *target* with the service's tests and its documents; write the *report*.
+
+        options: more of pytest's.
+        """
+        report.unlink(missing_ok=True)
+        report.parent.mkdir(parents=True, exist_ok=True)
+        arguments = ["--pymacaron", f"--pymacaron-target={target}", f"--pymacaron-report={report}", "-q", *options]
+        return self._run_pytest(arguments, report)
+
+    def _run_pytest(self, arguments: Sequence[str], report: Path | None) -> Trial:
+        direct = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+        environment = {**os.environ, **direct, **self.environment}
+        command = [sys.executable, "-m", "pytest", "--no-header", "-p", "no:cacheprovider", *arguments]
+        with subprocess.Popen(  # noqa: S603 - our own command
+            command,
+            cwd=self.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # a group of its own; Ctrl-C reaches only us
+        ) as process:
+            try:
+                output, _ = process.communicate(timeout=self.time_s)
+            except subprocess.TimeoutExpired:
+                _stop_group(process)
+                output, _ = process.communicate()
+                raise TrialTimeoutError(self.time_s, output.splitlines()[-_SHOWN_LINES:]) from None
+            except BaseException:
+                _stop_group(process)
+                raise
+        data = None
+        if report and report.exists():
+            with contextlib.suppress(ValueError):
+                data = json.loads(report.read_text(encoding="utf-8"))
+        return Trial(process.returncode, data, tuple(output.splitlines()[-_SHOWN_LINES:]))
 
 
 def _stop_group(process: subprocess.Popen[str]) -> None:

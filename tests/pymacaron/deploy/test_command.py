@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from images import require_engine
 from noted_target import Bench, simplify
 from pymacaron.config import load_config
-from pymacaron.deploy.command import deploy, finish, go_back, leading
+from pymacaron.deploy.command import deploy, finish, go_back, leading, releases
 from pymacaron.deploy.docker import DockerTarget
 from pymacaron.deploy.journal import Journal, read_journals
 from pymacaron.exceptions import Finding, TargetError
@@ -128,6 +129,19 @@ def test_the_log_of_what_failed_is_shown_before_it_is_gone(tmp_path: Path) -> No
         f"  | line {number}" for number in range(10, 30)
     ]
     assert bench.target.told[-3:] == [("shift", "one", 100), ("logs", "two"), ("retire", "two")]
+
+
+def test_the_configuration_of_production_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without PYM_ENV it is the file that the image has too, and secrets that are elsewhere are no fault."""
+    require_engine()
+    monkeypatch.delenv("PYM_ENV", raising=False)
+    monkeypatch.delenv("SHOP_JWT_SECRET", raising=False)
+    (tmp_path / "pym-config.yaml").write_text("name: shop\ndeploy_target: no-such-target\n")
+    settings = f"name: shop\ndeploy_target: docker\ndocker_folder: {tmp_path / 'state'}\n"
+    secrets = "env_secrets: [SHOP_JWT_SECRET]\njwt_secret: SHOP_JWT_SECRET\n"
+    (tmp_path / "pym-config.prod.yaml").write_text(settings + secrets)
+    done = CliRunner().invoke(releases, ["--folder", str(tmp_path)])
+    assert (done.exit_code, done.output) == (0, "Nothing was deployed yet.\n")
 
 
 def test_a_way_back_that_is_terminated_goes_back(tmp_path: Path) -> None:

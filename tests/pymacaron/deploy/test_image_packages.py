@@ -154,6 +154,11 @@ wheels = [{{ name = "elsewhere-1.0-py3-none-any.whl", hashes = {{ sha256 = "00" 
             "{folder}/more.txt: there is no such file. Mend the line that includes it.",
             id="include",
         ),
+        pytest.param(
+            "-r requirements.txt\n",
+            "{folder}/requirements.txt: it includes itself, by way of others. Leave one of these lines out.",
+            id="circle",
+        ),
     ],
 )
 def test_says_what_cannot_be_installed(text: str, message: str, tmp_path: Path, wheels: Path) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from noted_target import Bench
+from parcels import commit
+from pymacaron.deploy.image_source import find_commit
 from pymacaron.deploy.journal import Journal
 from pymacaron.deploy.steps import Wishes
 from pymacaron.exceptions import ConfigError, Finding, TargetError
@@ -93,6 +95,21 @@ def test_what_is_left_of_a_deploy_is_told(tmp_path: Path) -> None:
     assert Journal(bench.target.shelf(), deploy.journal.key).records == before
     deploy.journal.write("back", "begin", {"reason": "asked for"})
     assert bench.pipeline.describe_rest()[1:] == ["  It is on its way back: one gets all traffic"]
+
+
+def test_a_folder_at_another_commit_is_told(tmp_path: Path) -> None:
+    """Tests that are left would be those of other code."""
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    commit(folder, "first")
+    bench = Bench(folder)
+    bench.prepare("one")
+    assert not any("This folder is at" in line for line in bench.pipeline.describe_rest())
+    before = find_commit(folder).revision
+    (folder / "server.py").write_text("")
+    commit(folder, "second")
+    told = f"{find_commit(folder).revision[:7]}, the deploy of {before[:7]}"
+    assert bench.pipeline.describe_rest()[1] == f"  This folder is at {told}: its tests may not fit"
 
 
 def test_a_lock_that_cannot_be_given_back_is_told(tmp_path: Path) -> None:

@@ -263,6 +263,7 @@ def test_finds_what_docker_login_left(tmp_path: Path, monkeypatch: pytest.Monkey
     for name, answer in (
         ("some", '{"Username": "bob", "Secret": "b"}'),
         ("token", '{"Username": "<token>", "Secret": "t"}'),
+        ("broken", "Welcome!"),
     ):
         program = programs / f"docker-credential-{name}"
         program.write_text(
@@ -275,7 +276,7 @@ def test_finds_what_docker_login_left(tmp_path: Path, monkeypatch: pytest.Monkey
     hub = {"auth": base64.b64encode(b"carol:c").decode()}
     told = {
         "auths": {"https://index.docker.io/v1/": hub, "r.example": {"identitytoken": "i"}},
-        "credHelpers": {"ecr.example": "some", "acr.example": "token"},
+        "credHelpers": {"ecr.example": "some", "acr.example": "token", "broken.example": "broken"},
         "credsStore": "some",
     }
     (tmp_path / "config.json").write_text(json.dumps(told))
@@ -285,6 +286,10 @@ def test_finds_what_docker_login_left(tmp_path: Path, monkeypatch: pytest.Monkey
     assert find_credentials("ecr.example", tmp_path) == Credentials("bob", "b")
     assert find_credentials("acr.example", tmp_path) == Credentials(identity_token="t")
     assert find_credentials("unknown.example", tmp_path) is None
+    with pytest.raises(
+        TargetError, match=r"^broken\.example: docker-credential-broken tells no Username and Secret in "
+    ):
+        find_credentials("broken.example", tmp_path)
     assert find_credentials("r.example", tmp_path / "nothing") is None
     assert "carol" in repr(Credentials("carol", "c"))
     assert "'c'" not in repr(Credentials("carol", "c"))
