@@ -202,6 +202,37 @@ def be_broken(number):
 
 app = create_app(__name__, handlers=__name__)
 """
+INSTRUMENTED = """\
+import sentry_sdk
+
+sentry_sdk.init(
+    dsn={dsn!r},
+    traces_sample_rate=1.0,
+    before_send=lambda event, hint: None,
+    send_client_reports=False,
+    _experiments={{"transport_compression_algo": "gzip"}},
+)
+"""
+
+
+def test_instrumentation_of_sentry_tells_no_error_twice(tmp_path: Path, sentry: FakeSentry) -> None:
+    """Who starts sentry-sdk beside it as the documentation says gets its spans, and each error once, from us."""
+    (tmp_path / "apis").mkdir()
+    (tmp_path / "apis" / "shop.yaml").write_text(DOCUMENT)
+    (tmp_path / "server.py").write_text(INSTRUMENTED.format(dsn=sentry.dsn) + SERVER)
+    (tmp_path / "pym-config.yaml").write_text(f"sentry_dsn: {sentry.dsn}\n")
+    script = (
+        "from server import app; app.test_client().get('/broken/1'); import pymacaron_monitoring, sentry_sdk; "
+        "pymacaron_monitoring.flush_reports(app); sentry_sdk.flush()"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYM_", "PROMETHEUS_"))}
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    (event,) = sentry.wait_for(1)
+    assert event["sdk"]["name"] == "sentry.python.pymacaron"
+    assert sum(b'"type":"transaction"' in raw for raw in sentry.raw) == 1
+    assert sentry.refusals == []
+
+
 COMMANDS = {
     "pymacaron run": ["-m", "pymacaron.cli", "run", "--workers", "2", "--port"],
     "gunicorn": ["-m", "gunicorn", "-c", "python:pymacaron.gunicorn", "--workers", "2", "server:app", "--bind"],
