@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from flask import Flask
 
 from pymacaron.events import ErrorReported
 from pymacaron.log import capture_context
-from pymacaron.server import METRICS_FOLDER_VARIABLE
 from pymacaron.service import ErrorReporter, Service, service_of
 from pymacaron_monitoring.cardinality import Budget
 from pymacaron_monitoring.declared import OTHER
 from pymacaron_monitoring.ending import FLUSH_AT_EXIT_S, call_at_exit
 from pymacaron_monitoring.families import ERROR_KINDS, REPORT_OUTCOMES, ReportOutcome
 from pymacaron_monitoring.metrics import get_report_counter
-from pymacaron_monitoring.outbox import Outbox, Report, Reporter, is_reporting
+from pymacaron_monitoring.outbox import Outbox, Report, Reporter, TryLaterError, is_reporting
 from pymacaron_monitoring.records import Key
 from pymacaron_monitoring.release import find_environment, find_release
 from pymacaron_monitoring.report_limit import ReportLimit, SharedLimit, find_fingerprint, name_kind
@@ -72,27 +72,25 @@ class Dispatcher:
             self._count_kind(event)
         if not self._reporters or is_reporting():
             return
-        state = self._of_this_process()
         fingerprint = find_fingerprint(event)
-        held_back = state.limit.take(fingerprint)
-        if held_back is None:
-            for reporter in self._reporters:
-                self.count(reporter.name, "limited")
-            return
-        report = Report(event, self._complete(event, held_back), fingerprint, capture_context())
-        taken = [outbox.put(report) for outbox in state.outboxes]
-        if not any(taken):
-            state.limit.forget(fingerprint)
+        for lane in self._of_this_process().lanes:
+            held_back = lane.limit.take(fingerprint)
+            if held_back is None:
+                self.count(lane.name, "limited")
+                continue
+            report = Report(event, self._complete(event, held_back), fingerprint, capture_context())
+            if not lane.outbox.put(report):
+                lane.limit.forget(fingerprint)
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until nothing waits any more, at most so long; tell whether that is so."""
-        return all(outbox.flush(timeout_s) for outbox in self._of_this_process().outboxes)
+        return all(lane.outbox.flush(timeout_s) for lane in self._of_this_process().lanes)
 
     def close(self) -> None:
         """Send what waits, in the time that a process has at its end."""
         if self._state.pid == os.getpid():
-            for outbox in self._state.outboxes:
-                outbox.close(FLUSH_AT_EXIT_S / len(self._state.outboxes))
+            for lane in self._state.lanes:
+                lane.outbox.close(FLUSH_AT_EXIT_S / len(self._state.lanes))
 
     def count(self, reporter: str, outcome: ReportOutcome) -> None:
         """Count what became of an error at one reporter."""
@@ -107,16 +105,12 @@ class Dispatcher:
         wanted, other = (Key(ERROR_KINDS.name, (operation_id, kind)) for kind in (found, OTHER))
         self._budget.get(wanted, other).add()
 
-    def make_outboxes(self) -> list[Outbox]:
-        """Return an outbox for each reporter."""
-        folder = os.environ.get(METRICS_FOLDER_VARIABLE)
-        interval_s = self._service.config.error_report_interval
-        shared = folder if interval_s > 0 else None
-        return [Outbox(_Limited(one, shared, interval_s) if shared else one, self.count) for one in self._reporters]
-
-    def make_limit(self) -> ReportLimit:
-        """Return a limit that has seen nothing yet."""
-        return ReportLimit(self._service.config.error_report_interval)
+    def make_lanes(self) -> list[_Lane]:
+        """Return the way to each reporter, on which nothing has gone yet."""
+        interval_s, store = self._service.config.error_report_interval, store_of(self._service.app)
+        return [
+            _Lane(one, self.count, interval_s, store.find_file(f"reports-{one.name}.limit")) for one in self._reporters
+        ]
 
     def _of_this_process(self) -> _State:
         """Return queues and threads: those of the process that forked this one are not here."""
@@ -140,27 +134,52 @@ class _State:
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self.pid = os.getpid()
-        self.limit = dispatcher.make_limit()
-        self.outboxes = dispatcher.make_outboxes()
+        self.lanes = dispatcher.make_lanes()
 
 
-class _Limited:
-    """A reporter that takes one error of a kind from all processes of the service together."""
+class _Lane:
+    """The way to one reporter: one error of a kind in an interval, from all processes of the service together.
 
-    def __init__(self, reporter: Reporter, folder: str, interval_s: float) -> None:
+    file: where the processes meet; None if there is no other one.
+    """
+
+    def __init__(
+        self, reporter: Reporter, count: Callable[[str, ReportOutcome], object], interval_s: float, file: Path | None
+    ) -> None:
+        self.name = reporter.name
+        self.limit = ReportLimit(interval_s)
+        self._shared = _Shared(reporter, SharedLimit(file, interval_s)) if file and interval_s > 0 else None
+        self.outbox = Outbox(self._shared or reporter, count, give_up=self._forget)
+
+    def _forget(self, report: Report) -> None:
+        """Let the next error of the kind try again: nobody was told of this one."""
+        self.limit.forget(report.fingerprint)
+        if self._shared is not None:
+            self._shared.forget(report)
+
+
+class _Shared:
+    """A reporter that takes what a limit of all processes lets through."""
+
+    def __init__(self, reporter: Reporter, limit: SharedLimit) -> None:
         self.name = reporter.name
         self._reporter = reporter
-        self._limit = SharedLimit(Path(folder) / f"reports-{reporter.name}.limit", interval_s)
-        self._taken: bytes | None = None
+        self._limit = limit
+        self._tried_id = ""
 
     def send(self, report: Report) -> ReportOutcome:
-        if self._taken != report.fingerprint:  # else it is tried again
-            if not self._limit.take(report.fingerprint):
-                return "limited"
-            self._taken = report.fingerprint
-        outcome = self._reporter.send(report)
-        self._taken = None
-        return outcome
+        is_tried_again, self._tried_id = self._tried_id == report.event.error_id, ""
+        if not is_tried_again and not self._limit.take(report.fingerprint):
+            return "limited"
+        try:
+            return self._reporter.send(report)
+        except TryLaterError:
+            self._tried_id = report.event.error_id
+            raise
+
+    def forget(self, report: Report) -> None:
+        self._tried_id = ""
+        self._limit.forget(report.fingerprint)
 
 
 class _FunctionReporter:

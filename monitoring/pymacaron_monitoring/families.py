@@ -43,7 +43,7 @@ REQUEST_BYTES = Family(
     "http_server_request_body_size_bytes", "histogram", _OPERATION, "Size of request bodies, as sent."
 )
 RESPONSE_BYTES = Family(
-    "http_server_response_body_size_bytes", "histogram", _OPERATION, "Size of response bodies, before compression."
+    "http_server_response_body_size_bytes", "histogram", _OPERATION, "Size of response bodies, as sent."
 )
 VIOLATIONS = Family(
     "contract_violations_total", "counter", ("operation_id", "place"), "What in answers broke the document."

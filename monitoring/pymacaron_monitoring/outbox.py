@@ -67,11 +67,20 @@ class Outbox:
     """A queue of limited length before one reporter; of one process."""
 
     def __init__(
-        self, reporter: Reporter, count: Callable[[str, ReportOutcome], object], *, most_waiting: int = MOST_WAITING
+        self,
+        reporter: Reporter,
+        count: Callable[[str, ReportOutcome], object],
+        *,
+        give_up: Callable[[Report], object] = lambda _: None,
+        most_waiting: int = MOST_WAITING,
     ) -> None:
-        """Take the *reporter*, and what counts its outcomes by its name."""
+        """Take the *reporter*, and what counts its outcomes by its name.
+
+        give_up: called with each report that could not be sent, because what the reporter needs did not answer.
+        """
         self._reporter = reporter
         self._count = count
+        self._give_up = give_up
         self._reports: queue.Queue[Report] = queue.Queue(most_waiting)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -135,6 +144,7 @@ class Outbox:
             except TryLaterError as error:
                 if pause_s is None or self._is_hurried.is_set():
                     log.warning("%s: error_id %s stands in the log only: %s", *self._name(report), error)
+                    self._give_up(report)
                     return "failed"
                 self._is_hurried.wait(pause_s)
             except Exception:  # noqa: BLE001 - told of without the secrets that it may hold

@@ -6,9 +6,9 @@ import fcntl
 import json
 import logging
 import os
-import re
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
@@ -33,14 +33,13 @@ class RecentErrors:
     written or read is left out: this is for people who look, not for the record.
     """
 
-    def __init__(self, name: str, folder: Path | None) -> None:
-        """Take the name of the app and the folder in which its workers meet, None without one."""
-        stem = re.sub(r"[^A-Za-z0-9_.]", "_", name)
-        self._path = folder / f"pymacaron-{stem}.errors.jsonl" if folder else None
+    def __init__(self, path: Path | None) -> None:
+        """Take the file, None where there are no other workers."""
+        self._path = path
         self._lines: deque[bytes] = deque(maxlen=MOST_ERRORS)
         self._lock = threading.Lock()
         self._second, self._taken = 0, 0
-        os.register_at_fork(after_in_child=self._renew_lock)
+        _all.add(self)
 
     def add(self, event: ErrorReported) -> None:
         """Keep an error: its title, where and when; nothing of what was sent, and no user."""
@@ -89,7 +88,8 @@ class RecentErrors:
         except OSError as error:
             log.debug("An error is not shown among the last ones: %s", error)
 
-    def _renew_lock(self) -> None:
+    def renew_lock(self) -> None:
+        """Free what another thread of the parent may have locked, after a fork."""
         self._lock = threading.Lock()
 
 
@@ -106,3 +106,14 @@ def _parse(lines: Iterable[bytes]) -> list[JsonObject]:
     entries.reverse()  # of two at the same moment, the one that was written later comes first
     entries.sort(key=lambda entry: float(entry["at"]), reverse=True)
     return entries[:MOST_ERRORS]
+
+
+_all: weakref.WeakSet[RecentErrors] = weakref.WeakSet()
+
+
+def _renew_locks() -> None:
+    for one in list(_all):
+        one.renew_lock()
+
+
+os.register_at_fork(after_in_child=_renew_locks)

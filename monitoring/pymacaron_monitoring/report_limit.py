@@ -124,8 +124,20 @@ class SharedLimit:
                 os.close(descriptor)
         return True
 
+    def forget(self, fingerprint: bytes) -> None:
+        """Let the next one of the kind through, whichever process it is in: this one did not get anywhere."""
+        with suppress(OSError):
+            descriptor = os.open(self._file, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                kind, place = fingerprint[:8], _find_entry(fingerprint)
+                if os.pread(descriptor, len(kind), place) == kind:
+                    os.pwrite(descriptor, bytes(_ENTRY.size), place)
+            finally:
+                os.close(descriptor)
+
     def _take(self, descriptor: int, kind: bytes) -> bool:
-        place = int.from_bytes(kind[:4], "big") % _ENTRIES * _ENTRY.size
+        place = _find_entry(kind)
         data = os.pread(descriptor, _ENTRY.size, place)
         known, taken_at = _ENTRY.unpack(data) if len(data) == _ENTRY.size else (b"", 0.0)
         now = time.monotonic()  # one clock for all processes of the machine; it begins again when that does
@@ -133,3 +145,8 @@ class SharedLimit:
             return False
         os.pwrite(descriptor, _ENTRY.pack(kind, now), place)
         return True
+
+
+def _find_entry(kind: bytes) -> int:
+    """Return where in the file the entry of a fingerprint is."""
+    return int.from_bytes(kind[:4], "big") % _ENTRIES * _ENTRY.size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import os
 import platform
 import socket
 import time
@@ -75,7 +76,7 @@ class SentryReporter:
             "sdk": {"name": "sentry.python.pymacaron", "version": VERSION},
             "contexts": {"runtime": {"name": platform.python_implementation(), "version": platform.python_version()}},
         }
-        self._session = requests.Session()
+        self._session, self._session_pid = requests.Session(), os.getpid()
         self._silent_until = 0.0
 
     def send(self, report: Report) -> ReportOutcome:
@@ -84,7 +85,7 @@ class SentryReporter:
             return "limited"
         envelope = self._wrap(self.make_event(report))
         try:
-            answer = self._session.post(self._url, envelope, headers=self._headers, timeout=_TIMEOUT_S)
+            answer = self._open_session().post(self._url, envelope, headers=self._headers, timeout=_TIMEOUT_S)
         except requests.RequestException as error:
             raise TryLaterError(type(error).__name__) from None
         if answer.status_code == _TOO_MANY:
@@ -99,6 +100,12 @@ class SentryReporter:
         words = "Sentry refuses reports, it answers %d: look at sentry_dsn; error_id %s stands in the log only"
         log.warning(words, answer.status_code, report.event.error_id)
         return "failed"
+
+    def _open_session(self) -> requests.Session:
+        """Return the connections of this process: those of one that forked it are not its own to write into."""
+        if self._session_pid != os.getpid():
+            self._session, self._session_pid = requests.Session(), os.getpid()
+        return self._session
 
     def make_event(self, report: Report) -> JsonObject:
         """Return the event of *report* without secrets. Its id is the error id."""

@@ -5,7 +5,6 @@ It is there if ``status_page: true`` stands in the configuration.
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -31,7 +30,7 @@ from pymacaron_monitoring.release import find_release
 from pymacaron_monitoring.runbook import describe_operation
 from pymacaron_monitoring.scrape import has_token
 from pymacaron_monitoring.slo import read_objectives
-from pymacaron_monitoring.store import FOLDER_VARIABLE, store_of
+from pymacaron_monitoring.store import store_of
 
 REFRESH_S = 2
 """Seconds between two looks of the page at the numbers."""
@@ -59,8 +58,7 @@ class _Status:
     """What the page shows, of all workers together."""
 
     def __init__(self, service: Service) -> None:
-        folder = os.environ.get(FOLDER_VARIABLE)
-        self.errors = RecentErrors(service.app.name, Path(folder) if folder else None)
+        self.errors = RecentErrors(store_of(service.app).find_file("errors.jsonl"))
         self._service = service
         self._release = find_release(service)
         self._operations = {

@@ -112,8 +112,9 @@ class Store:
 
     def __init__(self, name: str, folder: Path | None = None) -> None:
         """Open the store. Raises OSError when *folder* cannot be written."""
-        self._stem = None
+        self._stem: Path | None = None
         if folder is not None:
+            folder = folder.absolute()  # a service may change into another one later
             folder.mkdir(parents=True, exist_ok=True)
             self._stem = folder / f"pymacaron-{re.sub(r'[^A-Za-z0-9_.]', '_', name)}"
         self._series: dict[Key, Series] = {}
@@ -169,6 +170,10 @@ class Store:
     def find_processes(self) -> Mapping[int, int]:
         """Return slot -> process id of the living processes, this one alone where there is no folder."""
         return self._reader.find_processes(self._memory)
+
+    def find_file(self, name: str) -> Path | None:
+        """Return where the processes of this app, and no other, share what is called *name*; None without a folder."""
+        return self._stem.with_name(f"{self._stem.name}.{name}") if self._stem else None
 
     @property
     def slots(self) -> SlotTable | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
@@ -14,6 +16,7 @@ from pymacaron.events import RequestFinished, SectionTimed, TaskFinished
 from pymacaron.exceptions import ConfigError, Finding
 from pymacaron.log import current_trace
 from pymacaron.service import Service, service_of
+from pymacaron_monitoring.declared import METHODS, OTHER
 from pymacaron_monitoring.ending import FLUSH_AT_EXIT_S, call_at_exit
 from pymacaron_monitoring.release import find_environment, find_release
 from pymacaron_monitoring.span_outbox import SpanOutbox
@@ -81,13 +84,16 @@ class Tracer:
     def note_request(self, event: RequestFinished) -> None:
         """Export the span of a request.
 
-        Source: OpenTelemetry semantic conventions, HTTP server; without ``url.path``, which may hold secrets.
+        Source: OpenTelemetry semantic conventions, HTTP server; without ``url.path``, which may hold secrets. A method
+        that HTTP does not know makes no name of its own.
         """
         trace = current_trace()
         if trace is None or not trace.is_recorded:
             return
+        is_known = event.method in METHODS
         attributes: dict[str, str | int | None] = {
-            "http.request.method": event.method,
+            "http.request.method": event.method if is_known else OTHER,
+            "http.request.method_original": None if is_known else event.method,
             "http.route": event.route,
             "http.response.status_code": event.status,
             "http.request.body.size": event.request_bytes,
@@ -99,7 +105,8 @@ class Tracer:
         is_error = event.status >= _FIRST_FATAL
         if is_error:
             attributes["error.type"] = _name(event.exception) or str(event.status)
-        name = f"{event.method} {event.route}" if event.route else event.method
+        method = event.method if is_known else "HTTP"
+        name = f"{method} {event.route}" if event.route else method
         self._add(trace, name, "SERVER", event.duration_s, attributes, is_error=is_error)
 
     def note_section(self, event: SectionTimed) -> None:
@@ -148,7 +155,8 @@ class _Exporter:
         except ImportError:
             found = "OpenTelemetry's exporter, which it needs, is not installed"
             raise ConfigError(Finding(where, found, "pip install 'pymacaron[otel]'")) from None
-        self._exporter = OTLPSpanExporter(endpoint=find_url(service.config, where), timeout=_TIMEOUT_S)
+        self._open = partial(OTLPSpanExporter, endpoint=find_url(service.config, where), timeout=_TIMEOUT_S)
+        self._exporter, self._pid = self._open(), os.getpid()
         self._resource = Resource.create(
             {
                 "service.name": service.config.name or service.app.name,
@@ -163,6 +171,8 @@ class _Exporter:
         """Post *spans*; return False if that did not work."""
         from opentelemetry.sdk.trace.export import SpanExportResult  # noqa: PLC0415 - optional
 
+        if self._pid != os.getpid():  # connections of the process that forked this one are not its own to write into
+            self._exporter, self._pid = self._open(), os.getpid()
         return self._exporter.export([self._make(span) for span in spans]) is SpanExportResult.SUCCESS
 
     def _make(self, span: FinishedSpan) -> ReadableSpan:

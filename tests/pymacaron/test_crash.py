@@ -128,6 +128,7 @@ def test_reporters_of_pymacaron_2() -> None:
     fit_reporter(lambda title, data, exception: heard.append((title, data, exception)))("b", {}, error)
     fit_reporter(lambda *args: heard.append(args))("c", {}, None)
     assert heard == [("a", {"x": 1}), ("b", {}, error), ("c", {}, None)]
+    assert fit_reporter(dict) is dict  # type: ignore[comparison-overlap]  # does not tell what it takes
 
 
 def test_outside_of_a_service(caplog: pytest.LogCaptureFixture) -> None:

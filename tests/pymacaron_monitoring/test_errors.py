@@ -16,8 +16,8 @@ from pymacaron import report_error
 from pymacaron.events import ErrorReported
 from pymacaron.log import current_request_id, restored_context
 from pymacaron.service import service_of
-from pymacaron_monitoring import errors, flush_reports, init_app
-from pymacaron_monitoring.outbox import MOST_WAITING
+from pymacaron_monitoring import errors, flush_reports, init_app, outbox
+from pymacaron_monitoring.outbox import MOST_WAITING, TryLaterError
 from pymacaron_monitoring.report_limit import find_fingerprint
 from pymacaron_monitoring.store import FOLDER_VARIABLE
 
@@ -153,6 +153,45 @@ def test_several_processes_have_one_limit(make_app: MakeApp, tmp_path: Path, mon
     assert sorted(heard.read_text().split()) == ["First", "Second"]
     assert counts(app, "log") == {"sent": 12}
     assert counts(app, "error_reporter") == {"sent": 2, "limited": 10}
+
+
+def test_apps_of_one_folder_have_limits_of_their_own(
+    make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error of one does not hold back that of another."""
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    heard: list[str] = []
+    for name in ("first", "second"):
+        app = make_app(error_reporter=lambda _title, _data, _error, name=name: heard.append(name))
+        errors.init_app(app)
+        service_of(app).bus.emit(ERROR)
+        service_of(app).bus.emit(ERROR)
+        assert flush_reports(app)
+    assert heard == ["first", "second"]
+
+
+@pytest.mark.parametrize("is_shared", [pytest.param(False, id="alone"), pytest.param(True, id="in a folder")])
+def test_a_report_that_was_given_up_holds_nothing_back(
+    make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_shared: bool
+) -> None:
+    """Where Sentry did not answer, the next error of the kind is told, though the interval is not over."""
+    if is_shared:
+        monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(outbox, "_PAUSES_S", (0.01,))
+    tried: list[str] = []
+
+    def report(title: str, *_: object) -> None:
+        tried.append(title)
+        if len(tried) < 3:
+            raise TryLaterError("nobody answers")
+
+    app = make_app(error_reporter=report)
+    init_app(app)
+    for _ in range(3):
+        service_of(app).bus.emit(ERROR)
+        assert flush_reports(app)
+    assert tried == [ERROR.title] * 3
+    assert counts(app, "error_reporter") == {"failed": 1, "sent": 1, "limited": 1}
 
 
 def test_what_is_alike() -> None:

@@ -17,7 +17,7 @@ def make_event(title: str = "It broke", **data: object) -> ErrorReported:
 @pytest.fixture(params=["memory", "file"])
 def errors(request: pytest.FixtureRequest, tmp_path: Path) -> RecentErrors:
     """Keep errors in either way."""
-    return RecentErrors("svc", tmp_path if request.param == "file" else None)
+    return RecentErrors(tmp_path / "errors.jsonl" if request.param == "file" else None)
 
 
 def test_the_newest_comes_first(errors: RecentErrors) -> None:
@@ -57,7 +57,7 @@ def test_a_storm_is_cut_short(errors: RecentErrors) -> None:
 
 def test_all_processes_share_the_last_errors(tmp_path: Path) -> None:
     """Whichever worker is asked knows those of the others."""
-    errors = RecentErrors("svc", tmp_path)
+    errors = RecentErrors(tmp_path / "errors.jsonl")
     errors.add(make_event("ours"))
     child = os.fork()
     if not child:
@@ -70,7 +70,7 @@ def test_all_processes_share_the_last_errors(tmp_path: Path) -> None:
 def test_the_file_stays_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Old lines make room."""
     monkeypatch.setattr("pymacaron_monitoring.recent_errors._MOST_A_SECOND", 10_000)
-    errors = RecentErrors("svc", tmp_path)
+    errors = RecentErrors(tmp_path / "errors.jsonl")
     for number in range(1000):
         errors.add(make_event(f"{number:04}" + "x" * 500))
     (file,) = tmp_path.iterdir()
@@ -80,7 +80,7 @@ def test_the_file_stays_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_damage_hides_one_error(tmp_path: Path) -> None:
     """A line that a killed process left half written is skipped; without a file there is none."""
-    errors = RecentErrors("svc", tmp_path)
+    errors = RecentErrors(tmp_path / "errors.jsonl")
     assert errors.read() == []
     errors.add(make_event("whole"))
     (file,) = tmp_path.iterdir()
@@ -90,6 +90,6 @@ def test_damage_hides_one_error(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_gone_breaks_nothing(tmp_path: Path) -> None:
     """Errors are then not shown."""
-    errors = RecentErrors("svc", tmp_path / "gone")
+    errors = RecentErrors(tmp_path / "gone" / "errors.jsonl")
     errors.add(make_event())
     assert errors.read() == []

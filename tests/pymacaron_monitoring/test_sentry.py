@@ -116,6 +116,19 @@ def test_a_sentry_that_is_away_is_asked_again(sentry: FakeSentry) -> None:
         make_reporter(sentry.dsn).send(REPORT)
 
 
+def test_a_fork_has_connections_of_its_own(sentry: FakeSentry) -> None:
+    """What it sends does not get into the middle of what its parent does; that keeps its own."""
+    reporter = make_reporter(sentry.dsn)
+    assert reporter.send(REPORT) == "sent"
+    child = os.fork()
+    if not child:
+        os._exit(reporter.send(REPORT) != "sent")
+    assert os.waitpid(child, 0) == (child, 0)
+    assert reporter.send(REPORT) == "sent"
+    parent, child, again = sentry.ports
+    assert parent == again != child
+
+
 def test_a_report_outlives_a_short_outage(sentry: FakeSentry) -> None:
     """It is sent again after a second; other reports wait meanwhile."""
     sentry.status = 500

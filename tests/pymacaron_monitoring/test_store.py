@@ -353,6 +353,16 @@ def test_a_folder_that_is_removed_leaves_what_this_process_counts(tmp_path: Path
     assert store.find_processes() == {0: os.getpid()}
 
 
+def test_the_folder_stays_the_same_where_the_process_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is named relatively is found again after a change of the working directory."""
+    monkeypatch.chdir(tmp_path)
+    store = Store("app", Path("counts"))
+    store.counter("jobs_total", ("a",)).add(3)
+    monkeypatch.chdir("/")
+    write_elsewhere(tmp_path / "counts", 4)
+    assert store.read() == {COUNTER: [7.0]}
+
+
 def test_the_folder_of_a_living_process_is_locked(tmp_path: Path) -> None:
     """So that systemd-tmpfiles lets it be, however old the files in it are."""
     store = Store("app", tmp_path)

@@ -121,6 +121,18 @@ def named(spans: list[Received]) -> dict[tuple[str, str], Received]:
     return {(span.resource["service.name"], span.name): span for span in spans}
 
 
+def test_methods_make_no_names(make: Make, collector: FakeCollector) -> None:
+    """Whatever a scanner calls its methods, its spans are called HTTP."""
+    client = make("shop", otlp_endpoint=collector.url).test_client()
+    client.open("/nowhere", method="BREW")
+    client.get("/nowhere")
+    brewed, asked = sorted(collector.wait_for(2), key=lambda span: span.start_ns)
+    assert (brewed.name, asked.name) == ("HTTP", "GET")
+    names = ("http.request.method", "http.request.method_original")
+    assert [brewed.attributes.get(name) for name in names] == ["_OTHER", "BREW"]
+    assert [asked.attributes.get(name) for name in names] == ["GET", None]
+
+
 def test_one_trace_through_two_services(make: Make, serve: Callable[[Flask], str], collector: FakeCollector) -> None:
     """The caller's trace goes over HTTP from service to service; each span is a part of what caused it."""
     prices = make("prices", otlp_endpoint=collector.url)

@@ -18,7 +18,7 @@ class FakeSentry:
     """Listens until `stop`.
 
     events: those that came, oldest first. raw: every byte that came, headers included. status, delay_s, retry_after:
-    of its answers. refusals: why it answered 400.
+    of its answers. refusals: why it answered 400. ports: from which each request came.
     """
 
     def __init__(self, status: int = 200, delay_s: float = 0.0, retry_after: str | None = None) -> None:
@@ -26,6 +26,7 @@ class FakeSentry:
         self.events: list[dict[str, Any]] = []
         self.raw: list[bytes] = []
         self.refusals: list[str] = []
+        self.ports: list[int] = []
         self.status, self.delay_s, self.retry_after = status, delay_s, retry_after
         self._stopping = threading.Event()
         self._server = _Server(("127.0.0.1", 0), _make_handler(self))
@@ -102,6 +103,7 @@ def _make_handler(sentry: FakeSentry) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
+            sentry.ports.append(self.client_address[1])
             auth = self.headers.get("X-Sentry-Auth", "")
             del self.headers["X-Sentry-Auth"]
             status = sentry.take(self.path, str(self.headers), auth, body)
