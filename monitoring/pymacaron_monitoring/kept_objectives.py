@@ -9,6 +9,7 @@ from functools import partial
 from math import isfinite
 
 from pymacaron.spec import Api, Operation
+from pymacaron_monitoring.indicators import format_bound
 from pymacaron_monitoring.prometheus import Labels, Page, Requests, select_requests
 from pymacaron_monitoring.significance import find_p_of_share
 from pymacaron_monitoring.slo import Latency, Objectives
@@ -96,12 +97,8 @@ def _promise_availability(subject: str, operation: str | None, availability: Dec
 
 
 def _promise_latency(label: str, latency: Latency) -> _Objective:
-    what = f"requests over {_write_bound(latency)}, allowed {100 - latency.percentile:f} % ({latency.name})"
+    what = f"requests over {format_bound(latency.bound_s)}, allowed {100 - latency.percentile:f} % ({latency.name})"
     return _Objective(label, label, what, latency.allowed_share, latency)
-
-
-def _write_bound(latency: Latency) -> str:
-    return f"{latency.bound_s:g} s" if latency.bound_s >= 1 else f"{latency.bound_s * 1000:g} ms"
 
 
 def _judge_objective(objective: _Objective, evidence: Evidence, api: Api, operations: Sequence[Operation]) -> Reason:
@@ -109,7 +106,7 @@ def _judge_objective(objective: _Objective, evidence: Evidence, api: Api, operat
     requests = find(evidence.counts)
     hits = objective.count_bad(requests)
     if hits is None and objective.latency:
-        bound = f"{_write_bound(objective.latency)} ({objective.latency.name})"
+        bound = f"{format_bound(objective.latency.bound_s)} ({objective.latency.name})"
         text = f"{objective.subject}: /metrics has no bucket at {bound}; restart the target with this document"
         return Reason("undecided", text, objective.operation)
     reason = _judge_share(objective, hits or 0, requests.total, evidence.error_rate)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from flask import Flask
 
 from pymacaron.events import (
@@ -30,7 +28,7 @@ from pymacaron_monitoring.families import ERRORS, SECTIONS, VIOLATIONS
 from pymacaron_monitoring.page import Page, Sample
 from pymacaron_monitoring.processes import measure_process
 from pymacaron_monitoring.records import Key
-from pymacaron_monitoring.release import find_release
+from pymacaron_monitoring.release import find_release, is_served
 from pymacaron_monitoring.request_metrics import RequestCounter
 from pymacaron_monitoring.scrape import serve_page
 from pymacaron_monitoring.store import Series, Store, store_of
@@ -50,7 +48,8 @@ def init_app(app: Flask) -> None:
         return
     service = service_of(app)
     store = store_of(app)
-    bounds_s = find_bounds(api for api in service.apis.values() if _is_served(service, api.operations))
+    apis = service.apis.values()
+    bounds_s = find_bounds(api for api in apis if any(is_served(service, one) for one in api.operations))
     budget = Budget(store, service.config.metrics_series_budget)
     requests = RequestCounter(store, budget, bounds_s)
     requests.start_at_zero(service.operations.values())
@@ -82,12 +81,6 @@ def init_app(app: Flask) -> None:
 def get_report_counter(app: Flask, reporter: str, outcome: families.ReportOutcome) -> Series:
     """Return the counter of errors with which that happened at *reporter*; it stands at zero from now on."""
     return store_of(app).counter(ERRORS.name, (reporter, outcome))
-
-
-def _is_served(service: Service, operations: Iterable[object]) -> bool:
-    """Tell whether a document's operations are served, not only its models used."""
-    own = service.operations.values()
-    return any(operation in own for operation in operations)
 
 
 class _OtherCounter:

@@ -12,9 +12,8 @@ from itertools import accumulate
 from math import inf
 from typing import NamedTuple
 
-from prometheus_client.utils import floatToGoString
-
 from pymacaron_monitoring.families import ACTIVE_REQUESTS, ACTIVE_TASKS, FAMILIES, LOST_REQUESTS, LOST_TASKS, Family
+from pymacaron_monitoring.promql import write_bound
 from pymacaron_monitoring.reading import Exemplar
 from pymacaron_monitoring.records import Key
 from pymacaron_monitoring.store import Store
@@ -83,7 +82,7 @@ def _make_head(key: Key) -> tuple[str, ...]:
     if key.kind != "histogram":
         return (f"{key.metric}{labels} ",)
     buckets = (
-        f"{key.metric}_bucket{_write_labels(family, key.labels, _write_bound(bound))} "
+        f"{key.metric}_bucket{_write_labels(family, key.labels, write_bound(bound))} "
         for bound in (*(key.bounds or ()), inf)
     )
     return (*buckets, f"{key.metric}_count{labels} ", f"{key.metric}_sum{labels} ")
@@ -100,10 +99,6 @@ def _write_labels(family: Family, labels: Sequence[str], bound: str | None = Non
 def _write_text(text: str) -> str:
     """Return *text* as a label's value; half a surrogate, as of a file's name that is no UTF-8, could not be sent."""
     return text.encode("utf-8", "backslashreplace").decode().translate(_ESCAPES)
-
-
-def _write_bound(bound: float) -> str:
-    return str(floatToGoString(bound))  # type: ignore[no-untyped-call]
 
 
 def _write_histogram(lines: list[str], head: Sequence[str], values: Sequence[float]) -> None:

@@ -8,7 +8,9 @@ from math import inf
 
 from prometheus_client.parser import text_string_to_metric_families
 
-METRIC = "http_server_request_duration_seconds"
+from pymacaron_monitoring.families import REQUESTS
+
+METRIC = REQUESTS.name
 _START = "process_start_time_seconds"
 
 

@@ -12,7 +12,7 @@ from pymacaron.builtin import BUILTIN_FOLDER
 from pymacaron.builtin.ping import find_version
 from pymacaron.config import PymConfig
 from pymacaron.service import Service
-from pymacaron.spec import Api
+from pymacaron.spec import Operation
 
 REVISION_VARIABLE = "PYM_REVISION"
 _DEFAULT_ENVIRONMENT = "production"  # as Sentry calls it where nothing is said
@@ -58,16 +58,16 @@ def find_revision(folder: Path, environment: Mapping[str, str] = os.environ) -> 
 
 def hash_documents(service: Service) -> str:
     """Return the SHA-256 of the service's document, of several that of their names and hashes, in hex."""
-    served = [api for _, api in sorted(service.apis.items()) if _is_served(service, api)]
+    apis = [api for _, api in sorted(service.apis.items()) if Path(api.source).parent != BUILTIN_FOLDER]
+    served = [api for api in apis if any(is_served(service, operation) for operation in api.operations)]
     if len(served) == 1:
         return served[0].sha256
     return hashlib.sha256("".join(f"{api.name} {api.sha256}\n" for api in served).encode()).hexdigest()
 
 
-def _is_served(service: Service, api: Api) -> bool:
-    """Tell whether *api* is a document of the service's own that it serves."""
-    is_builtin = Path(api.source).parent == BUILTIN_FOLDER
-    return not is_builtin and any(operation.operation_id in service.operations for operation in api.operations)
+def is_served(service: Service, operation: Operation) -> bool:
+    """Tell whether *service* answers *operation*, and has not only taken the models of its document."""
+    return service.operations.get(operation.operation_id) == operation
 
 
 def _read_head(git: Path) -> str:

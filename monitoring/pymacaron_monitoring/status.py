@@ -26,7 +26,7 @@ from pymacaron_monitoring.indicators import Indicator, find_indicators
 from pymacaron_monitoring.prometheus import Labels, Page
 from pymacaron_monitoring.recent_errors import RecentErrors
 from pymacaron_monitoring.records import Key
-from pymacaron_monitoring.release import find_release
+from pymacaron_monitoring.release import find_release, is_served
 from pymacaron_monitoring.runbook import describe_operation
 from pymacaron_monitoring.scrape import has_token
 from pymacaron_monitoring.slo import read_objectives
@@ -62,7 +62,7 @@ class _Status:
         self._service = service
         self._release = find_release(service)
         self._operations = {
-            one.operation_id: one for api in service.apis.values() for one in api.operations if one in _served(service)
+            one.operation_id: one for api in service.apis.values() for one in api.operations if is_served(service, one)
         }
         self._indicators: list[Indicator] = []
         for api in service.apis.values():
@@ -115,10 +115,6 @@ class _Status:
             "objectives": [_describe_balance(one) for one in balance_page(self._indicators, page)],
             "errors": self.errors.read(),
         }
-
-
-def _served(service: Service) -> Sequence[Operation]:
-    return list(service.operations.values())
 
 
 def _read_page(totals: Mapping[Key, Sequence[float]]) -> Page:

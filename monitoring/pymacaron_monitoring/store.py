@@ -18,6 +18,7 @@ from pathlib import Path
 from flask import Flask
 
 from pymacaron.exceptions import ConfigError, Finding
+from pymacaron.server import METRICS_FOLDER_VARIABLE
 from pymacaron_monitoring.memory import Memory
 from pymacaron_monitoring.reading import Exemplar, Reader, Totals
 from pymacaron_monitoring.records import Key
@@ -25,7 +26,7 @@ from pymacaron_monitoring.slots import SlotTable, open_slots
 
 log = logging.getLogger(__name__)
 
-FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+FOLDER_VARIABLE = METRICS_FOLDER_VARIABLE
 """Environment variable naming the folder in which the workers of a service meet; ``pymacaron run`` sets it."""
 
 EXEMPLAR_EVERY_S = 1.0
