@@ -1,8 +1,8 @@
-"""A deploy whose process is killed at one line of its journal: ``dying_deploy.py FOLDER IMAGE STEP STATE WHEN``.
+"""A deploy whose process is killed at one line of its journal: ``dying_deploy.py FOLDER WHAT STEP STATE WHEN``.
 
 With WHEN ``before`` the step is done and nothing tells so, with ``after`` the line is written and nothing more. STEP
-``-`` is no kill; IMAGE ``resume`` goes on with the deploy that did not end, ``rollback`` goes back. Tests of the
-release are left out: they change nothing on the target.
+``-`` is no kill; WHAT is ``deploy``, ``resume``, which goes on with the deploy that did not end, or ``rollback``, which
+goes back. Tests of the release are left out: they change nothing on the target.
 """
 
 from __future__ import annotations
@@ -63,15 +63,15 @@ def _leave_out(_deploy: Deploy, _step: Step) -> JsonObject:
     return {}
 
 
-def main(folder: Path, image: str, at: tuple[str, ...]) -> None:
+def main(folder: Path, what: str, at: tuple[str, ...]) -> None:
     """Deploy, go on or go back."""
     config = load_config(folder)
     pipeline = Pipeline(config, DyingTarget(config, at), folder, lambda line: print(line, flush=True))  # noqa: T201
     with pipeline.holding():
-        if image == "rollback":
+        if what == "rollback":
             pipeline.resume().roll_back("rollback was asked for")
             return
-        deploy = pipeline.resume() if image == "resume" else pipeline.start(Wishes(image, is_ungated=True))
+        deploy = pipeline.resume() if what == "resume" else pipeline.start(Wishes(is_ungated=True))
         deploy.actions = {**ACTIONS, **dict.fromkeys(_LEFT_OUT, _leave_out)}
         if deploy.run() != "live":
             sys.exit(str(deploy.journal.facts.get("reason")))
