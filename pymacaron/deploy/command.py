@@ -18,13 +18,13 @@ from pymacaron.config import load_config
 from pymacaron.deploy.gates import find_gate
 from pymacaron.deploy.image_source import find_configured_environment
 from pymacaron.deploy.lock import LockedError
+from pymacaron.deploy.old_names import run_alone
 from pymacaron.deploy.pipeline import Pipeline, Status
 from pymacaron.deploy.release import Deploy, WayBackError
 from pymacaron.deploy.steps import Wishes, is_return
 from pymacaron.deploy.target import TARGETS, ShelfConflict, find_target
-from pymacaron.exceptions import StartupError
 
-_FAILED, _BAD_INPUT, _INTERRUPTED = 1, 2, 130
+_FAILED, _INTERRUPTED = 1, 130
 
 _folder = click.option(
     "--folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default=Path(), help="The service's."
@@ -120,11 +120,7 @@ def releases(*, folder: Path, env: str | None, target: str | None, is_json: bool
 
 def run_pymdeploy() -> None:
     """Run ``pymdeploy``, as the command was called in pymacaron 2."""
-    try:
-        deploy(prog_name="pymdeploy")
-    except StartupError as error:
-        click.echo(f"{error}", err=True)
-        sys.exit(_BAD_INPUT)
+    run_alone(deploy, "pymdeploy")
 
 
 def _open(folder: Path, env: str | None, target: str | None) -> Pipeline:

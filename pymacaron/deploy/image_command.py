@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -20,9 +19,9 @@ from pymacaron.deploy.image_archive import load_image, write_archive
 from pymacaron.deploy.image_docker import DockerImage
 from pymacaron.deploy.image_source import Source, find_commit, find_version, read_source
 from pymacaron.deploy.image_store import recall_image, remember_image
-from pymacaron.exceptions import ConfigError, Finding, StartupError
+from pymacaron.deploy.old_names import run_alone
+from pymacaron.exceptions import ConfigError, Finding
 
-_BAD_INPUT = 2
 _folder_option = click.option(
     "--folder", type=click.Path(path_type=Path), default=Path(), help="The service's folder. Default: this one."
 )
@@ -150,17 +149,9 @@ def pymversion(folder: Path) -> None:
 
 def run_pymdocker() -> None:
     """Run `pymdocker`, and tell what keeps it from building."""
-    _run(pymdocker)
+    run_alone(pymdocker, "pymdocker")
 
 
 def run_pymversion() -> None:
     """Run `pymversion`."""
-    _run(pymversion)
-
-
-def _run(command: click.Command) -> None:
-    try:
-        command(prog_name=command.name)
-    except StartupError as error:
-        click.echo(f"{error}", err=True)
-        sys.exit(_BAD_INPUT)
+    run_alone(pymversion, "pymversion")
