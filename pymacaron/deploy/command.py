@@ -21,8 +21,9 @@ from pymacaron.deploy.lock import LockedError
 from pymacaron.deploy.old_names import run_alone
 from pymacaron.deploy.pipeline import Pipeline, Status
 from pymacaron.deploy.release import Deploy, WayBackError
-from pymacaron.deploy.steps import Wishes, is_return
+from pymacaron.deploy.steps import is_return
 from pymacaron.deploy.target import TARGETS, ShelfConflict, find_target
+from pymacaron.deploy.wishes import Wishes
 
 _FAILED, _INTERRUPTED = 1, 130
 

@@ -15,8 +15,9 @@ from pymacaron.deploy.image_source import find_commit, find_version
 from pymacaron.deploy.journal import Journal, new_key, read_journals
 from pymacaron.deploy.lock import Lock
 from pymacaron.deploy.release import BACK, Deploy, begin
-from pymacaron.deploy.steps import Step, Wishes, choose_shares, is_return, plan_return, plan_steps
+from pymacaron.deploy.steps import Step, choose_shares, is_return, plan_return, plan_steps
 from pymacaron.deploy.target import Placed, Release, Target
+from pymacaron.deploy.wishes import Wishes
 from pymacaron.exceptions import ConfigError, Finding
 from pymacaron.json_types import Json, JsonObject
 

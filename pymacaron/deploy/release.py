@@ -11,8 +11,9 @@ from pathlib import Path
 from pymacaron.config import PymConfig
 from pymacaron.deploy.journal import END, PLAN, Journal, JournalError, Outcome, State
 from pymacaron.deploy.lock import Lock, LockedError
-from pymacaron.deploy.steps import SHIFT, Step, Wishes
+from pymacaron.deploy.steps import SHIFT, Step
 from pymacaron.deploy.target import PlacementError, Release, ShelfConflict, Target
+from pymacaron.deploy.wishes import Wishes
 from pymacaron.exceptions import Finding, StartupError, TargetError
 from pymacaron.json_types import JsonObject
 

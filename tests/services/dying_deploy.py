@@ -20,7 +20,8 @@ from pymacaron.deploy.folder_shelf import FolderShelf
 from pymacaron.deploy.journal import PREFIX
 from pymacaron.deploy.pipeline import Pipeline
 from pymacaron.deploy.release import Deploy
-from pymacaron.deploy.steps import Step, Wishes
+from pymacaron.deploy.steps import Step
+from pymacaron.deploy.wishes import Wishes
 from pymacaron.json_types import JsonObject
 
 _LEFT_OUT = ("documents", "unit-tests", "local", "tests", "contract")

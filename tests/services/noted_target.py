@@ -12,8 +12,9 @@ from pymacaron.deploy.actions import ACTIONS
 from pymacaron.deploy.folder_shelf import FolderShelf
 from pymacaron.deploy.pipeline import Pipeline
 from pymacaron.deploy.release import Deploy
-from pymacaron.deploy.steps import Step, Wishes
+from pymacaron.deploy.steps import Step
 from pymacaron.deploy.target import Placed, PlacementError, Release, Shelf
+from pymacaron.deploy.wishes import Wishes
 from pymacaron.exceptions import Finding
 from pymacaron.json_types import JsonObject
 

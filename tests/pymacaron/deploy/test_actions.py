@@ -16,8 +16,9 @@ from pymacaron.deploy.folder_shelf import FolderShelf
 from pymacaron.deploy.journal import Journal
 from pymacaron.deploy.lock import Lock
 from pymacaron.deploy.release import Deploy, StepError
-from pymacaron.deploy.steps import Step, Wishes
+from pymacaron.deploy.steps import Step
 from pymacaron.deploy.target import Placed, Release, Target
+from pymacaron.deploy.wishes import Wishes
 
 SHOP = "openapi: 3.1.0\ninfo: {title: Shop, version: '1'}\npaths: {}\n"
 

@@ -26,8 +26,8 @@ from pymacaron.deploy.actions import ACTIONS
 from pymacaron.deploy.beanstalk import BeanstalkTarget
 from pymacaron.deploy.pipeline import Pipeline
 from pymacaron.deploy.release import Actions, Deploy
-from pymacaron.deploy.steps import Wishes
 from pymacaron.deploy.target import PlacementError, Release
+from pymacaron.deploy.wishes import Wishes
 from pymacaron.exceptions import ConfigError
 from target_suite import CHECKS, Place, write_marked_service
 

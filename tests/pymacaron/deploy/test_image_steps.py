@@ -16,7 +16,8 @@ from pymacaron.deploy.actions import ACTIONS
 from pymacaron.deploy.image_steps import do_push
 from pymacaron.deploy.pipeline import Pipeline
 from pymacaron.deploy.release import Deploy, StepError
-from pymacaron.deploy.steps import Step, Wishes
+from pymacaron.deploy.steps import Step
+from pymacaron.deploy.wishes import Wishes
 from pymacaron.json_types import JsonObject
 from target_suite import write_marked_service
 

@@ -10,7 +10,7 @@ from noted_target import Bench
 from parcels import commit
 from pymacaron.deploy.image_source import find_commit
 from pymacaron.deploy.journal import Journal
-from pymacaron.deploy.steps import Wishes
+from pymacaron.deploy.wishes import Wishes
 from pymacaron.exceptions import ConfigError, Finding, TargetError
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from pymacaron.config import PymConfig
 from pymacaron.deploy.routes import Deck, Route
-from pymacaron.deploy.steps import Step, Wishes, choose_shares, plan_return, plan_steps
+from pymacaron.deploy.steps import Step, choose_shares, plan_return, plan_steps
+from pymacaron.deploy.wishes import Wishes
 
 IMAGE = f"shop@sha256:{'0' * 64}"
 
