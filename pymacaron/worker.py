@@ -65,7 +65,12 @@ def worker(
 @click.command()
 @click.option("--concurrency", type=click.IntRange(1), default=None, help="Processes.")
 @click.option("--maxmem", type=click.IntRange(1), default=None, help="Megabytes after which a process is replaced.")
-@click.option("--level", default=None, help="Level of the log.")
+@click.option(
+    "--level",
+    type=click.Choice(["debug", "info", "warning", "error", "critical"], case_sensitive=False),
+    default=None,
+    help="Level of the log.",
+)
 @click.option("--keep-alive", is_flag=True, help="Without effect: processes that die are always replaced.")
 def pymasync(
     concurrency: int | None,

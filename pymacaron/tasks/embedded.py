@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import sqlite3
 import time
 from queue import Empty
@@ -19,8 +18,6 @@ from kombu.transport import virtual
 
 from pymacaron.tasks.messages import find_due
 from pymacaron.tasks.sqlite_file import DELAYED, TAKEN, WAITING, SqliteFile, is_gone, name_owner, open_file
-
-log = logging.getLogger(__name__)
 
 _POLL_S = 0.02
 _RECOVERY_S = 1.0
@@ -34,23 +31,16 @@ class QoS(virtual.QoS):
 
     def ack(self, delivery_tag: str) -> None:
         """Delete the message."""
-        self._settle(delivery_tag, _ACKNOWLEDGE, [delivery_tag])
+        self.channel.file.settle(_ACKNOWLEDGE, [delivery_tag])
+        super().ack(delivery_tag)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's signature
         """Let the message wait again at its old place, or delete it."""
         if requeue:
-            self._settle(delivery_tag, _GIVE_BACK, [WAITING, delivery_tag, self.channel.owner])
+            self.channel.give_back(delivery_tag)
+            super().ack(delivery_tag)
         else:
             self.ack(delivery_tag)
-
-    def _settle(self, tag: str, statement: str, values: list[Any]) -> None:
-        try:
-            self.channel.file.run(statement, values)
-        except sqlite3.OperationalError as error:
-            log.warning("The file of tasks is told later that a message is done with: %s", error)
-            self.channel.file.unsettled.append((statement, values))
-        finally:
-            super().ack(tag)
 
 
 class Channel(virtual.Channel):
@@ -63,11 +53,15 @@ class Channel(virtual.Channel):
         """Open the file that the connection's URL names."""
         super().__init__(connection, **options)
         self.file: SqliteFile = open_file(connection.client.hostname)
-        self.owner = name_owner()
+        self._owner = name_owner()
         self._visibility_s = float(connection.client.transport_options.get("visibility_timeout", _VISIBILITY_S))
         self._recovered_at = 0.0
         self._seen: dict[str, tuple[int, int]] = {}
         self._next_due = 0.0
+
+    def give_back(self, tag: str) -> None:
+        """Let a message wait again at its old place."""
+        self.file.settle(_GIVE_BACK, [WAITING, tag, self._owner])
 
     def _put(self, queue: str, message: dict[str, Any], **_options: Any) -> None:
         due_s = find_due(message.get("headers", {}))
@@ -79,7 +73,7 @@ class Channel(virtual.Channel):
 
     def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:  # noqa: ARG002 - kombu's signature
         now = time.time()
-        self._settle_late()
+        self.file.settle_late()
         self._recover(now)
         version = self.file.version
         if self._seen.get(queue) == version and now < self._next_due:
@@ -89,7 +83,7 @@ class Channel(virtual.Channel):
             "UPDATE messages SET state = ?, owner = ?, taken_s = ? WHERE id = "
             "(SELECT id FROM messages WHERE queue = ? AND state = ? ORDER BY id LIMIT 1) "
             "RETURNING payload, is_redelivered",
-            [TAKEN, self.owner, now, queue, WAITING],
+            [TAKEN, self._owner, now, queue, WAITING],
         )
         if not taken:
             due = self.file.run("SELECT min(due_s) FROM messages WHERE state = ?", [DELAYED])[0][0]
@@ -102,12 +96,6 @@ class Channel(virtual.Channel):
             message["headers"]["redelivered"] = True
             message["properties"].setdefault("delivery_info", {})["redelivered"] = True
         return message
-
-    def _settle_late(self) -> None:
-        waiting = self.file.unsettled
-        while waiting:
-            self.file.run(*waiting[0])
-            waiting.pop(0)
 
     def _recover(self, now: float) -> None:
         """Put back the messages of processes that are gone, and those that were taken too long ago."""
@@ -126,8 +114,8 @@ class Channel(virtual.Channel):
                 )
 
     def _restore(self, message: Any) -> None:
-        if self.owner == name_owner():  # not what a forked process inherited
-            self.file.run(_GIVE_BACK, [WAITING, message.delivery_tag, self.owner])
+        if self._owner == name_owner():  # not what a forked process inherited
+            self.give_back(message.delivery_tag)
 
     _restore_at_beginning = _restore
 

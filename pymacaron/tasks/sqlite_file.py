@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sqlite3
@@ -14,6 +15,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from pymacaron.tasks.settings import ANSWER_TIMEOUT_S
+
+log = logging.getLogger(__name__)
 
 WORKER_BUSY_S = 30.0
 """How long a worker waits for another process that writes."""
@@ -48,13 +51,12 @@ class SqliteFile:
 
     busy_s: seconds that a statement waits for other processes and threads, before it raises sqlite3.OperationalError;
     set before the first statement, by whoever has more time than a request. version: changes whenever the file does.
-    unsettled: statements about messages of this process that are to be run once the file can be written again.
     """
 
     def __init__(self, path: Path) -> None:
         """Take the *path*; nothing is opened yet."""
         self.busy_s = ANSWER_TIMEOUT_S
-        self.unsettled: list[tuple[str, list[Any]]] = []
+        self._unsettled: list[tuple[str, list[Any]]] = []
         self._path = path
         self._pid = 0
         self._connection: sqlite3.Connection | None = None
@@ -75,6 +77,20 @@ class SqliteFile:
         """Run one statement and return how many rows it changed."""
         with self._opened() as connection:
             return connection.execute(statement, tuple(values)).rowcount
+
+    def settle(self, statement: str, values: list[Any]) -> None:
+        """Run a statement about a message that this process had taken; while the file cannot be written, owe it."""
+        try:
+            self.run(statement, values)
+        except sqlite3.OperationalError as error:
+            log.warning("The file of tasks is told later what became of a message: %s", error)
+            self._unsettled.append((statement, values))
+
+    def settle_late(self) -> None:
+        """Run what is owed. Raises sqlite3.OperationalError."""
+        while self._unsettled:
+            self.run(*self._unsettled[0])
+            self._unsettled.pop(0)
 
     @property
     def version(self) -> tuple[int, int]:

@@ -11,7 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import requests
+from click.testing import CliRunner
 from task_lab import Lab, find_port, wait_for_port
+
+from pymacaron.worker import pymasync
 
 MakeLab = Callable[..., Lab]
 TOKENS = "from pymacaron.auth import generate_token\nprint(generate_token('alice'), generate_token('bob'))"
@@ -69,3 +72,10 @@ def _find_worker(server: int) -> int:
             if b"pymacaron.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 return int(pid)
     raise AssertionError("no process runs tasks")
+
+
+def test_a_level_that_there_is_not_is_told() -> None:
+    """`pymasync` names the levels of the log, and starts nothing."""
+    result = CliRunner().invoke(pymasync, ["--level", "loud"])
+    assert result.exit_code == 2
+    assert "'loud' is not one of 'debug', 'info', 'warning', 'error', 'critical'" in result.output

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 import yaml
@@ -89,6 +91,27 @@ def test_workers_that_are_killed_or_stopped_lose_nothing(make_lab: MakeLab, brok
     lab.start_worker()
     names = [f"{word}-{number}" for word in ("begin", "end") for number in range(3)]
     assert lab.wait_for(lambda lines: len(lines) == 6) == dict.fromkeys(names, 1) | {"begin-0": 2}
+
+
+def test_a_worker_outlives_a_file_that_is_locked(make_lab: MakeLab) -> None:
+    """While it cannot write, a worker ends what runs; then it goes on, and has told of each end."""
+    lab = make_lab(None)
+    with (lab.folder / "handlers.py").open("a") as handlers:
+        handlers.write("\nfrom pymacaron.tasks import worker\n\nworker.WORKER_BUSY_S = 0.3\n")
+    lab.run("for number in range(4): handlers.hold.queue(number, 1 if number < 2 else 0)")
+    worker = lab.start_worker(concurrency=2)
+    lab.wait_for(lambda lines: {"begin-0", "begin-1"} <= lines.keys())
+    with closing(sqlite3.connect(lab.folder / ".pym" / "tasks.sqlite3", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        lab.wait_for(lambda lines: {"end-0", "end-1"} <= lines.keys())
+        time.sleep(2)
+        other.execute("ROLLBACK")
+        expected = {f"{word}-{number}" for word in ("begin", "end") for number in range(4)}
+        lab.wait_for(lambda lines: expected <= lines.keys())
+        lab.wait_for(lambda _: other.execute("SELECT count(*) FROM messages").fetchone() == (0,))
+    assert worker.poll() is None
+    assert "Connection to broker lost" in lab.read_logs()
+    assert "EMERGENCY" not in lab.read_logs()
 
 
 def test_a_task_that_kills_workers_is_put_aside(make_lab: MakeLab) -> None:
