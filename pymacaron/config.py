@@ -149,6 +149,7 @@ class PymConfig(BaseModel):
     docker_folder: Path | None = None
     docker_listen: Annotated[str, Field(pattern=r"^\S+:\d{1,5}$")] = "127.0.0.1:8080"
     docker_options: list[str] = []
+    docker_drain_time: NonNegativeInt = 60
     deploy_steps: Annotated[list[Percent], AfterValidator(_check_steps)] | None = None
     deploy_step_time: NonNegativeInt = 60
     deploy_bake_time: NonNegativeInt = 300

@@ -1,4 +1,4 @@
-"""The documents that a running release publishes, and why others could not be read."""
+"""What a running release publishes: its documents, or why they could not be read, and its page of metrics."""
 
 from __future__ import annotations
 
@@ -46,6 +46,17 @@ def fetch_all_documents(url: str, names: Sequence[str], folder: str = FOLDER) ->
         page = _get(http, url.rstrip("/") + folder)
         linked = re.findall(rf"""["']{re.escape(folder)}/([\w-]+)(?:\.yaml)?["']""", page.text) if page.ok else []
         return _fetch_all(http, url.rstrip("/"), sorted({*(linked or names)} - _BUILTIN), folder)
+
+
+def ask_page(url: str, token: str | None = None) -> requests.Response:
+    """Return what is answered at *url*, a page of metrics, to who has the bearer *token*.
+
+    By a connection of its own: a load balancer keeps one connection at one instance. Raises: TargetError: nobody
+    answers.
+    """
+    with _open(url) as http:
+        http.headers.update({"Authorization": f"Bearer {token}"} if token else {})
+        return _get(http, url)
 
 
 def _open(url: str) -> requests.Session:

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 import requests
 
-from pymacaron.exceptions import Finding, TargetError
 from pymacaron_monitoring.budget import Balance
 from pymacaron_monitoring.indicators import Indicator
 from pymacaron_monitoring.prometheus import METRIC
+from pymacaron_monitoring.prometheus_server import ask_server
 from pymacaron_monitoring.promql import format_duration, match, match_bound, select
-
-_TIMEOUT_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +56,6 @@ def ask_balances(url: str, indicators: Iterable[Indicator], job: str) -> list[Ba
 
 
 def _ask(http: requests.Session, url: str, expr: str) -> dict[str, float]:
-    """Return the samples of an instant query by operation id. Source: Prometheus HTTP API, "Instant queries"."""
-    try:
-        answer = http.post(f"{url.rstrip('/')}/api/v1/query", data={"query": expr}, timeout=_TIMEOUT_S)
-        body = answer.json()
-        if body["status"] != "success":
-            raise TargetError(Finding(url, f"it cannot answer: {body.get('error')}", "Correct what it says"))
-        return {one["metric"].get("operation_id", ""): float(one["value"][1]) for one in body["data"]["result"]}
-    except requests.JSONDecodeError as error:
-        raise TargetError(Finding(url, "it is no Prometheus", "Correct the URL")) from error
-    except (requests.RequestException, KeyError, TypeError, ValueError) as error:
-        found = f"it does not answer as a Prometheus does ({type(error).__name__})"
-        raise TargetError(Finding(url, found, "Start it, or correct the URL")) from error
+    """Return the samples by operation id."""
+    found = ask_server(url, expr, http=http)
+    return {dict(labels).get("operation_id", ""): value for labels, value in found.items()}

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import requests
-
 from pymacaron.exceptions import Finding, TargetError
+from pymacaron.published import ask_page
 from pymacaron_monitoring.metrics_options import METRICS_PATH
 from pymacaron_monitoring.prometheus import METRIC
+from pymacaron_monitoring.prometheus_server import ask_server
 
-_TIMEOUT_S = 10
 _LABELS = ("http_request_method", "http_route", "operation_id", "http_response_status_code", "le")
 _REFUSALS = {401, 403}
-_QUERY_TIMEOUT_S = 30
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
@@ -23,7 +21,7 @@ def fetch_page(target: str, token: str | None = None, path: str = METRICS_PATH) 
     token: the bearer token that it asks for; without it such a page is none. path: where it is. Raises: TargetError:
     nobody answers, or the token is refused.
     """
-    answer = _get(f"{target.rstrip('/')}{path}", target, token)
+    answer = ask_page(f"{target.rstrip('/')}{path}", token)
     if token is not None and answer.status_code in _REFUSALS:
         fix = "Name the environment variable that holds the right one with --metrics-token-env"
         raise TargetError(Finding(target, f"its {path} refuses the token", fix))
@@ -39,7 +37,7 @@ def ask_counts(url: str, selector: str, window_s: float, at_s: float) -> str:
     answers there, it is no Prometheus, or it has no such series.
     """
     expr = f"{METRIC}_bucket{{{selector}}}"
-    before, after = (_ask(url, expr, moment) for moment in (at_s - window_s, at_s))
+    before, after = (ask_server(url, expr, moment) for moment in (at_s - window_s, at_s))
     if not after:
         fix = "Correct the selector, or wait until Prometheus has scraped it"
         raise TargetError(Finding(url, f"it has no {expr}", fix))
@@ -57,28 +55,3 @@ def _write_lines(counts: Mapping[tuple[str, ...], float]) -> Iterator[str]:
     for key, value in counts.items():
         pairs = ",".join(f'{name}="{text.translate(_ESCAPES)}"' for name, text in zip(_LABELS, key, strict=True))
         yield f"{METRIC}_bucket{{{pairs}}} {value!r}\n"
-
-
-def _ask(url: str, expr: str, at_s: float) -> dict[frozenset[tuple[str, str]], float]:
-    """Return the samples of an instant query by their labels. Source: Prometheus HTTP API, "Instant queries"."""
-    query = {"query": expr, "time": f"{at_s:.3f}"}
-    try:
-        answer = requests.post(f"{url.rstrip('/')}/api/v1/query", data=query, timeout=_QUERY_TIMEOUT_S)
-        body = answer.json()
-        if body["status"] != "success":
-            raise TargetError(Finding(url, f"it cannot answer: {body.get('error')}", "Correct what it says"))
-        return {frozenset(one["metric"].items()): float(one["value"][1]) for one in body["data"]["result"]}
-    except requests.JSONDecodeError as error:
-        raise TargetError(Finding(url, "it is no Prometheus", "Correct the URL")) from error
-    except (requests.RequestException, KeyError, TypeError, ValueError) as error:
-        found = f"it does not answer as a Prometheus does ({type(error).__name__})"
-        raise TargetError(Finding(url, found, "Start it, or correct the URL")) from error
-
-
-def _get(url: str, target: str, token: str | None) -> requests.Response:
-    headers = {"Authorization": f"Bearer {token}"} if token else None
-    try:
-        return requests.get(url, headers=headers, timeout=_TIMEOUT_S)
-    except (requests.RequestException, ValueError) as error:
-        fix = "Start the service, or correct the URL"
-        raise TargetError(Finding(target, f"it does not answer ({type(error).__name__})", fix)) from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC
 from typing import Any
@@ -21,11 +20,8 @@ RELEASE = "pymacaron/release"
 UNUSED = "pymacaron/unused"
 """Annotation of a service: its first revision, which was given no traffic yet by whoever deployed it."""
 _ENVIRONMENT = "pymacaron/environment"  # of a template: the variables that were set here, and are not the operator's
-_UNKNOWN_DIGEST = "sha256:" + "0" * 64
-_TAG = re.compile(r":[^/:]+\Z")
 _MOST_NAME = 63
 _STAND_IN = "us-docker.pkg.dev/cloudrun/container/hello"
-_MOST_VERSION = 40
 _LATEST = run_v2.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST
 _REVISION = run_v2.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION
 
@@ -198,18 +194,12 @@ def split_traffic(shares: Mapping[str, int], tags: Iterable[tuple[str, str]]) ->
 
 
 def read_release(revision: Any) -> Release:
-    """Return the release that *revision* runs.
-
-    One that something else deployed has the end of its name as version, and where its image is named by a tag, a
-    digest of zeros: which image that was, only Cloud Run knows.
-    """
+    """Return the release that *revision* runs."""
     text = revision.annotations.get(RELEASE)
     if text:
         return Release.from_json(json.loads(text))
     image = next((one.image for one in revision.containers if one.image), "unknown")
-    image = image if "@sha256:" in image else f"{_TAG.sub('', image)}@{_UNKNOWN_DIGEST}"
-    version = revision.name.rpartition("/")[2][-_MOST_VERSION:].strip("-")
-    return Release(version, image, "", "", revision.create_time.astimezone(UTC))
+    return Release.of_others(find_name(revision), str(image), revision.create_time.astimezone(UTC))
 
 
 def _name_of(service: Any, target: Any) -> str:

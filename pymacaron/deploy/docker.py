@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -21,10 +22,11 @@ from pymacaron.deploy.routes import Route, read_routes, write_routes
 from pymacaron.deploy.target import PORT, Placed, PlacementError, Release
 from pymacaron.exceptions import Finding
 
+log = logging.getLogger(__name__)
+
 _SERVICE_LABEL = "pymacaron.service"
 _RELEASE_LABEL = "pymacaron.release"
 _PROXY_TIMEOUT_S = 15.0
-_DRAIN_TIMEOUT_S = 60.0
 _POLL_S = 0.05
 _SHOWN_LINES = 20
 _ALL = 100
@@ -135,7 +137,10 @@ class DockerTarget:
         return engine.read_logs(self._name(version), lines)
 
     def retire(self, version: str) -> None:
-        """Wait until the proxy has nothing under way to the container, then stop it (SIGTERM) and remove it."""
+        """Wait until the proxy has nothing under way to the container, then stop it (SIGTERM) and remove it.
+
+        What is still under way after `docker_drain_time` is logged, and has `stop_timeout` to end.
+        """
         routes = read_routes(self._folder)
         if routes.get_share(version):
             share = routes.get_share(version)
@@ -207,12 +212,19 @@ class DockerTarget:
         raise PlacementError(Finding("docker_listen", found, "Name a free port, or stop who has it"), lines)
 
     def _wait_until_drained(self, version: str, tag: int) -> None:
-        deadline = time.monotonic() + _DRAIN_TIMEOUT_S
+        deadline = time.monotonic() + self._config.docker_drain_time
+        left = "requests"
         while self._find_proxy() and time.monotonic() < deadline:
             try:
                 traffic = json.loads((self._folder / TRAFFIC_FILE).read_text(encoding="utf-8"))
             except (FileNotFoundError, ValueError):
                 traffic = {"tag": -1}
-            if traffic["tag"] >= tag and not traffic["routes"].get(version, {}).get("in_flight"):
-                return
+            if traffic["tag"] >= tag:
+                count = traffic["routes"].get(version, {}).get("in_flight", 0)
+                if not count:
+                    return
+                left = f"{count} requests"
             time.sleep(_POLL_S)
+        if self._find_proxy():
+            took_s = self._config.docker_drain_time
+            log.warning("%s: %s may still be under way after %d s; it is told to end", version, left, took_s)

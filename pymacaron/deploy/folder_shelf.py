@@ -9,7 +9,7 @@ from fcntl import LOCK_EX, flock
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from pymacaron.deploy.routes import write_atomically
+from pymacaron.deploy.atomic_file import write_atomically
 from pymacaron.deploy.target import ShelfConflict
 from pymacaron.exceptions import Finding
 

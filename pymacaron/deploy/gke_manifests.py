@@ -18,8 +18,6 @@ VERSION = "pymacaron/version"
 APP = "app.kubernetes.io/name"
 PREVIEW = "preview"
 _ROLE = "pymacaron/role"
-_UNKNOWN_DIGEST = "sha256:" + "0" * 64
-_MOST_VERSION = 40
 _DEADLINE_S = 600
 # Between the moment that a pod is told to end and the one when it stops listening: until nobody sends to it any more.
 _LEAVE_S = 5
@@ -142,21 +140,13 @@ def build_autoscaler(app: str, settings: GcpSettings, colour: str) -> dict[str, 
 
 
 def read_release(deployment: dict[str, Any]) -> Release:
-    """Return the release of a Deployment.
-
-    One that something else deployed has the end of its name as version, and where its image is named by a tag, a
-    digest of zeros.
-    """
+    """Return the release of a Deployment."""
     metadata = deployment["metadata"]
     text = metadata.get("annotations", {}).get(RELEASE)
     if text:
         return Release.from_json(json.loads(text))
     image = str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
-    if "@sha256:" not in image:
-        path, slash, last = image.rpartition("/")
-        image = f"{path}{slash}{last.partition(':')[0]}@{_UNKNOWN_DIGEST}"
-    version = metadata["name"][-_MOST_VERSION:].strip("-").replace(".", "-")
-    return Release(version, image, "", "", datetime.fromisoformat(metadata["creationTimestamp"]))
+    return Release.of_others(metadata["name"], image, datetime.fromisoformat(metadata["creationTimestamp"]))
 
 
 def is_selected(deployment: dict[str, Any], service: dict[str, Any]) -> bool:

@@ -24,6 +24,10 @@ Outcome = Literal["unfinished", "live", "failed", "rolled back"]
 PREFIX = "deploys/"
 LOCAL_FOLDER = ".pym"
 PLAN, END = "plan", "end"
+MOST_JOURNALS = 100
+"""Deploys that are remembered; a way back leads to a release of one of them."""
+
+_FORGOTTEN_AT_ONCE = 20
 
 
 class JournalError(TargetError):
@@ -132,6 +136,14 @@ def read_journals(shelf: Shelf, folder: Path | None = None) -> Iterator[Journal]
     """Yield the journals of all deploys, the latest first."""
     for key in reversed(shelf.keys(PREFIX)):
         yield Journal(shelf, key, folder)
+
+
+def forget_oldest(shelf: Shelf) -> None:
+    """Remove some of the oldest journals where there are more than `MOST_JOURNALS`: listing reads each."""
+    for key in shelf.keys(PREFIX)[:-MOST_JOURNALS][:_FORGOTTEN_AT_ONCE]:
+        found = shelf.get(key)
+        if found is not None:
+            shelf.delete(key, found[1])
 
 
 def name_owner() -> str:

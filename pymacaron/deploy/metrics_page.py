@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import requests
-
 from pymacaron.config import PymConfig
-
-_TIMEOUT_S = 10.0
+from pymacaron.exceptions import TargetError
+from pymacaron.published import ask_page
 
 
 class NoPageError(Exception):
@@ -16,17 +14,13 @@ class NoPageError(Exception):
 def fetch_page(base_url: str, config: PymConfig) -> str:
     """Return the text at `metrics_path` below *base_url*, asked with `metrics_token` where there is one.
 
-    Each time by a connection of its own: a load balancer keeps one connection at one instance. Raises: NoPageError.
+    Raises: NoPageError.
     """
-    url = base_url + config.metrics_path
-    token = config.metrics_token
-    headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}
+    url, token = base_url + config.metrics_path, config.metrics_token
     try:
-        with requests.Session() as http:
-            http.trust_env = not base_url.startswith("http://127.0.0.1")
-            answer = http.get(url, headers=headers, timeout=_TIMEOUT_S)
-    except requests.RequestException as error:
-        raise NoPageError(f"{url} does not answer ({type(error).__name__})") from error
+        answer = ask_page(url, token.get_secret_value() if token else None)
+    except TargetError as error:
+        raise NoPageError(f"{url}: {error.findings[0].found}") from error
     if not answer.ok:
         raise NoPageError(f"{url} answers {answer.status_code}, so there are no metrics")
     return answer.text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,13 +12,13 @@ from pathlib import Path
 from pymacaron.config import PymConfig
 from pymacaron.deploy.actions import ACTIONS
 from pymacaron.deploy.image_source import find_commit, find_version
-from pymacaron.deploy.journal import Journal, new_key, read_journals
+from pymacaron.deploy.journal import Journal, forget_oldest, new_key, read_journals
 from pymacaron.deploy.lock import Lock
 from pymacaron.deploy.release import BACK, Deploy, begin
 from pymacaron.deploy.steps import Step, choose_shares, is_return, plan_return, plan_steps
 from pymacaron.deploy.target import Placed, Release, Target
 from pymacaron.deploy.wishes import Wishes
-from pymacaron.exceptions import ConfigError, Finding
+from pymacaron.exceptions import ConfigError, Finding, TargetError
 from pymacaron.json_types import Json, JsonObject
 
 _UNBUILT = "0" * 64
@@ -91,6 +91,8 @@ class Pipeline:
         deploy = self._make(wishes, live.version if live else None)
         facts["baseline_release"] = live.to_json() if live else None
         begin(deploy, {**facts, "revision": find_commit(self._folder).revision, "left": self._find_left()})
+        with suppress(TargetError):  # tidying, which the next deploy can do as well
+            forget_oldest(self._target.shelf())
         return deploy
 
     def resume(self) -> Deploy:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import json
 import os
 import resource
@@ -22,7 +23,8 @@ from pathlib import Path
 
 import h11
 
-from pymacaron.deploy.routes import ROUTES_FILE, Deck, Route, Routes, read_routes, write_atomically
+from pymacaron.deploy.atomic_file import write_atomically
+from pymacaron.deploy.routes import ROUTES_FILE, Deck, Route, Routes, read_routes
 
 LOCK_FILE = "proxy.lock"
 PLACE_FILE = "proxy.json"
@@ -38,6 +40,7 @@ _READ_BYTES = 65536
 _MOST_HEAD_BYTES = 131072
 # RFC 9110, section 7.6.1; transfer-encoding is h11's own business.
 _OF_ONE_CONNECTION = {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade"}
+_FOR, _PROTO = b"x-forwarded-for", b"x-forwarded-proto"
 _REPEATABLE = {b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"}  # RFC 9110, section 9.2.2
 
 _Headers = list[tuple[bytes, bytes]]
@@ -210,9 +213,8 @@ async def _exchange(
         raise _UnreachableError from error
     async with _closing(outward):
         release = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MOST_HEAD_BYTES)
-        headers = _passed_headers(request)
         peer = writer.get_extra_info("peername")
-        headers += [(b"Connection", b"close"), (b"X-Forwarded-For", str(peer[0] if peer else "").encode())]
+        headers = [*forward(_passed_headers(request), str(peer[0]) if peer else ""), (b"Connection", b"close")]
         passed = h11.Request(method=request.method, target=request.target, headers=headers)
         outward.write(release.send(passed) or b"")
         body = asyncio.create_task(_send_body(client, reader, release, outward))
@@ -225,6 +227,28 @@ async def _exchange(
         finally:
             body.cancel()
             await asyncio.wait([body])
+
+
+def forward(headers: _Headers, peer: str) -> _Headers:
+    """Return *headers* with who asks, and how: X-Forwarded-For and X-Forwarded-Proto.
+
+    Only what stands before the proxy can know better, and that has a private address: what it says is kept, its own
+    address added. Of other clients nothing is believed. peer: the address that asks.
+    """
+    try:
+        is_known = ipaddress.ip_address(peer.partition("%")[0]).is_private
+    except ValueError:
+        is_known = False
+    said = [value for name, value in headers if name.lower() == _FOR and is_known]
+    protocols = [value for name, value in headers if name.lower() == _PROTO and is_known]
+    kept = [
+        (name, value)
+        for name, value in headers
+        if name.lower() not in {_FOR, _PROTO}
+        and (is_known or not name.lower().startswith((b"x-forwarded-", b"forwarded")))
+    ]
+    chain = b", ".join([*said, peer.encode()])
+    return [*kept, (b"X-Forwarded-For", chain), (b"X-Forwarded-Proto", protocols[-1] if protocols else b"http")]
 
 
 def _is_repeatable(request: h11.Request, client: h11.Connection) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import gcd
 from pathlib import Path
+
+from pymacaron.deploy.atomic_file import write_atomically
 
 ROUTES_FILE = "routes.json"
 _ALL = 100
@@ -55,25 +55,6 @@ def write_routes(folder: Path, routes: Sequence[Route]) -> Routes:
     text = json.dumps({"tag": after.tag, "routes": [asdict(route) for route in after.routes]})
     write_atomically(folder / ROUTES_FILE, text.encode())
     return after
-
-
-def write_atomically(file: Path, data: bytes, *, is_lasting: bool = True) -> None:
-    """Replace *file*: whoever reads it sees all of the old or all of the new data. is_lasting: after a crash, too.
-
-    Raises: OSError: it cannot be written; then nothing is left beside it.
-    """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
-    try:
-        with os.fdopen(descriptor, "wb") as temporary:
-            temporary.write(data)
-            temporary.flush()
-            if is_lasting:
-                os.fsync(temporary.fileno())
-        Path(name).replace(file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 class Deck:

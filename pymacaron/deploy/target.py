@@ -17,6 +17,7 @@ PORT = 8080
 """Where a release's container listens; the environment variable PORT tells it so."""
 
 _VERSION = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?\Z")
+_MOST_VERSION = 40
 _IMAGE = re.compile(r"\S+@sha256:[0-9a-f]{64}\Z")
 # deploy_target -> module, class, and the extra that brings what the module imports.
 _TARGETS = {
@@ -86,6 +87,17 @@ class Release:
             spec_sha256=str(data["spec_sha256"]),
             created=datetime.fromisoformat(str(data["created"])),
         )
+
+    @classmethod
+    def of_others(cls, name: str, image: str, created: datetime) -> Release:
+        """Return what something else deployed as *name*: its end is the version.
+
+        Where *image* is named by a tag, the digest is one of zeros: which image that was, only the provider knows.
+        """
+        if "@sha256:" not in image:
+            path, slash, last = image.rpartition("/")
+            image = f"{path}{slash}{last.partition(':')[0]}@sha256:{'0' * 64}"
+        return cls(name[-_MOST_VERSION:].strip("-").replace(".", "-"), image, "", "", created)
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,12 +177,12 @@ def test_a_target_that_was_restarted_is_undecided(gate: Gate, target: Target, ma
         pytest.param({"report": "[]"}, "{file}: it is no JSON object. Run the tests again.", id="some other JSON"),
         pytest.param(
             {"url": "http://127.0.0.1:1"},
-            "http://127.0.0.1:1: it does not answer (ConnectionError). Start the service, or correct the URL.",
+            "http://127.0.0.1:1/metrics: it does not answer (ConnectionError). Start the service, or correct the URL.",
             id="nobody answers",
         ),
         pytest.param(
             {"url": "nonsense"},
-            "nonsense: it does not answer (MissingSchema). Start the service, or correct the URL.",
+            "nonsense/metrics: it does not answer (MissingSchema). Start the service, or correct the URL.",
             id="no URL",
         ),
     ],

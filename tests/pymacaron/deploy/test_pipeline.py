@@ -9,7 +9,7 @@ import pytest
 from noted_target import Bench
 from parcels import commit
 from pymacaron.deploy.image_source import find_commit
-from pymacaron.deploy.journal import Journal
+from pymacaron.deploy.journal import MOST_JOURNALS, PREFIX, Journal
 from pymacaron.deploy.wishes import Wishes
 from pymacaron.exceptions import ConfigError, Finding, TargetError
 
@@ -72,6 +72,19 @@ def test_an_old_release_that_has_traffic_is_gone_back_to(tmp_path: Path) -> None
     deploy.actions["bake"] = lambda *_: {"by hand": str(bench.target.shift("two", "one", 50))}  # type: ignore[func-returns-value]
     assert deploy.run() == "rolled back"
     assert bench.live == {"one": 100}
+
+
+def test_deploys_of_long_ago_are_forgotten(tmp_path: Path) -> None:
+    """The newest hundred stay, so that listing them does not take longer with every year."""
+    bench = Bench(tmp_path)
+    bench.deploy("zero")
+    shelf = bench.target.shelf()
+    for number in range(105):
+        shelf.put(f"{PREFIX}20200101-{number:06}", b"", None)
+    bench.deploy("one")
+    keys = shelf.keys(PREFIX)
+    assert (len(keys), keys[0]) == (MOST_JOURNALS, f"{PREFIX}20200101-000007")
+    assert Journal(shelf, keys[-1]).outcome == "live"
 
 
 @pytest.mark.parametrize("image", ["@sha256:" + "0" * 64, "a shop@sha256:" + "0" * 64, "shop@sha256:" + "0" * 63])

@@ -18,8 +18,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from pymacaron.deploy.proxy import PLACE_FILE, TRAFFIC_FILE, is_running
-from pymacaron.deploy.routes import Route, write_atomically, write_routes
+from pymacaron.deploy.atomic_file import write_atomically
+from pymacaron.deploy.proxy import PLACE_FILE, TRAFFIC_FILE, forward, is_running
+from pymacaron.deploy.routes import Route, write_routes
 
 
 class _Release(BaseHTTPRequestHandler):
@@ -128,6 +129,7 @@ def test_answers_and_requests_pass_unchanged(stand: Stand) -> None:
     assert answer.json()["headers"]["X-Own"] == "1"
     assert answer.json()["headers"]["Host"] == "shop.example"
     assert answer.json()["headers"]["X-Forwarded-For"] == "127.0.0.1"
+    assert answer.json()["headers"]["X-Forwarded-Proto"] == "http"
     assert set(answer.headers) == {"Server", "Date", "X-Mixed-Case", "Set-Cookie", "Content-Length"}
 
 
@@ -183,6 +185,30 @@ def test_requests_under_way_are_counted(stand: Stand) -> None:
     asking.join()
     assert counts[-1] == 0
     assert told["routes"]["old"]["answered"] == 1
+
+
+@pytest.mark.parametrize(
+    ("peer", "given", "told"),
+    [
+        pytest.param("8.8.8.8", [], [("X-Forwarded-For", "8.8.8.8"), ("X-Forwarded-Proto", "http")], id="a client"),
+        pytest.param(
+            "2a00::1",
+            [("x-forwarded-for", "1.1.1.1"), ("X-Forwarded-Proto", "https"), ("Forwarded", "for=me"), ("X-Own", "1")],
+            [("X-Own", "1"), ("X-Forwarded-For", "2a00::1"), ("X-Forwarded-Proto", "http")],
+            id="a client that says who it is",
+        ),
+        pytest.param(
+            "10.0.0.7",
+            [("X-Forwarded-For", "8.8.8.8"), ("X-Forwarded-Host", "shop"), ("X-Forwarded-Proto", "https")],
+            [("X-Forwarded-Host", "shop"), ("X-Forwarded-For", "8.8.8.8, 10.0.0.7"), ("X-Forwarded-Proto", "https")],
+            id="what stands before the proxy",
+        ),
+    ],
+)
+def test_who_asks_is_told(peer: str, given: list[tuple[str, str]], told: list[tuple[str, str]]) -> None:
+    """A client cannot give another address as its own; what stands before the proxy says whose request it is."""
+    headers = forward([(name.encode(), value.encode()) for name, value in given], peer)
+    assert [(name.decode(), value.decode()) for name, value in headers] == told
 
 
 def test_one_proxy_a_folder(stand: Stand) -> None:
