@@ -33,7 +33,7 @@ def find_moving(suite: Suite, thing: Thing) -> frozenset[str]:
 def find_assigned(suite: Suite, thing: Thing) -> frozenset[str]:
     """Return the optional properties that things of this kind have although nobody sent them.
 
-    A null in their place may ask for just that. Found out once for all of the kind.
+    A null, or an empty list, in their place may ask for just that. Found out once for all of the kind.
     """
 
     def find() -> frozenset[str]:

@@ -9,7 +9,7 @@ from pymacaron_testing.bodies import Changes, complete, fields_of, find_variants
 from pymacaron_testing.kinds import Kind, answer_schema, inside
 from pymacaron_testing.own_values import find_assigned, find_moving
 from pymacaron_testing.pages import Look, look_at
-from pymacaron_testing.sameness import find_changed, find_lost, is_volatile
+from pymacaron_testing.sameness import find_changed, find_lost, is_lost, is_volatile
 from pymacaron_testing.scenario import Patience, Played
 from pymacaron_testing.things import Thing, make_thing, renew
 from pymacaron_testing.wire import name_of
@@ -75,9 +75,9 @@ def find_differences(suite: Suite, thing: Thing, look: Look) -> dict[str, str]:
     schema = inside(answer_schema(reader), kind.answer_wrapper, suite.api.document) if not look.is_listed else None
     declared = schema or inside(answer_schema(thing.exchange.case.operation), kind.answer_wrapper, suite.api.document)
     found = find_lost(thing.sent_fields, look.value, declared, suite.api.document, ignore)
-    nulls = {name for name in found if thing.sent_fields[name] is None}
-    if nulls:
-        found = {name: words for name, words in found.items() if name not in nulls & find_assigned(suite, thing)}
+    nothing = {name for name in found if not is_lost(thing.sent_fields[name])}
+    if nothing:
+        found = {name: words for name, words in found.items() if name not in nothing & find_assigned(suite, thing)}
     both = thing.answered.keys() & look.value.keys() - ignore - found.keys()
     changed = find_changed(thing.answered, look.value, frozenset(name for name in both if not is_volatile(name)))
     if changed:

@@ -13,7 +13,7 @@ from pymacaron_testing.generation import NOT_SENT
 from pymacaron_testing.kinds import Kind, answer_schema, body_schema, inside, properties_of
 from pymacaron_testing.own_values import find_assigned, find_moving, read_bare
 from pymacaron_testing.pages import look_at, look_in_list
-from pymacaron_testing.sameness import find_changed, find_lost, is_same_answer, is_volatile
+from pymacaron_testing.sameness import find_changed, find_lost, is_lost, is_same_answer, is_volatile
 from pymacaron_testing.scenario import Patience, Played
 from pymacaron_testing.things import Thing, make_thing, plain_case, renew
 from pymacaron_testing.wire import name_of
@@ -188,9 +188,9 @@ def _find_lost(change: _Change, expected: JsonObject, state: JsonObject) -> dict
     reader = kind.reader or kind.creator
     schema = inside(answer_schema(reader), kind.answer_wrapper, document)
     lost = find_lost(expected, state, schema, document, change.suite.hints.of(change.updater).ignore)
-    nulls = {name for name in lost if expected[name] is None}
-    own = find_assigned(change.suite, change.thing) if nulls else frozenset()
-    return {name: words for name, words in lost.items() if name not in nulls & own}
+    nothing = {name for name in lost if not is_lost(expected[name])}
+    own = find_assigned(change.suite, change.thing) if nothing else frozenset()
+    return {name: words for name, words in lost.items() if name not in nothing & own}
 
 
 def _look_until(change: _Change, expected: JsonObject) -> tuple[JsonObject, Exchange, dict[str, str]] | None:

@@ -128,7 +128,7 @@ class Books:
 
     def create_book(self) -> Response:
         body = self.read_body()
-        book = {"id": next(self.ids), **body}
+        book = {"id": next(self.ids), **body, "readers": body.get("readers") or ["kim"]}
         self.books[book["id"]] = book
         self.versions[book["id"]] = 1
         response = jsonify(book)
