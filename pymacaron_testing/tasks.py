@@ -16,6 +16,7 @@ from pymacaron.tasks.keys import open_keys
 from pymacaron.tasks.queue import CeleryOutlet, TaskQueue, find_outbox, replace_queue
 from pymacaron.tasks.queued import Parcel
 from pymacaron.tasks.settings import TaskSettings, make_embedded
+from pymacaron.tasks.sqlite_file import WORKER_BUSY_S, open_file
 from pymacaron.tasks.status import StatusStore
 from pymacaron.tasks.worker import build_worker_app, find_queues
 
@@ -122,6 +123,7 @@ def running_worker(app: Flask, folder: Path) -> Iterator[TaskWorker]:
     broker = make_embedded(folder / "tasks.sqlite3")
     settings = replace(TaskSettings.of(service.config), broker=broker, results=broker)
     store = StatusStore(open_keys(settings))
+    open_file(broker).busy_s = WORKER_BUSY_S
     celery = build_worker_app(service, settings)
     outlet = CeleryOutlet(celery, settings, store)
     replace_queue(service, TaskQueue(service, outlet, settings, status=store, outbox=find_outbox(service)))

@@ -15,6 +15,7 @@ from flask import has_request_context
 from pymacaron.exceptions import ConfigError, Finding, TaskArgumentError
 from pymacaron.service import current_service
 from pymacaron.tasks.arguments import decode, encode
+from pymacaron.tasks.idempotency import keys_of
 from pymacaron.tasks.intervals import read_interval
 from pymacaron.tasks.settings import SOFT_SHARE
 
@@ -141,6 +142,12 @@ class AsyncTask(Generic[P, R]):
         bound.apply_defaults()
         return dict(bound.arguments)
 
+    @property
+    def needs_keys(self) -> bool:
+        """Tell whether its runs are told apart by keys, and so have to have a place where those are kept."""
+        options = self.options
+        return any(value is not None for value in (options.idempotency_key, options.every_s, options.crontab))
+
     def __repr__(self) -> str:
         return f"<task {self.name}>"
 
@@ -204,12 +211,15 @@ def prepare_tasks(service: Service) -> None:
 
     Raises: ConfigError: the extra is not installed, or the configuration of tasks is wrong.
     """
-    for name, _ in find_tasks(service):
-        find_limits(TASKS[name], service.config.task_time_limit)
-    if service.config.outbox or find_tasks(service):
+    tasks = [TASKS[name] for name, _ in find_tasks(service)]
+    for task in tasks:
+        find_limits(task, service.config.task_time_limit)
+    if service.config.outbox or tasks:
         from pymacaron.tasks.queue import queue_of  # noqa: PLC0415 - it loads Celery
 
         queue_of(service)
+        if any(task.needs_keys for task in tasks):
+            keys_of(service)
 
 
 def _is_of(task: AsyncTask[..., Any], folder: Path) -> bool:
@@ -297,7 +307,8 @@ def _check_schedule(name: str, options: Options, function: Callable[..., object]
     if options.every_s is not None and options.every_s < 1:
         raise ConfigError(Finding(name, f"every is {options.every_s} s", "Leave at least a second between two runs"))
     if options.crontab is not None:
-        from pymacaron.tasks.intervals import read_crontab  # noqa: PLC0415 - it loads Celery
+        from pymacaron.tasks.idempotency import keys_of
+from pymacaron.tasks.intervals import read_crontab  # noqa: PLC0415 - it loads Celery
 
         read_crontab(options.crontab, name)
     try:

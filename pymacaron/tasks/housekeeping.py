@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from pymacaron.events import QueueMeasured
 from pymacaron.exceptions import ConfigError
+from pymacaron.tasks.declaration import TASKS
 from pymacaron.tasks.depth import QueueMeter
 from pymacaron.tasks.idempotency import keys_of
 from pymacaron.tasks.keys import SqliteKeys
 from pymacaron.tasks.queue import queue_of
-from pymacaron.tasks.schedule import Schedule, find_scheduled
+from pymacaron.tasks.schedule import Schedule
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -59,7 +60,7 @@ class Housekeeping:
     """A thread that does it, from `start` to `stop`."""
 
     def __init__(self, service: Service, celery: Celery, settings: TaskSettings, queues: Sequence[str]) -> None:
-        """Take the *queues* to measure. Raises: ConfigError: tasks are scheduled and nothing can keep their times."""
+        """Take the *queues* to measure. Raises: ConfigError: tasks need keys, and nothing can keep them."""
         self._service = service
         self._queues = queues
         self._settings = settings
@@ -79,7 +80,7 @@ class Housekeeping:
         try:
             keys = keys_of(self._service)
         except ConfigError:
-            if find_scheduled():
+            if any(task.needs_keys for task in TASKS.values()):
                 raise
             return
         self._chores.append(Chore("Queueing scheduled tasks", Schedule(self._service, celery, keys).queue_due))

@@ -203,6 +203,23 @@ def test_an_address_that_is_none_stops_the_start(make_service: MakeService, url:
             del TASKS[name]
 
 
+@pytest.mark.parametrize("option", ['idempotency_key="k"', 'every="1h"'])
+def test_keys_without_a_place_stop_the_start(make_service: MakeService, option: str) -> None:
+    """A service whose tasks need keys does not start on a broker that keeps none; its tasks would fail one by one."""
+    handlers = f"from pymacaron import asynctask\n\n@asynctask({option})\ndef later():\n    ...\n"
+    pets = "\n".join(
+        f"def {name}(body=None, **k): ..." for name in ("list_pets", "create_pet", "get_pet", "delete_pet")
+    )
+    try:
+        with pytest.raises(
+            ConfigError, match=r"result_backend: amqp://host keeps no states of tasks and no idempotency"
+        ):
+            make_service(handlers=handlers + pets, config=f"{CONFIG}broker_url: amqp://host//\n")
+    finally:
+        for name in [name for name in TASKS if name.startswith("handlers_")]:
+            del TASKS[name]
+
+
 @pytest.mark.parametrize("option", ["broker_url", "result_backend"])
 @pytest.mark.parametrize(
     "url",
