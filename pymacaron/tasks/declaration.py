@@ -307,8 +307,7 @@ def _check_schedule(name: str, options: Options, function: Callable[..., object]
     if options.every_s is not None and options.every_s < 1:
         raise ConfigError(Finding(name, f"every is {options.every_s} s", "Leave at least a second between two runs"))
     if options.crontab is not None:
-        from pymacaron.tasks.idempotency import keys_of
-from pymacaron.tasks.intervals import read_crontab  # noqa: PLC0415 - it loads Celery
+        from pymacaron.tasks.intervals import read_crontab  # noqa: PLC0415 - it loads Celery
 
         read_crontab(options.crontab, name)
     try:
