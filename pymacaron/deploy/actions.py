@@ -55,10 +55,17 @@ def do_local(deploy: Deploy, step: Step) -> JsonObject:
     examiner = _make_examiner(deploy, find_local_secrets(deploy.config).given)
     version = str(deploy.journal.version)
     with giving_image(deploy, step) as image, run_locally(deploy.config, version, image) as (url, name):
-        trial = examiner.run_contract_tests(url, deploy.work_folder / LOCAL_REPORT, f"--pymacaron-profile={profile}")
-        if trial.exit_code != _PASSED:
+        try:
+            report = deploy.work_folder / LOCAL_REPORT
+            return _judge_copy(deploy, step, examiner.run_contract_tests(url, report, f"--pymacaron-profile={profile}"))
+        except StartupError:
             with contextlib.suppress(StartupError):
                 deploy.show(engine.read_logs(name, _LOG_LINES))
+            raise
+
+
+def _judge_copy(deploy: Deploy, step: Step, trial: Trial) -> JsonObject:
+    """Raise StepError if the copy failed its tests or its gate; too little to decide is no failure yet."""
     _refuse_failed(step, trial)
     gate = _find_gate(deploy)
     if gate is None or trial.report is None:

@@ -44,6 +44,17 @@ def choose_local_profile(config: PymConfig, environment: Mapping[str, str] | Non
     return config.deploy_local_profile if is_chosen or is_apart else config.deploy_profile
 
 
+def describe_copy(config: PymConfig, environment: Mapping[str, str] | None = None) -> str:
+    """Return how the copy is tested, as a plan says it: its profile, and what is worth knowing of its secrets."""
+    secrets = find_local_secrets(config, environment)
+    told = [f"profile {choose_local_profile(config, environment)}"]
+    if secrets.real:
+        told.append(f"it gets {', '.join(secrets.real)} of the release itself")
+    if secrets.missing:
+        told.append(f"it needs {', '.join(PREFIX + name for name in secrets.missing)}")
+    return "; ".join(told)
+
+
 @contextlib.contextmanager
 def run_locally(config: PymConfig, version: str, image: str) -> Iterator[tuple[str, str]]:
     """Run *image* as a container for as long as the block, and give its URL and name.

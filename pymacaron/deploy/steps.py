@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pymacaron.config import PymConfig
-from pymacaron.deploy.local_copy import choose_local_profile
+from pymacaron.deploy.local_copy import describe_copy
 from pymacaron.deploy.wishes import Wishes
 
 SHIFT = "shift-"
@@ -33,9 +33,7 @@ def plan_steps(config: PymConfig, shares: Sequence[int], *, wishes: Wishes, base
     steps += [Step("unit-tests", "run the tests of the folder tests or test, where there is one")]
     if not wishes.image:
         steps.append(Step("image", "build the image"))
-    steps.append(
-        Step("local", f"run the image here, and its tests against it (profile {choose_local_profile(config)})")
-    )
+    steps.append(Step("local", f"run the image here, and its tests against it ({describe_copy(config)})"))
     if not wishes.image:
         steps.append(Step("push", "push the image that was tested, by its digest"))
     steps += [

@@ -10,7 +10,7 @@ import pytest
 from noted_target import Bench
 from pymacaron.config import PymConfig
 from pymacaron.deploy.actions import do_local
-from pymacaron.deploy.local_copy import choose_local_profile, find_local_secrets, run_locally
+from pymacaron.deploy.local_copy import describe_copy, find_local_secrets, run_locally
 from pymacaron.deploy.steps import Step
 from pymacaron.exceptions import ConfigError
 
@@ -18,22 +18,30 @@ SECRETS = ["DATABASE_URL", "JWT_SECRET"]
 
 
 @pytest.mark.parametrize(
-    ("environment", "chosen", "profile"),
+    ("environment", "chosen", "told"),
     [
-        pytest.param({"LOCAL_DATABASE_URL": "a", "LOCAL_JWT_SECRET": "b"}, {}, "full", id="secrets of its own"),
-        pytest.param({"LOCAL_DATABASE_URL": "a", "JWT_SECRET": "b"}, {}, "live", id="a secret of the release"),
+        pytest.param({"LOCAL_DATABASE_URL": "a", "LOCAL_JWT_SECRET": "b"}, {}, "profile full", id="secrets of its own"),
         pytest.param(
-            {"DATABASE_URL": "a", "JWT_SECRET": "b"}, {"deploy_local_profile": "full"}, "full", id="as it is told"
+            {"LOCAL_DATABASE_URL": "a", "JWT_SECRET": "b"},
+            {},
+            "profile live; it gets JWT_SECRET of the release itself",
+            id="a secret of the release",
         ),
-        pytest.param({}, {}, "full", id="none"),
+        pytest.param(
+            {"DATABASE_URL": "a", "JWT_SECRET": "b"},
+            {"deploy_local_profile": "full"},
+            "profile full; it gets DATABASE_URL, JWT_SECRET of the release itself",
+            id="as it is told",
+        ),
+        pytest.param({}, {}, "profile full; it needs LOCAL_DATABASE_URL, LOCAL_JWT_SECRET", id="none"),
     ],
 )
 def test_no_test_writes_where_the_release_does(
-    environment: dict[str, str], chosen: dict[str, object], profile: str
+    environment: dict[str, str], chosen: dict[str, object], told: str
 ) -> None:
     """A copy that may have the release's own database is tested like it, unless the configuration says more."""
     config = PymConfig.model_validate({"env_secrets": SECRETS, **chosen})
-    assert choose_local_profile(config, environment) == profile
+    assert describe_copy(config, environment) == told
 
 
 def test_own_secrets_go_first() -> None:
