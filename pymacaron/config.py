@@ -218,7 +218,7 @@ def load_config(
 
     path: the file, or a folder to search first. env: environment, PYM_ENV by default. Without *folder* the places of
     pymacaron 2 are searched (see `find_config_file`). Nothing is remembered: see `set_config`. needs_secrets: False
-    where the service itself does not run: keys whose secret is not set here keep their defaults.
+    where the service itself does not run: keys whose secret is not set here keep their defaults, below a key it is "".
     Raises: ConfigError: with everything that is wrong in the file and the environment.
     """
     env = env or os.environ.get("PYM_ENV") or None

@@ -74,7 +74,8 @@ def find_config_file(folder: Path | None, path: str | Path | None, env: str | No
 def read_config_file(path: Path, *, needs_secrets: bool = True) -> ConfigFile:
     """Read the file and put in the secrets that its ``env_secrets`` names.
 
-    needs_secrets: False where the service itself does not run: keys whose secret is not set here are then left out.
+    needs_secrets: False where the service itself does not run: keys whose secret is not set here are then left out, and
+    below a key it is "".
     Raises: ConfigError: nothing can be read from it. Everything else that is wrong is in the result's ``findings``.
     """
     file = ConfigFile(path, _read_text(path))
@@ -119,7 +120,7 @@ def _put_secrets(file: ConfigFile, *, needs_secrets: bool) -> None:
         return  # absent, or of a wrong type, which the model of the configuration says
     for index, name in enumerate(names):
         if not os.environ.get(name) and not needs_secrets:
-            file.values = {key: value for key, value in file.values.items() if value != name}
+            _leave_out(file, name)
         elif not os.environ.get(name):
             found = f"the environment variable {name} is {'empty' if name in os.environ else 'not set'}"
             fix = f"Set {name}, or remove it from env_secrets and from the values"
@@ -131,6 +132,14 @@ def _put_secrets(file: ConfigFile, *, needs_secrets: bool) -> None:
             file.values[key] = _substitute(value, secrets)
             if file.values[key] is not value:
                 file.secret_keys.add(key)
+
+
+def _leave_out(file: ConfigFile, name: str) -> None:
+    for key, value in list(file.values.items()):
+        if value == name:
+            del file.values[key]
+        elif key != "env_secrets":
+            file.values[key] = _substitute(value, {name: ""})
 
 
 def _substitute(value: Json, secrets: dict[str, str]) -> Json:

@@ -283,6 +283,17 @@ def test_a_secret_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     )
 
 
+def test_secrets_of_a_service_that_runs_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever only deploys or tests it needs no secret; a name never stands in for one there, too."""
+    for name in ("JWT_SECRET", "DB_PASSWORD"):
+        monkeypatch.delenv(name)
+    write(tmp_path)
+    config = load_config(tmp_path, needs_secrets=False)
+    assert (config.jwt_secret, config.my_api_key) == (None, "api-s3cret-value")
+    assert config.database == {"user": "pets", "password": "", "hosts": ["a", "b"]}
+    assert config.env_secrets == ["JWT_SECRET", "MY_API_KEY", "DB_PASSWORD"]
+
+
 def test_secrets_never_show(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Neither repr, str, a log nor a finding shows a secret, be it a known key or the service's own."""
     write(tmp_path, jwt_issuer="MY_API_KEY", sentry_dsn="https://x:s3cret@sentry.example.com/1")
