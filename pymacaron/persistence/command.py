@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from pymacaron.exceptions import ConfigError, Finding, StartupError
+from pymacaron.exceptions import ConfigError, Finding, PyMacaronException, StartupError
 from pymacaron.persistence.layout import Layout
 from pymacaron.persistence.model import find_layouts
 from pymacaron.persistence.store import Store, current_store
-from pymacaron.persistence.upgrade import Change, DynamoUpgrade, Upgrade
-from pymacaron.serving.loading import load_or_explain
+from pymacaron.persistence.upgrade import Change, Upgrade
+from pymacaron.serving.loading import enter_folder, load_or_explain
 
 if TYPE_CHECKING:
     from pymacaron.persistence.migration import SqlUpgrade
@@ -37,7 +37,24 @@ _files = click.option(
 )
 
 
-@click.group()
+_NOT_DONE = 3
+
+
+class _Commands(click.Group):
+    """Tells in one line what the store refuses."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the chosen command; exit code 3 if the store does not let it."""
+        try:
+            return super().invoke(ctx)
+        except PyMacaronException as error:
+            reason = getattr(error.__cause__, "orig", None) or error.__cause__
+            more = f" ({' '.join(str(reason).split())})" if reason else ""
+            click.echo(f"pymacaron db: {error.message}{more}", err=True)
+            sys.exit(_NOT_DONE)
+
+
+@click.group(cls=_Commands)
 def db() -> None:
     """Compare the store's tables with the service's classes, and bring them up to date."""
 
@@ -149,7 +166,7 @@ def _show(script: Any) -> str:
 
 
 def _open_revisions(upgrade: Upgrade, files: Path) -> Revisions:
-    if isinstance(upgrade, DynamoUpgrade):
+    if not upgrade.has_revisions:
         raise ConfigError(Finding("pymacaron db", "DynamoDB has no revisions", "Run: pymacaron db upgrade"))
     from pymacaron.persistence.revisions import Revisions  # noqa: PLC0415 - needs the extra
 
@@ -157,8 +174,7 @@ def _open_revisions(upgrade: Upgrade, files: Path) -> Revisions:
 
 
 def _open_upgrade(folder: Path, target: str) -> Upgrade:
-    os.chdir(folder)
-    sys.path.insert(0, os.getcwd())  # noqa: PTH109 - where the service's modules are
+    enter_folder(folder)
     app = load_or_explain(target)
     if isinstance(app, list):
         raise StartupError(app)
@@ -170,6 +186,8 @@ def _open_upgrade(folder: Path, target: str) -> Upgrade:
 def choose_upgrade(store: Store, layouts: Sequence[Layout]) -> Upgrade:
     """Return what brings *store* up to date for *layouts*. Raises: ConfigError: an extra is not installed."""
     if store.kind == "dynamodb":
+        from pymacaron.persistence.dynamodb_tables import DynamoUpgrade  # noqa: PLC0415 - needs the extra
+
         return DynamoUpgrade(store, layouts)
     try:
         from pymacaron.persistence.migration import SqlUpgrade  # noqa: PLC0415 - needs the extra

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from pymacaron.exceptions import ConfigError, Finding
-from pymacaron.persistence.dynamodb_calls import ConditionFailedError, DynamoCalls
+from pymacaron.persistence.dynamodb_calls import ConditionFailedError, DynamoCalls, knows_region
 from pymacaron.persistence.dynamodb_items import WRITER, Item, to_item, to_key, to_row
 from pymacaron.persistence.dynamodb_queries import write_query
 from pymacaron.persistence.dynamodb_tables import Step, plan_table, take_steps
@@ -56,11 +56,16 @@ class DynamoStore:
         endpoint_url = settings.get("endpoint_url")
         if endpoint_url and urlsplit(endpoint_url).hostname in _LOCAL:
             credentials = credentials or ("local", "local")
+        creates = settings.get("create_tables", "false")
+        if creates not in ("true", "false"):
+            raise ConfigError(Finding("database_url", f"create_tables is {creates}", "Write true or false"))
+        if not parts.netloc and not knows_region():
+            raise ConfigError(Finding("database_url", "it names no region", "Write it like dynamodb://eu-west-1"))
         self.calls = DynamoCalls(
             parts.netloc, endpoint_url=endpoint_url, credentials=credentials, timeout_s=timeout_s, pool_size=pool_size
         )
         self._prefix = settings.get("table_prefix", "")
-        self._creates = settings.get("create_tables") == "true"
+        self._creates = creates == "true"
         self._timeout_s = timeout_s
         self._names: dict[str, str] = {}
         self._lock = threading.Lock()
@@ -93,18 +98,23 @@ class DynamoStore:
         operation, parameters = write_query(query)
         parameters["TableName"] = self.name_of(query.layout)
         rows: list[Row] = []
+        end_s = self.calls.end_now_s()
         while True:
-            answer = self.calls.call(operation, **parameters)
+            answer = self.calls.call(operation, end_s=end_s, **parameters)
             rows += [to_row(query.layout, item) for item in answer.get("Items", ())]
             if len(rows) > query.limit or not answer.get("LastEvaluatedKey"):
                 return rows[: query.limit + 1]
+            if time.monotonic() > end_s:
+                raise StoreUnavailableError("The query reads too much of its table", retry_after_s=self._timeout_s)
             parameters["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make the writes of the block as a whole at its end; a block inside another one belongs to it."""
-        if self._active.get() is not None:
-            yield
+        """Make the writes of the block as a whole at its end, those of one inside another one with it."""
+        active = self._active.get()
+        if active is not None:
+            with active.block():
+                yield
             return
         active = Transaction()
         token = self._active.set(active)
@@ -155,15 +165,16 @@ class DynamoStore:
             answer = self.calls.call("get_item", TableName=name, Key=to_key(layout, keys[0]), ConsistentRead=True)
             return {keys[0]: to_row(layout, answer["Item"])} if "Item" in answer else {}
         rows: list[Row] = []
-        end_s = time.monotonic() + self._timeout_s
+        end_s = self.calls.end_now_s()
         for start in range(0, len(keys), _MOST_KEYS):
             wanted = [to_key(layout, key) for key in keys[start : start + _MOST_KEYS]]
             while wanted:
                 request = {name: {"Keys": wanted, "ConsistentRead": True}}
-                answer = self.calls.call("batch_get_item", RequestItems=request)
+                answer = self.calls.call("batch_get_item", end_s=end_s, RequestItems=request)
                 rows += [to_row(layout, item) for item in answer["Responses"].get(name, ())]
                 wanted = answer.get("UnprocessedKeys", {}).get(name, {}).get("Keys", [])
-                if wanted and time.monotonic() > end_s:
+                is_last = not wanted and start + _MOST_KEYS >= len(keys)
+                if not is_last and time.monotonic() > end_s:
                     raise StoreUnavailableError("The store is overloaded", retry_after_s=self._timeout_s)
                 if wanted:
                     time.sleep(_BATCH_PAUSE_S)

@@ -13,7 +13,10 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import (
     ClientError,
+    CredentialRetrievalError,
     HTTPClientError,
+    NoCredentialsError,
+    NoRegionError,
 )
 from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
@@ -31,20 +34,42 @@ _PASSING = frozenset({
     "ServiceUnavailable", "ServiceUnavailableException", "Throttling", "ThrottlingError", "ThrottlingException",
     "TransactionInProgressException", "ResourceInUseException",
 })  # fmt: skip
+# Source: the same; the caller may not, or is not known.
+_REFUSALS = frozenset({
+    "AccessDenied", "AccessDeniedException", "ExpiredTokenException", "IncompleteSignatureException",
+    "InvalidSignatureException", "MissingAuthenticationTokenException", "UnrecognizedClientException",
+})  # fmt: skip
 _COLLISIONS = frozenset({"TransactionConflictException", "TransactionConflict"})
 _FIRST_SERVER_ERROR = 500
 _FIRST_PAUSE_S = 0.025
 _LONGEST_PAUSE_S = 1.0
-_MOST_ANSWER_SHARE = 0.45
-
+# Parts of the timeout that one try may take, so that there is time for a second one.
+_CONNECT_SHARE = 0.15
+_READ_SHARE = 0.4
+_TRY_SHARE = _CONNECT_SHARE + _READ_SHARE
 
 _lock = threading.Lock()
+
+
+def _renew_lock() -> None:
+    """Let a child process have a lock that no thread of its parent holds."""
+    global _lock  # noqa: PLW0603 - the fork's
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 @cache
 def _session() -> boto3.Session:
     """Return the session of the process: each one reads boto3's descriptions of services again."""
     return boto3.Session()
+
+
+def knows_region() -> bool:
+    """Tell whether boto3 finds a region by itself: in the environment, or in its files."""
+    return _session().region_name is not None
 
 
 class ConditionFailedError(Exception):
@@ -74,13 +99,12 @@ class DynamoCalls:
     ) -> None:
         """Take where DynamoDB is; nothing is connected yet."""
         self.timeout_s = timeout_s
-        wait_s = timeout_s * _MOST_ANSWER_SHARE  # so that there is time for a second try
         self._options: dict[str, Any] = {"region_name": region or None, "endpoint_url": endpoint_url or None}
         if credentials:
             self._options |= {"aws_access_key_id": credentials[0], "aws_secret_access_key": credentials[1]}
         self._options["config"] = Config(
-            connect_timeout=wait_s,
-            read_timeout=wait_s,
+            connect_timeout=timeout_s * _CONNECT_SHARE,
+            read_timeout=timeout_s * _READ_SHARE,
             retries={"total_max_attempts": 1, "mode": "standard"},
             max_pool_connections=pool_size,
             parameter_validation=False,
@@ -104,13 +128,18 @@ class DynamoCalls:
             self._client.close()
         self._client = None
 
-    def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+    def end_now_s(self) -> float:
+        """Return until when, by `time.monotonic`, a try may begin that is part of a call that begins now."""
+        return time.monotonic() + self.timeout_s * (1 - _TRY_SHARE)
+
+    def call(self, operation: str, *, end_s: float | None = None, **parameters: Any) -> dict[str, Any]:
         """Return the answer of an operation of the client, ``get_item`` for one.
 
+        end_s: what `end_now_s` returned at the first of several calls, which all together take no longer than one.
         Raises: ConditionFailedError. ConflictError: a transaction of others is in the way. UnstorableError: a value is
         too large. StoredDataError: there is no such table. StoreUnavailableError.
         """
-        end_s = time.monotonic() + self.timeout_s
+        end_s = end_s or self.end_now_s()
         longest_s = _FIRST_PAUSE_S
         is_repeated = False
         while True:
@@ -120,14 +149,17 @@ class DynamoCalls:
                 problem = _tell(error, is_repeated=is_repeated)
                 if problem is None or not _is_passing(error):
                     raise (problem or error) from error
+            except (NoCredentialsError, CredentialRetrievalError, NoRegionError) as error:
+                raise StoreUnavailableError(
+                    f"DynamoDB cannot be asked: {error}", retry_after_s=self.timeout_s
+                ) from error
             except (BotoConnectionError, HTTPClientError) as error:
                 problem = StoreUnavailableError("The store is not reachable", retry_after_s=self.timeout_s)
                 problem.__cause__ = error
             else:
                 return answer
             pause_s = random.uniform(0, longest_s)  # noqa: S311 - only spreads the tries
-            # The next try may take as long as an answer may take.
-            if time.monotonic() + pause_s > end_s - self.timeout_s * _MOST_ANSWER_SHARE:
+            if time.monotonic() + pause_s > end_s:
                 raise problem
             time.sleep(pause_s)
             longest_s = min(longest_s * 2, _LONGEST_PAUSE_S)
@@ -157,6 +189,8 @@ def _tell(error: ClientError, *, is_repeated: bool) -> Exception | None:
         return ConflictError("Others changed the same objects meanwhile")
     if "ResourceNotFoundException" in codes:
         return StoredDataError("A table or an index of the store is missing. Run: pymacaron db upgrade")
+    if codes & _REFUSALS:
+        return StoreUnavailableError("DynamoDB refuses the credentials, or what they may do")
     if "size" in message.lower() and codes & {"ValidationException", "ValidationError", "TransactionCanceledException"}:
         return UnstorableError("An object is larger than the 400 KB that DynamoDB keeps, or its key is too long")
     return StoreUnavailableError("The store is overloaded or down") if _is_passing(error) else None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pymacaron.persistence.dynamodb_calls import DynamoCalls
 from pymacaron.persistence.dynamodb_items import KEY_TYPES, TTL, partition_attribute, sort_attribute
 from pymacaron.persistence.errors import StoredDataError, StoreUnavailableError
 from pymacaron.persistence.layout import Index, Layout
+from pymacaron.persistence.upgrade import Change
 
 _PAUSE_S = 0.1
 _LONGEST_WAIT_S = 600
@@ -45,6 +47,30 @@ def take_steps(calls: DynamoCalls, name: str, steps: Iterable[Step]) -> None:
     for step in steps:
         calls.call(step.operation, **step.parameters)
         _wait_until_active(calls, name)
+
+
+class DynamoUpgrade:
+    """Compares the tables of DynamoDB with those of *layouts*."""
+
+    has_revisions = False
+
+    def __init__(self, store: Any, layouts: Sequence[Layout]) -> None:
+        """Take the `DynamoStore` and what is to be kept in it."""
+        self._store = store
+        self._layouts = layouts
+
+    def plan(self) -> list[Change]:
+        """Return what is to be done, in order."""
+        return [
+            Change(step.text, partial(self._store.take_steps, layout, [step]))
+            for layout in self._layouts
+            for step in self._store.plan(layout)
+        ]
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Do it, one after the other, each waiting until the table can be used."""
+        for change in changes:
+            change.operation()
 
 
 def _wait_until_active(calls: DynamoCalls, name: str) -> None:

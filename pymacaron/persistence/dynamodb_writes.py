@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pymacaron.persistence.dynamodb_items import possible_names, to_item, to_key
@@ -76,12 +78,27 @@ class _Pending:
     before: Row | None
     after: Row | None
 
+    @property
+    def has_changed(self) -> bool:
+        """Tell whether there is something to do: what was refused changes nothing."""
+        return self.after is not self.before
+
 
 @dataclass(slots=True)
 class Transaction:
     """The writes of a running transaction, and what its own reads see of them."""
 
     pending: dict[tuple[str, Key], _Pending] = field(default_factory=dict)
+
+    @contextmanager
+    def block(self) -> Iterator[None]:
+        """Forget what the block writes if it raises, and nothing else of the transaction."""
+        before = {key: replace(each) for key, each in self.pending.items()}
+        try:
+            yield
+        except BaseException:
+            self.pending = before
+            raise
 
     def sees(self, layout: Layout, key: Key) -> bool:
         """Tell whether the transaction has changed the object."""
@@ -93,7 +110,7 @@ class Transaction:
 
     def has_changed(self, layout: Layout) -> bool:
         """Tell whether the transaction has changed an object of the table."""
-        return any(table == layout.table for table, _ in self.pending)
+        return any(table == layout.table and each.has_changed for (table, _), each in self.pending.items())
 
     def write(self, layout: Layout, change: Write, *, found: Row | None, table: str) -> int:
         """Note *change* of an object that is *found* now, and return its new version. Raises the errors of a write."""
@@ -113,7 +130,7 @@ class Transaction:
 
     def as_items(self, writer: str) -> list[dict[str, Any]]:
         """Return the parts of the call that does all of it. Raises: UnstorableError: there are too many."""
-        changed = {key: each for key, each in self.pending.items() if each.after is not each.before}
+        changed = {key: each for key, each in self.pending.items() if each.has_changed}
         if len(changed) > MOST_IN_TRANSACTION:
             raise UnstorableError(f"A transaction of DynamoDB changes {MOST_IN_TRANSACTION} objects at most")
         return [_as_item(each, key, writer) for (_, key), each in changed.items()]

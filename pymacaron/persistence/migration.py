@@ -28,6 +28,8 @@ class SqlUpgrade:
     Tables that nobody declares are left alone.
     """
 
+    has_revisions = True
+
     def __init__(self, store: Any, layouts: Sequence[Layout]) -> None:
         """Take the `SqlStore` and what is to be kept in it."""
         self._store: SqlStore = store
@@ -70,7 +72,9 @@ class SqlUpgrade:
             timeout_s, driver.timeout_s = driver.timeout_s, None
             try:
                 connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+                connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_NUMBER})")
+                connection.exec_driver_sql("SET LOCAL lock_timeout TO DEFAULT")  # so that the service goes on meanwhile
                 yield connection
             finally:
                 driver.timeout_s = timeout_s

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
+import sys
 import traceback
 from pathlib import Path
 
 from flask import Flask
 
 from pymacaron.exceptions import ConfigError, Finding, StartupError
+
+
+def enter_folder(folder: Path) -> Path:
+    """Make the service's *folder* the current one, and the first where its modules are looked for; return its path.
+
+    Raises: StartupError: it is none.
+    """
+    if not folder.is_dir():
+        raise StartupError(Finding(str(folder), "there is no such folder", "Name the folder that holds server.py"))
+    folder = folder.resolve()
+    os.chdir(folder)
+    sys.path.insert(0, str(folder))
+    return folder
 
 
 def load_app(target: str) -> Flask:

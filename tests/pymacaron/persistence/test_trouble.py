@@ -21,6 +21,7 @@ from store_servers import Server, find_postgresql, run_postgresql
 
 from pymacaron.model import PymacaronBaseModel
 from pymacaron.persistence import (
+    AlreadyExistsError,
     ConflictError,
     NotFoundError,
     Persistent,
@@ -32,6 +33,7 @@ from pymacaron.persistence import (
     transaction,
     using_store,
 )
+from pymacaron.persistence.dynamodb_calls import _session
 from pymacaron.persistence.model import layout_of
 from pymacaron.persistence.sql import SqlStore
 from pymacaron.persistence.sql_tables import table_of
@@ -273,6 +275,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._ask(body)
             self.close_connection = True
             return
+        if code.startswith("{"):
+            self._answer(200, code.encode())
+            return
         if code == "silence":
             time.sleep(TIMEOUT_S)
         content = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "slow down"}).encode()
@@ -360,6 +365,66 @@ def test_dynamodb_that_does_not_answer(doorman: str) -> None:
         Doorman.refusals += ["silence"] * 20
         with unavailable():
             check_store()
+    store.close()
+
+
+def test_queries_that_read_too_much(doorman: str) -> None:
+    """A query whose pages come for ever without what it looks for ends in time; so do those of many keys."""
+    store = open_store(doorman.replace("create_tables=true", "create_tables=false"), timeout_s=TIMEOUT_S)
+    with using_store(store):
+        endless = json.dumps({"Items": [], "LastEvaluatedKey": {"id": {"S": "a"}}})
+        Doorman.refusals += [endless] * 100_000
+        with unavailable():
+            Letter.query(where={"text": "nobody wrote this"})
+        assert len(Doorman.refusals) < 99_999
+        Doorman.refusals.clear()
+        name = store.name_of(layout_of(Letter))  # type: ignore[attr-defined]
+        nothing = json.dumps({"Responses": {name: []}, "UnprocessedKeys": {}})
+        Doorman.refusals += [nothing] * 100_000
+        with unavailable():
+            Letter.get_many(map(str, range(50_000)))
+    store.close()
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ExpiredTokenException", "UnrecognizedClientException"])
+def test_credentials_that_are_refused(doorman: str, code: str) -> None:
+    """They are 503 at once."""
+    store = open_store(doorman, timeout_s=20)
+    with using_store(store):
+        Letter.exists("a")
+        Doorman.refusals += [code, code]
+        with pytest.raises(StoreUnavailableError, match=r"^DynamoDB refuses the credentials, or what they may do$"):
+            Letter.exists("a")
+        assert Doorman.refusals == [code]
+    store.close()
+
+
+def test_credentials_that_are_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """They are 503 with what is missing."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    _session.cache_clear()
+    store = open_store("dynamodb://eu-west-1", timeout_s=TIMEOUT_S)
+    with using_store(store), unavailable():
+        Letter.exists("a")
+    _session.cache_clear()
+
+
+def test_queries_after_a_refused_write(dynamodb: Server) -> None:
+    """In a transaction a query goes before the writes; what was refused has written nothing."""
+    store = open_store(dynamodb.url, timeout_s=20)
+    with using_store(store):
+        Letter(id="refused").save_to_db()
+        with transaction():
+            with pytest.raises(AlreadyExistsError):
+                Letter(id="refused").create_in_db()
+            assert [letter.id for letter in Letter.query(where={"id": "refused"})] == ["refused"]
+            Letter(id="refused", text="new").save_to_db()
+            with pytest.raises(RuntimeError, match="query before you write"):
+                Letter.query(where={"id": "refused"})
     store.close()
 
 
