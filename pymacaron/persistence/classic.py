@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self, cast
 
 from pymacaron.exceptions import Finding
 from pymacaron.persistence.errors import NotFoundError, PersistenceError
-from pymacaron.persistence.model import Persistent
+from pymacaron.persistence.model import Persistent, layout_of
 from pymacaron.pool import apipool
 
 DynamoDBItemNotFound = NotFoundError
@@ -21,8 +21,10 @@ class ClassicTable:
         self._model = model
 
     def has_item(self, *key: object, **parts: object) -> bool:
-        """Tell whether there is an object: ``has_item("a1")`` or ``has_item(id="a1")``."""
-        values = key or tuple(parts.values())
+        """Tell whether there is an object: ``has_item("a1")`` or ``has_item(id="a1")``. Raises TypeError."""
+        values = key or tuple(parts.pop(field.column, None) for field in layout_of(self._model).key)
+        if parts:
+            raise TypeError(f"{', '.join(parts)} is no part of the primary key of {self._model.table_name}")
         return self._model.exists(values[0] if len(values) == 1 else values)
 
 

@@ -40,6 +40,7 @@ _KEY_KINDS = frozenset({"text", "integer", "decimal", "date-time", "date", "uuid
 _SORTED_KINDS = _KEY_KINDS | {"number", "boolean"}
 _TTL_KINDS = frozenset({"date-time", "integer"})
 _MOST_KEY_FIELDS = 2
+_OWN = "pym_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,23 @@ class Layout:
         """The column of the version."""
         return self.version.column if self.version else VERSION
 
+    def has_same_table(self, other: Layout) -> bool:
+        """Tell whether the table of *other* can be this one."""
+        return self._shape() == other._shape()
+
+    def _shape(self) -> tuple[object, ...]:
+        return (
+            {(each.column, each.kind, each.is_set) for each in self.fields},
+            [each.column for each in self.key],
+            {
+                index.name: [each and each.column for each in (index.partition, index.sort)]
+                for index in self.indexes.values()
+            },
+            self.version_column,
+            self.ttl and self.ttl.column,
+            self.has_more,
+        )
+
     def find_field(self, name: str) -> StoredField | None:
         """Return the field called *name* in Python or in the document, None if there is none."""
         return next((each for each in self.fields if name in (each.name, each.column)), None)
@@ -116,6 +134,9 @@ def build_layout(model: type[BaseModel], declaration: Any) -> Layout:
         for name, info in model.model_fields.items()
     )
     reader = _Reader(model, fields)
+    for each in fields:
+        if each.column.startswith(_OWN):
+            reader.complain(each.column, f"names that begin with {_OWN} are the store's", "Give it another one")
     key = _as_names(declaration.primary_key)
     layout = Layout(
         model=model,

@@ -18,6 +18,7 @@ from pymacaron.persistence.store import Store, Write, current_store, timed_call
 
 _STATE = "_pymacaron_version"
 _NO_VERSION = 0
+_REMOVED = -1
 _FIRST_PAUSE_S = 0.002
 _LONGEST_PAUSE_S = 0.1
 T = TypeVar("T")
@@ -175,14 +176,22 @@ def layout_of(cls: type[Persistent]) -> Layout:
 
 
 def find_layouts() -> list[Layout]:
-    """Return the layouts of all persistent models of this process. Raises PersistenceError with all findings."""
+    """Return the layouts of all persistent models of this process, one for each table.
+
+    Raises: PersistenceError: with all findings, two models that want a table to be different among them.
+    """
     findings: list[Finding] = []
-    layouts = {}
-    for model in _models.values():
+    layouts: dict[str, Layout] = {}
+    for name, model in _models.items():
         try:
-            layouts[model.table_name] = layout_of(model)
+            layout = layout_of(model)
         except PersistenceError as error:
             findings += error.findings
+            continue
+        other = layouts.setdefault(layout.table, layout)
+        if not other.has_same_table(layout):
+            found = f"its table {layout.table} is that of {other.model.__module__}.{other.model.__qualname__} too"
+            findings.append(Finding(name, found, "Give one of them another table_name, or both the same properties"))
     if findings:
         raise PersistenceError(findings)
     return list(layouts.values())
@@ -238,7 +247,7 @@ def _write(instance: Persistent, call: str, kind: Any, expected: int | None) -> 
         first = 1 if layout.version else time.time_ns() // 1000  # unlike any that an object before it had
         change = Write(kind, key_of(layout, row), None if kind == "delete" else row, expected, first)
         version = store.write(layout, change)
-    _remember(layout, model, None if kind == "delete" else version)
+    _remember(layout, model, _REMOVED if kind == "delete" else version)
 
 
 def _to_object(layout: Layout, row: Row) -> BaseModel:
@@ -247,18 +256,20 @@ def _to_object(layout: Layout, row: Row) -> BaseModel:
     return instance
 
 
-def _remember(layout: Layout, instance: BaseModel, version: int | None) -> None:
+def _remember(layout: Layout, instance: BaseModel, version: int) -> None:
     """Keep the version in the object, where nothing but these functions sees it, and in its property."""
-    if layout.version and version:
+    if layout.version and version > 0:
         instance.__dict__[layout.version.name] = version
         instance.__pydantic_fields_set__.add(layout.version.name)
     cast("Persistent", instance).__pymacaron_restore__(version)
 
 
 def _expected_version(instance: Persistent) -> int | None:
-    """Return the version that must be there, None where any may."""
+    """Return the version that must be there, None where any may: for what is new, and what was removed."""
     layout = layout_of(type(instance))
     state = instance.__pymacaron_version__()
+    if state == _REMOVED:
+        return None
     if layout.version and state != _NO_VERSION:
         return cast("int | None", instance.__dict__.get(layout.version.name))
     return state

@@ -77,7 +77,7 @@ def read_key(layout: Layout, key: object) -> Key | None:
         raise TypeError(f"{layout.table}: the primary key is ({names}), not {len(parts)} values")
     try:
         return tuple(encode(field, part) for field, part in zip(layout.key, parts, strict=True))
-    except UnstorableError:
+    except (UnstorableError, ValueError):
         return None
 
 
@@ -96,7 +96,7 @@ def show_key(layout: Layout, key: Sequence[Any]) -> str:
 def encode(field: StoredField, value: Any) -> Any:
     """Return a value that a caller compares *field* with as rows have it.
 
-    Raises: TypeError: it is of another kind. UnstorableError: no store can have it.
+    Raises: TypeError: it is of another kind. ValueError: a text is no UUID. UnstorableError: no store can have it.
     """
     if isinstance(value, Enum):
         value = value.value
@@ -134,7 +134,7 @@ def _find_more(layout: Layout, instance: BaseModel) -> dict[str, Any] | None:
     if nulls:
         more["null"] = nulls
     if instance.__pydantic_extra__:
-        more["extra"] = to_jsonable_python(instance.__pydantic_extra__, by_alias=True)
+        more["extra"] = _to_json("an object's further properties", instance.__pydantic_extra__)
     return more or None
 
 
@@ -143,6 +143,8 @@ def _encode_text(field: StoredField, value: Any) -> Any:
         value = str(value.value if isinstance(value, Enum) else value)
     if "\x00" in value:
         raise UnstorableError(f"{field.column} holds the character U+0000, which stores do not keep")
+    if not _is_unicode(value):
+        raise UnstorableError(f"{field.column} holds half a character, which stores do not keep")
     return value
 
 
@@ -177,10 +179,40 @@ def _encode_decimal(field: StoredField, value: Any) -> Any:
 
 
 def _encode_json(field: StoredField, value: Any) -> Any:
+    return _to_json(field.column, value)
+
+
+def _to_json(name: str, value: Any) -> Any:
     try:
-        return to_jsonable_python(value, by_alias=True)
+        plain = to_jsonable_python(value, by_alias=True)
     except ValueError as error:
-        raise UnstorableError(f"{field.column} holds what JSON cannot express") from error
+        raise UnstorableError(f"{name} holds what JSON cannot express") from error
+    if not _is_json(plain):
+        raise UnstorableError(f"{name} holds what JSON cannot express")
+    return plain
+
+
+def _is_json(plain: Any) -> bool:
+    """Tell whether there is no number that is none and no half of a character in *plain*."""
+    kind = type(plain)
+    if kind is str:
+        return _is_unicode(plain)
+    if kind is list:
+        return all(map(_is_json, plain))
+    if kind is dict:
+        return all(map(_is_unicode, plain)) and all(map(_is_json, plain.values()))
+    return kind is not float or math.isfinite(plain)
+
+
+def _is_unicode(text: str) -> bool:
+    """Tell whether *text* can be sent: Python allows single surrogates, halves of a character in UTF-16."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _keep(_: StoredField, value: Any) -> Any:

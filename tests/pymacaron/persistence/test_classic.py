@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import ClassVar
 
 import pytest
 
@@ -55,10 +56,33 @@ def test_the_old_names() -> None:
     assert User.load_from_db("ada") == user
     table = PersistentUser.get_table()
     assert [table.has_item(id="ada"), table.has_item("bob"), User.get_table().has_item("ada")] == [True, False, True]
+    with pytest.raises(TypeError, match=r"^name is no part of the primary key of classic_users$"):
+        table.has_item(id="ada", name="Ada")
     with pytest.raises(DynamoDBItemNotFound) as caught:
         PersistentUser.load_from_db("bob")
     assert isinstance(caught.value, NotFoundError)
     assert PersistentUser.to_model({"id": "ada", "age": 36}) == user
+
+
+class ClassicNote(PersistentSwaggerObject, PymacaronBaseModel):
+    """Has a key of two parts."""
+
+    table_name: ClassVar = "classic_notes"
+    primary_key: ClassVar = ("author", "number")
+
+    author: str
+    number: int
+
+
+@pytest.mark.usefixtures("store")
+def test_keys_by_name() -> None:
+    """The parts of a key may be named in any order, and all of them must."""
+    ClassicNote(author="ada", number=1).save_to_db()
+    table = ClassicNote.get_table()
+    assert table.has_item(number=1, author="ada")
+    assert not table.has_item(number=2, author="ada")
+    with pytest.raises(TypeError):
+        table.has_item(number=1)
 
 
 def test_a_class_without_a_model() -> None:
