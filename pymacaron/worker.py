@@ -16,12 +16,12 @@ from flask import Flask
 from werkzeug.serving import make_server
 
 from pymacaron.config import load_config
-from pymacaron.exceptions import Finding, StartupError
+from pymacaron.exceptions import StartupError
 from pymacaron.log import set_level, setup_logging
 from pymacaron.server import shared_metrics_folder
 from pymacaron.service import service_of
 from pymacaron.serving.companion import PARENT_VARIABLE
-from pymacaron.serving.loading import load_or_explain
+from pymacaron.serving.loading import enter_folder, load_or_explain
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -95,12 +95,7 @@ def run_worker(
     log_level: str | None = None,
 ) -> int:
     """Run tasks until a signal ends it; return the exit code. Raises StartupError."""
-    if not folder.is_dir():
-        raise StartupError(Finding(str(folder), "there is no such folder", "Name the folder that holds server.py"))
-    folder = folder.resolve()
-    config = load_config(folder)
-    os.chdir(folder)
-    sys.path.insert(0, str(folder))
+    config = load_config(enter_folder(folder))
     setup_logging(log_level or config.log_level, config.log_format)
     with shared_metrics_folder():
         app = load_or_explain(target)

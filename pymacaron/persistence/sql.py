@@ -23,7 +23,8 @@ from pymacaron.persistence.query import Query
 from pymacaron.persistence.rows import Key, Row, is_expired, key_of, now_of, show_key
 from pymacaron.persistence.sql_calls import Borrowed, DirectStatement
 from pymacaron.persistence.sql_connections import Connections
-from pymacaron.persistence.sql_engine import open_engine, told_errors
+from pymacaron.persistence.sql_engine import open_engine
+from pymacaron.persistence.sql_errors import told_errors
 from pymacaron.persistence.sql_statements import (
     EXPECTED,
     KEY,
@@ -34,6 +35,7 @@ from pymacaron.persistence.sql_statements import (
     select_query,
 )
 from pymacaron.persistence.sql_tables import METADATA
+from pymacaron.persistence.sql_transactions import RunningTransaction
 from pymacaron.persistence.store import DEFAULT_TIMEOUT_S, Write, current_store
 
 _MOST_KEYS = 500
@@ -54,12 +56,9 @@ class SqlStore:
         self.kind = self.engine.dialect.name
         self._timeout_s = timeout_s
         self._connections = Connections(self.engine)
-        self._statements: dict[str, tuple[Layout, Statements]] = {}
+        self._statements: dict[type, tuple[Layout, Statements]] = {}
         self._lock = threading.Lock()
-        self._active: ContextVar[Connection | None] = ContextVar("pymacaron_connection", default=None)
-        self._afterwards: ContextVar[list[Callable[[], object]] | None] = ContextVar(
-            "pymacaron_afterwards", default=None
-        )
+        self._active: ContextVar[RunningTransaction | None] = ContextVar("pymacaron_transaction", default=None)
         _stores.add(self)
 
     def read(self, layout: Layout, keys: Sequence[Key]) -> dict[Key, Row]:
@@ -71,7 +70,7 @@ class SqlStore:
             rows = [
                 row
                 for start in range(0, len(keys), _MOST_KEYS)
-                for row in self._run(_fetcher(select_keys(layout, keys[start : start + _MOST_KEYS])))
+                for row in self.run(_fetcher(select_keys(layout, keys[start : start + _MOST_KEYS])))
             ]
         return {key_of(layout, row): row for row in rows}
 
@@ -98,38 +97,38 @@ class SqlStore:
     def find(self, query: Query) -> list[Row]:
         """Return the rows that *query* asks for, one more than its limit at most."""
         self._prepare(query.layout)
-        return self._run(_fetcher(select_query(query)))
+        return self.run(_fetcher(select_query(query)))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make the writes of the block as a whole; a block inside another one belongs to it."""
+        """Make the writes of the block as a whole; of one inside another one too, which then stands for itself."""
         with self.connection():
             yield
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """Open SQLAlchemy's connection of the running transaction, or of one that the block is.
+        """Open SQLAlchemy's connection as a transaction, inside of the one that runs if one does.
 
         What is executed on it is stored together with the objects that the block saves.
         """
-        active = self._active.get()
-        if active is not None:
-            yield active
+        running = self._active.get()
+        if running is not None:
+            with running.block() as connection:
+                yield connection
             return
-        afterwards: list[Callable[[], object]] = []
         with (
             told_errors(self._timeout_s),
             self._connections.borrow(is_single=False) as connection,
-            connection.begin(),
+            connection.begin() as transaction,
         ):
-            token, other = self._active.set(connection), self._afterwards.set(afterwards)
+            running = RunningTransaction(connection, self._timeout_s)
+            token = self._active.set(running)
             try:
                 yield connection
+                running.end(transaction)
             finally:
                 self._active.reset(token)
-                self._afterwards.reset(other)
-        for function in afterwards:
-            function()
+        running.call_afterwards()
 
     @property
     def is_in_transaction(self) -> bool:
@@ -137,15 +136,26 @@ class SqlStore:
         return self._active.get() is not None
 
     def after_commit(self, function: Callable[[], object]) -> None:
-        """Call *function* once the running transaction is stored; never, if it is not. It must not raise.
+        """Call *function* once the running transaction is stored; never, if it or the running block is not.
 
-        Where no transaction runs it is called at once.
+        It must not raise. Where no transaction runs it is called at once.
         """
-        afterwards = self._afterwards.get()
-        if afterwards is None:
+        running = self._active.get()
+        if running is None:
             function()
         else:
-            afterwards.append(function)
+            running.call_later(function)
+
+    def run(self, function: Callable[[Connection], T]) -> T:
+        """Return what *function* does with the connection of the running transaction, without a block of its own.
+
+        Where none runs, each statement is a transaction.
+        """
+        running = self._active.get()
+        if running is not None:
+            return running.run(function)
+        with told_errors(self._timeout_s), self._connections.borrow(is_single=True) as connection:
+            return function(connection)
 
     def table_of(self, model: type[Persistent]) -> Table:
         """Return SQLAlchemy's table of *model*, which is there. Raises: StoredDataError: it lacks a column."""
@@ -153,25 +163,25 @@ class SqlStore:
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """Open an ORM session on the running transaction, or on one that the block is; flushed at its end."""
+        """Open an ORM session as a transaction, inside of the one that runs if one does; flushed at its end."""
         with self.connection() as connection, Session(connection, join_transaction_mode="rollback_only") as session:
             yield session
             session.flush()
 
     def fetch(self, statement: Executable) -> list[Row]:
         """Return the rows that *statement* reads, by column name, as the running transaction sees them."""
-        return self._run(_fetcher(statement))
+        return self.run(_fetcher(statement))
 
     def remove_expired(self, layout: Layout) -> int:
         """Remove the objects whose time is over, and return how many."""
         statement = self._prepare(layout).remove_expired
         if statement is None:
             return 0
-        return self._run(lambda connection: connection.execute(statement, {NOW: now_of(layout)}).rowcount)
+        return self.run(lambda connection: connection.execute(statement, {NOW: now_of(layout)}).rowcount)
 
     def check(self) -> None:
         """Return if the store answers."""
-        self._run(lambda connection: connection.exec_driver_sql("SELECT 1").close())
+        self.run(lambda connection: connection.exec_driver_sql("SELECT 1").close())
 
     def close(self) -> None:
         """Close all connections."""
@@ -186,6 +196,7 @@ class SqlStore:
         """Leave all connections to the process that this one was forked from."""
         self.engine.dispose(close=False)
         self._connections.forget()
+        self._lock = threading.Lock()  # another thread may have held it
 
     def _run_direct(
         self, call: Callable[[DBAPICursor, Borrowed, Mapping[str, Any]], T], values: Mapping[str, Any]
@@ -199,24 +210,16 @@ class SqlStore:
             finally:
                 cursor.close()
 
-        return self._run(run)
-
-    def _run(self, function: Callable[[Connection], T]) -> T:
-        active = self._active.get()
-        with told_errors(self._timeout_s):
-            if active is not None:
-                return function(active)
-            with self._connections.borrow(is_single=True) as connection:
-                return function(connection)
+        return self.run(run)
 
     def _prepare(self, layout: Layout) -> Statements:
-        known = self._statements.get(layout.table)
+        known = self._statements.get(layout.model)
         if known is not None and known[0] is layout:
             return known[1]
         with self._lock:
             statements = build_statements(layout, self.engine.dialect)
-            if self._check_table(statements.table):
-                self._statements[layout.table] = (layout, statements)
+        if self._check_table(statements.table):  # it may wait for writers
+            self._statements[layout.model] = (layout, statements)
         return statements
 
     def _check_table(self, table: Table) -> bool:
@@ -231,11 +234,12 @@ class SqlStore:
             except exc.NoSuchTableError:
                 return set()
 
-        found = self._run(find_columns)
+        found = self.run(find_columns)
+        running = self._active.get()
         if not found and self.kind == "sqlite":
-            active = self._active.get()
-            if active is not None:
-                table.create(active, checkfirst=True)
+            if running is not None:
+                running.run(lambda connection: table.create(connection, checkfirst=True))
+                running.created.add(table.name)
                 return False
             self.create_tables([table])
             return True
@@ -243,7 +247,7 @@ class SqlStore:
         if missing:
             lacks = f"lacks {', '.join(missing)}" if found else "does not exist"
             raise StoredDataError(f"The table {table.name} {lacks}. Run: pymacaron db upgrade")
-        return True
+        return running is None or table.name not in running.created
 
     def _explain(self, layout: Layout, change: Write) -> Exception:
         """Return why *change* found nothing that it could change."""

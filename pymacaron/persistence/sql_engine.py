@@ -1,11 +1,10 @@
-"""Opens SQLite and PostgreSQL so that nothing waits for ever, and tells their errors as those of all stores."""
+"""Opens SQLite and PostgreSQL so that nothing waits for ever."""
 
 from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from pymacaron.exceptions import ConfigError, Finding
-from pymacaron.persistence.errors import ConflictError, StoredDataError, StoreUnavailableError, UnstorableError
 from pymacaron.persistence.sql_tables import DECIMAL_ORDER, compare_decimals
 
 SINGLE = "pymacaron_single"
@@ -25,11 +23,6 @@ IDLE_SINCE = "pymacaron_idle_since_s"
 LONGEST_REST_S = 5.0
 """After which a connection is looked at before it is used again."""
 _WAL_PAUSE_S = 0.02
-# Source: PostgreSQL, "Appendix A. Error Codes": connection, resources, intervention and system errors; lock_timeout.
-_UNAVAILABLE = ("08", "25006", "53", "57", "58", "55P03")
-_CONFLICTS = ("40",)
-_NO_SUCH = ("42P01", "42703", "3F000")
-_VALUES = ("22", "54")
 
 
 def open_engine(url: str, *, folder: Path | None, timeout_s: float, pool_size: int) -> Engine:
@@ -39,11 +32,12 @@ def open_engine(url: str, *, folder: Path | None, timeout_s: float, pool_size: i
     """
     try:
         parsed = make_url(url)
-    except exc.ArgumentError as error:
-        found = "it is no database URL"
-        raise ConfigError(
-            Finding("database_url", found, "Write sqlite:///pets.db or postgresql://host/pets")
-        ) from error
+        is_readable = "@" not in (parsed.host or "")
+    except (exc.ArgumentError, ValueError):  # whose texts hold parts of the password
+        is_readable = False
+    if not is_readable:
+        fix = "Write sqlite:///pets.db or postgresql://user:password@host/pets; in a password @ is %40, : %3A, / %2F"
+        raise ConfigError(Finding("database_url", "it is no database URL", fix))
     options: dict[str, Any] = {"pool_timeout": timeout_s, "max_overflow": 0, "hide_parameters": True}
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(parsed, folder, timeout_s, pool_size, options)
@@ -135,50 +129,3 @@ def _look_whether_alive(connection: DBAPIConnection, entry: ConnectionPoolEntry,
         with suppress(Exception):
             connection.close()
         raise exc.DisconnectionError from error
-
-
-@contextmanager
-def told_errors(timeout_s: float) -> Iterator[None]:
-    """Raise what SQLAlchemy raises in the block as an error of stores, where it is one."""
-    try:
-        yield
-    except exc.TimeoutError as error:
-        raise StoreUnavailableError("All connections to the store are in use", retry_after_s=timeout_s) from error
-    except exc.DBAPIError as error:
-        told = _tell(error, timeout_s)
-        if told is None:
-            raise
-        raise told from error
-    except exc.DisconnectionError as error:
-        raise StoreUnavailableError("The store is not reachable", retry_after_s=timeout_s) from error
-
-
-def _tell(error: exc.DBAPIError, timeout_s: float) -> Exception | None:
-    if isinstance(error.orig, sqlite3.Error):
-        return _tell_sqlite(error.orig, timeout_s)
-    return _tell_postgresql(error, timeout_s)
-
-
-def _tell_postgresql(error: exc.DBAPIError, timeout_s: float) -> Exception | None:
-    state = getattr(error.orig, "sqlstate", None)
-    if state is None and isinstance(error, (exc.OperationalError, exc.InterfaceError)):
-        return StoreUnavailableError("The store is not reachable", retry_after_s=timeout_s)
-    state = state or ""
-    if state.startswith(_UNAVAILABLE) or error.connection_invalidated:
-        return StoreUnavailableError("The store is down, full, locked or too slow", retry_after_s=timeout_s)
-    if state.startswith(_CONFLICTS):
-        return ConflictError("Others changed the same objects meanwhile")
-    if state.startswith(_NO_SUCH):
-        return StoredDataError("A table of the store is not as the service needs it. Run: pymacaron db upgrade")
-    return UnstorableError("A value is larger than the store can keep") if state.startswith(_VALUES) else None
-
-
-def _tell_sqlite(error: sqlite3.Error, timeout_s: float) -> Exception | None:
-    text = str(error)
-    if text.startswith(("no such table", "no such column")) or "has no column" in text:
-        return StoredDataError("A table of the store is not as the service needs it. Run: pymacaron db upgrade")
-    if "too big" in text:
-        return UnstorableError("A value is larger than the store can keep")
-    if isinstance(error, sqlite3.OperationalError) and not text.startswith("near "):
-        return StoreUnavailableError("The store is full, locked or not readable", retry_after_s=timeout_s)
-    return None

@@ -33,16 +33,17 @@ from pymacaron.persistence.rows import now_of
 from pymacaron.persistence.sql_calls import DirectStatement
 from pymacaron.persistence.sql_tables import table_of
 
-KEY = "key_"
-EXPECTED = "expected_"
-NOW = "now_"
+# No property has such a name: see `build_layout`.
+KEY = "pym_key_"
+EXPECTED = "pym_expected"
+NOW = "pym_now"
 
 
 @dataclass(frozen=True, slots=True)
 class Statements:
     """What is sent for each kind of call.
 
-    Parameters: each column by name, ``key_0``, ``key_1``, ``expected_`` (version), ``now_``.
+    Parameters: each column by name, ``pym_key_0``, ``pym_key_1``, ``pym_expected`` (version), ``pym_now``.
     """
 
     table: Table
@@ -69,7 +70,7 @@ def build_statements(layout: Layout, dialect: Dialect) -> Statements:
     values: dict[str, Any] = {column.name: bindparam(column.name) for column in table.columns}
     changed = {name: value for name, value in values.items() if not table.c[name].primary_key}
     if is_alive is None:
-        insert_new: Insert = insert.values(values).on_conflict_do_nothing()
+        insert_new: Insert = insert.values(values).on_conflict_do_nothing(index_elements=keys)
     else:
         insert_new = insert.values(values).on_conflict_do_update(index_elements=keys, set_=rest, where=not_(is_alive))
     upsert = insert.values(values).on_conflict_do_update(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
+import os
+import re
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import wraps
 from types import TracebackType
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, ParamSpec, Protocol, TypeVar, cast
 
 from flask import current_app, has_app_context
 
@@ -29,6 +33,8 @@ from pymacaron.persistence.rows import Key, Row
 from pymacaron.service import Service
 
 DEFAULT_TIMEOUT_S = 5.0
+P = ParamSpec("P")
+T = TypeVar("T")
 _EXTENSION = "pymacaron.persistence"
 _OUTCOMES: dict[type, StoreOutcome] = {
     NotFoundError: "not found",
@@ -70,7 +76,10 @@ class Store(Protocol):
         """Return the rows that *query* asks for, ``limit + 1`` at most: one more than is shown tells of a next page."""
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Make the writes of a block as a whole at its end, or not at all if it raises. ConflictError: others won."""
+        """Make the writes of a block as a whole at its end, or not at all if it raises. ConflictError: others won.
+
+        One inside another is undone by itself if it raises, else stored with the outer one.
+        """
 
     def remove_expired(self, layout: Layout) -> int:
         """Remove the objects whose time is over, and return how many."""
@@ -85,6 +94,16 @@ class Store(Protocol):
 _chosen: ContextVar[Store | None] = ContextVar("pymacaron_store", default=None)
 _lock = threading.Lock()
 _process_stores: dict[str, Store] = {}
+
+
+def _renew_lock() -> None:
+    """Let a child process have a lock that no thread of its parent holds."""
+    global _lock  # noqa: PLW0603 - the fork's
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def current_store() -> Store:
@@ -167,7 +186,8 @@ def open_store(
         extra = "dynamodb" if scheme == "dynamodb" else "sql"
         found = f"{scheme} needs {error.name}, which is not installed"
         raise ConfigError(Finding("database_url", found, f"Run: pip install 'pymacaron[{extra}]'")) from error
-    found = f"there is no store for {scheme or 'an empty URL'!r}"
+    shown = repr(scheme) if re.match("[a-z0-9+]+://", url) else "it"  # which may be a password
+    found = f"there is no store for {shown if url else 'an empty URL'}"
     raise ConfigError(Finding("database_url", found, "Begin it with sqlite, postgresql or dynamodb"))
 
 
@@ -190,12 +210,50 @@ def check_store() -> None:
     current_store().check()
 
 
-@contextmanager
-def transaction() -> Iterator[None]:
-    """Make all writes of the block together at its end, or none of them if it raises; a block inside joins it.
+class transaction(AbstractContextManager[None]):  # noqa: N801 - used as a function
+    """Make all writes of the block together at its end, or none of them if it raises.
 
+    A block inside another one is undone by itself if it raises, and stored with the outer one. Before a function, also
+    an ``async def``, each call is a block.
     Raises: ConflictError: others changed the same objects meanwhile; nothing was written.
     """
+
+    def __enter__(self) -> None:
+        """Begin the block."""
+        self._block = _open_block()
+        self._block.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        """Store what the block wrote, or undo it."""
+        return self._block.__exit__(kind, error, traceback)
+
+    def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
+        """Make each call of *function* a block. Raises: ConfigError: it is a generator, whose calls end at once."""
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            where = f"{function.__module__}.{function.__qualname__}"
+            fix = "Write `with transaction():` inside of it"
+            raise ConfigError(Finding(where, "@transaction() stands before a generator", fix))
+        if inspect.iscoroutinefunction(function):
+
+            @wraps(function)
+            async def run_async(*args: P.args, **kwargs: P.kwargs) -> Any:
+                with transaction():
+                    return await cast("Awaitable[Any]", function(*args, **kwargs))
+
+            return cast("Callable[P, T]", run_async)
+
+        @wraps(function)
+        def run(*args: P.args, **kwargs: P.kwargs) -> T:
+            with transaction():
+                return function(*args, **kwargs)
+
+        return run
+
+
+@contextmanager
+def _open_block() -> Iterator[None]:
     store = current_store()
     with timed_call(store, "", "transaction"), store.transaction():
         yield

@@ -141,8 +141,7 @@ class Outbox:
             "held_until_s": now + hold_s if hold_s else 0.0,
         }
         self._create()
-        with self._store.connection() as connection:
-            connection.execute(insert(OUTBOX), row)
+        self._store.run(lambda connection: connection.execute(insert(OUTBOX), row))
 
     def _take(self) -> list[Parcel]:
         """Return some of what nobody holds, the oldest first; this process holds it now."""
@@ -174,8 +173,7 @@ class Outbox:
         if self._is_there:
             return
         if self._store.is_in_transaction:
-            with self._store.connection() as connection:
-                OUTBOX.create(connection, checkfirst=True)
+            self._store.run(lambda connection: OUTBOX.create(connection, checkfirst=True))
         else:
             self._store.create_tables([OUTBOX])
             self._is_there = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
@@ -86,6 +87,20 @@ keys = st.tuples(st.sampled_from(SHELVES), st.sampled_from(NUMBERS))
 fields = st.fixed_dictionaries({}, optional=optional)
 
 
+@dataclass(frozen=True)
+class Block:
+    """Writes, None for a removal, and blocks inside, all of which are kept or none."""
+
+    steps: list[tuple[Key, dict[str, Any] | None] | Block]
+    is_kept: bool
+
+
+steps = st.tuples(keys, fields | st.none())
+blocks = st.builds(
+    Block, st.lists(steps | st.builds(Block, st.lists(steps, max_size=2), st.booleans()), max_size=4), st.booleans()
+)
+
+
 class _Shop(RuleBasedStateMachine):
     """Does the same to the store and to a dictionary: key -> (object, number of the write that made it)."""
 
@@ -164,20 +179,24 @@ class _Shop(RuleBasedStateMachine):
             del self.stored[key]
 
     @precondition(lambda self: self.has_transactions)
-    @rule(writes=st.lists(st.tuples(keys, fields | st.none()), max_size=4), is_kept=st.booleans())
-    def write_together(self, writes: list[tuple[Key, dict[str, Any] | None]], is_kept: bool) -> None:
+    @rule(block=blocks)
+    def write_together(self, block: Block) -> None:
         before = dict(self.stored)
         with contextlib.suppress(ZeroDivisionError), transaction():
-            for key, values in writes:
+            for step in block.steps:
+                if isinstance(step, Block):
+                    self.write_together(step)
+                    continue
+                key, values = step
                 if values is None:
                     self.delete_unseen(key)
                 else:
                     thing = Thing(shelf=key[0], number=key[1], **values)
                     thing.save_to_db()
                     self.put(thing)
-            if not is_kept:
+            if not block.is_kept:
                 raise ZeroDivisionError
-        if not is_kept:
+        if not block.is_kept:
             self.stored = before
 
     @rule(

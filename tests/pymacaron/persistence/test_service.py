@@ -7,8 +7,11 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import ClassVar
 from uuid import uuid4
 
 import pytest
@@ -22,8 +25,12 @@ from pymacaron.codegen.parents import PERSISTENT_NAMES
 from pymacaron.config import set_config
 from pymacaron.events import ErrorReported, StoreCalled
 from pymacaron.exceptions import ConfigError, SpecError
-from pymacaron.persistence import Persistent, check_store, current_store, open_store
+from pymacaron.model import PymacaronBaseModel
+from pymacaron.persistence import PersistenceError, Persistent, check_store, current_store, open_store, transaction
 from pymacaron.persistence.command import db
+from pymacaron.persistence.dynamodb_calls import _session
+from pymacaron.persistence.migration import SqlUpgrade
+from pymacaron.persistence.model import find_layouts, layout_of
 from pymacaron.persistence.sql import SqlStore
 from pymacaron.persistence.sql_tables import METADATA
 from pymacaron.service import service_of
@@ -242,6 +249,47 @@ def test_wrong_declarations(build: Build, old: str, new: str, reason: str) -> No
     assert reason in str(caught.value)
 
 
+def test_names_of_the_store(build: Build) -> None:
+    """A property may not have the name of a column of the store's own."""
+    with pytest.raises(
+        SpecError, match=r"pym_more: names that begin with pym_ are the store's\. Give it another one\."
+    ):
+        build(document=DOCUMENT.replace("        born:", "        pym_more: {type: string}\n        born:"))
+
+
+def test_two_models_of_one_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may share it, as two versions of a document do, if they want it to be the same."""
+    monkeypatch.setattr("pymacaron.persistence.model._models", {})
+
+    class First(Persistent, PymacaronBaseModel):
+        table_name: ClassVar = "shared"
+        primary_key: ClassVar = "id"
+        id: str
+        text: str | None = None
+
+    class Second(Persistent, PymacaronBaseModel):
+        table_name: ClassVar = "shared"
+        primary_key: ClassVar = "id"
+        text: str = ""
+        id: str
+
+    assert find_layouts() == [layout_of(First)]
+    assert layout_of(Second).table == "shared"
+
+    class Third(Persistent, PymacaronBaseModel):
+        table_name: ClassVar = "shared"
+        primary_key: ClassVar = "id"
+        id: str
+        text: int = 0
+
+    with pytest.raises(PersistenceError) as caught:
+        find_layouts()
+    place = f"{__name__}.test_two_models_of_one_table.<locals>"
+    fix = "Give one of them another table_name, or both the same properties"
+    assert str(caught.value) == f"{place}.Third: its table shared is that of {place}.First too. {fix}."
+    assert layout_of(Third).table == "shared"
+
+
 def test_models_that_extend_a_persistent_one(build: Build) -> None:
     """They are not stored by accident in the table of their parent."""
     build()
@@ -249,6 +297,16 @@ def test_models_that_extend_a_persistent_one(build: Build) -> None:
 
     with pytest.raises(Exception, match="Give it an x-persist with a table_name of its own"):
         apipool.pets.Puppy(name="Rex", age=1).save_to_db()
+
+
+def test_generators_are_no_transactions() -> None:
+    """What would leave its block before it begins is told when it is declared."""
+
+    def list_pets() -> Iterator[int]:
+        yield 1
+
+    with pytest.raises(ConfigError, match=r"list_pets: @transaction\(\) stands before a generator\. Write `with tran"):
+        transaction()(list_pets)
 
 
 def test_names_that_properties_may_not_hide() -> None:
@@ -427,6 +485,36 @@ def test_upgrades_of_dynamodb(build: Build, dynamodb: Server, monkeypatch: pytes
     assert run_db(app, "diff") == (0, "")
 
 
+def test_commands_on_a_store_that_is_down(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They say so in one line, with the reason and without secrets; a folder that is none is told too."""
+    monkeypatch.chdir(Path(__file__).parent)
+    app = build("postgresql://someone:hidden-word@127.0.0.1:1/pets", more="database_timeout: 2\n")
+    for command in ("diff", "upgrade"):
+        code, told = run_db(app, command)
+        assert code == 3
+        assert told.startswith("pymacaron db: The store is not reachable (connection failed: ")
+        assert told.count("\n") == 1
+        assert "hidden-word" not in told
+    done = CliRunner().invoke(db, ["diff", "--folder", "nowhere"])
+    assert str(done.exception) == "nowhere: there is no such folder. Name the folder that holds server.py."
+
+
+def test_two_upgrades_at_once(build: Build, empty_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second waits for the first, for longer than calls of the service may take."""
+    monkeypatch.chdir(Path(__file__).parent)
+    app = build(empty_database, more="database_timeout: 0.2\n")
+    store = open_store(empty_database)
+    assert isinstance(store, SqlStore)
+    with ThreadPoolExecutor(1) as pool:
+        with SqlUpgrade(store, []).connection():
+            second = pool.submit(run_db, app, "upgrade")
+            with pytest.raises(TimeoutError):
+                second.result(2)
+        assert second.result(60)[0] == 0
+    assert read_columns(empty_database) == {"name", "born", "query", "version"}
+    store.close()
+
+
 def test_importing_loads_no_driver() -> None:
     """What only one store needs is loaded when that one is opened."""
     drivers = ["alembic", "boto3", "psycopg", "sqlalchemy"]
@@ -435,11 +523,28 @@ def test_importing_loads_no_driver() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_urls_of_no_store() -> None:
+@pytest.mark.parametrize("password", ["p@ss:hidden", "p@hidden", "hid:den/1@x"])
+def test_urls_that_cannot_be_read(password: str) -> None:
+    """What is wrong with a URL is told without the password in it, and with how to write one."""
+    with pytest.raises(ConfigError) as caught:
+        open_store(f"postgresql://someone:{password}@host/pets")
+    told = "".join(traceback.format_exception(caught.value)).replace(f"{password}@host", "")
+    assert "in a password @ is %40, : %3A, / %2F" in told
+    assert "hid" not in told
+
+
+def test_urls_of_no_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A URL that names no store is told with what to write."""
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    _session.cache_clear()
     for url, reason in (
+        ("someone:hidden-word", "there is no store for it. Begin it with sqlite, postgresql or dynamodb."),
+        ("dynamodb://eu-west-1?create_tables=True", "create_tables is True. Write true or false."),
+        ("dynamodb://", "it names no region. Write it like dynamodb://eu-west-1."),
         ("mysql://x", "there is no store for 'mysql'. Begin it with sqlite, postgresql or dynamodb."),
-        ("", "there is no store for 'an empty URL'. Begin it with sqlite, postgresql or dynamodb."),
+        ("", "there is no store for an empty URL. Begin it with sqlite, postgresql or dynamodb."),
         (
             "dynamodb://eu-west-1?prefix=a",
             "it has the unknown setting prefix. Use endpoint_url, table_prefix, create_tables.",

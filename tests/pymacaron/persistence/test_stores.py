@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import inspect
 import math
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -178,6 +181,9 @@ def test_edges_of_values(pet: dict[str, Any]) -> None:
         pytest.param({"name": "a\x00b"}, "name holds the character U+0000, which stores do not keep", id="nul"),
         pytest.param({"legs": 2**63}, "legs is beyond 64 bits", id="integer"),
         pytest.param({"price": Decimal("NaN")}, "price is no finite number", id="decimal"),
+        pytest.param({"name": "a\ud800"}, "name holds half a character, which stores do not keep", id="surrogate"),
+        pytest.param({"anything": {"x": [math.nan]}}, "anything holds what JSON cannot express", id="nested number"),
+        pytest.param({"anything": {"\udc00": 1}}, "anything holds what JSON cannot express", id="nested surrogate"),
     ],
 )
 def test_what_cannot_be_stored(pet: dict[str, Any], message: str) -> None:
@@ -203,6 +209,50 @@ def test_keys() -> None:
     assert Note.get_many([("a\x00", 1)]) == []
     with pytest.raises(UnstorableError, match=r"^notes: author is part of the primary key and is empty$"):
         Note(author="", number=1).save_to_db()
+
+
+def test_keys_that_are_no_uuid() -> None:
+    """A text that is no UUID is the key of nothing."""
+    with pytest.raises(NotFoundError, match=r"^There is no pets with id=abc$"):
+        Pet.load_from_db("abc")
+    assert not Pet.exists("abc")
+    Pet(id=ID).save_to_db()
+    assert Pet.get_many(["abc", str(ID)]) == [Pet(id=ID)]
+
+
+class Odd(Persistent, PymacaronBaseModel):
+    """Has properties that sound like parts of statements."""
+
+    table_name: ClassVar = "odd_names"
+    primary_key: ClassVar = "id"
+
+    id: str
+    key_0: str | None = None
+    expected_: int | None = None
+    now_: str | None = None
+
+
+def test_names_of_properties() -> None:
+    """A property may be called as one likes: a change finds the object by its key."""
+    Odd(id="a").save_to_db()
+    Odd(id="b").save_to_db()
+    odd = Odd.load_from_db("a")
+    odd.key_0, odd.expected_, odd.now_ = "b", 7, "now"
+    odd.save_to_db()
+    assert Odd.load_from_db("a") == odd
+    assert Odd.load_from_db("b") == Odd(id="b")
+
+
+def test_saving_what_was_removed() -> None:
+    """An object that was removed by itself is new when it is saved again, whether it shows its version or not."""
+    for kept in (Document(id="a"), Note(author="ada", number=1)):
+        kept.save_to_db()
+        kept.save_to_db()
+        kept.delete_from_db()
+        kept.save_to_db()
+        kept.save_to_db()
+    assert Document.load_from_db("a").version == 2
+    assert Note.exists(("ada", 1))
 
 
 def test_creating() -> None:
@@ -465,8 +515,63 @@ def test_transactions() -> None:
     note.save_to_db()
 
 
+def test_blocks_inside_a_transaction() -> None:
+    """What a block inside wrote is undone if it raises, and nothing else; its own reads and those after it see so."""
+    Note(author="ada", number=1, text="old").save_to_db()
+    with transaction():
+        Note(author="ada", number=1, text="outer").save_to_db()
+        with contextlib.suppress(ZeroDivisionError), transaction():
+            Note(author="ada", number=1, text="inner").save_to_db()
+            Note(author="ada", number=2, text="inner").create_in_db()
+            with transaction():
+                Pet(id=ID).create_in_db()
+            with contextlib.suppress(ZeroDivisionError), transaction():
+                Note(author="ada", number=2).delete_from_db()
+                raise ZeroDivisionError
+            assert Note.load_from_db(("ada", 2)).text == "inner"
+            assert Pet.exists(ID)
+            raise ZeroDivisionError
+        assert Note.load_from_db(("ada", 1)).text == "outer"
+        assert not Note.exists(("ada", 2))
+        with transaction():
+            Note(author="ada", number=3).create_in_db()
+        Note(author="ada", number=2, text="outer").create_in_db()
+    assert [note.text for note in Note.query(where={"author": "ada"}, order="ascending")] == ["outer", "outer", ""]
+    assert not Pet.exists(ID)
+
+
+def test_functions_that_are_transactions() -> None:
+    """Each call is one, whether a function is asynchronous or not; what they answer, take and are stays the same."""
+
+    @transaction()
+    def write(number: int) -> int:
+        Note(author="ada", number=number).create_in_db()
+        return 1 // number
+
+    @transaction()
+    async def write_later(number: int) -> int:
+        await asyncio.sleep(0)
+        Note(author="bob", number=number).create_in_db()
+        await asyncio.sleep(0)
+        return 1 // number
+
+    assert (write(1), asyncio.run(write_later(1))) == (1, 1)
+    with pytest.raises(ZeroDivisionError):
+        write(0)
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(write_later(0))
+    assert [
+        (note.author, note.number) for note in Note.get_many((name, n) for name in ("ada", "bob") for n in (0, 1))
+    ] == [
+        ("ada", 1),
+        ("bob", 1),
+    ]
+    assert inspect.iscoroutinefunction(write_later)
+    assert write.__name__ == "write"
+
+
 def test_transactions_that_fail() -> None:
-    """Nothing of a transaction that fails is there, whatever was done in it; one inside belongs to the outer."""
+    """Nothing of a transaction that fails is there, whatever was done in it, in blocks inside it too."""
     Note(author="ada", number=1, text="old").save_to_db()
     with pytest.raises(ZeroDivisionError), transaction():  # noqa: PT012 - what happens before counts
         Note(author="ada", number=1, text="new").save_to_db()

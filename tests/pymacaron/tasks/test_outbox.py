@@ -121,9 +121,8 @@ def test_what_a_dead_process_left_is_sent_later(
         child = os.fork()
         if child == 0:
             with transaction():
+                outbox._store.after_commit(lambda: os._exit(9))
                 task.queue(1)
-                assert outbox._store.is_in_transaction
-                outbox._store._afterwards.get().insert(0, lambda: os._exit(9))  # type: ignore[union-attr]
             os._exit(0)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
         assert (outbox.measure()[0], _count(queue)) == (1, 0)
