@@ -29,6 +29,7 @@ from pymacaron_monitoring.slots import SlotTable, lock_byte
 log = logging.getLogger(__name__)
 
 _TEXT_BYTES = 96
+_DYING_S = 0.5
 
 
 class Memory:
@@ -114,7 +115,8 @@ class Memory:
     def _take_slot(self, slots: SlotTable, stem: Path) -> int:
         """Take the first slot whose file nobody has, and map that.
 
-        One may have it though the slot is free: where somebody has removed the lock file, slots begin anew.
+        One may have it though the slot is free: where somebody has removed the lock file, slots begin anew. One that is
+        just dying lets go of its files one by one; that is waited for.
         """
         taken: list[int] = []
         try:
@@ -132,7 +134,10 @@ class Memory:
         Return False if another process has it.
         """
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        if not lock_byte(self._file, 0):
+        end = time.monotonic() + _DYING_S
+        while not (is_ours := lock_byte(self._file, 0)) and time.monotonic() < end:
+            time.sleep(0.005)
+        if not is_ours:
             os.close(self._file)
             self._file = None
             return False

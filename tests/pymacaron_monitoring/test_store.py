@@ -344,6 +344,22 @@ def test_a_lock_file_that_is_removed_costs_no_count(tmp_path: Path) -> None:
     ]
 
 
+def test_the_place_of_a_dying_process_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that lets go of its file a moment later than of its slot has a successor in the same file."""
+    monkeypatch.setattr(memory, "_DYING_S", 30.0)
+    script = (
+        "import fcntl, sys, time; file = open(sys.argv[1], 'ab'); fcntl.lockf(file, fcntl.LOCK_EX, 1, 0); "
+        "print('ready', flush=True); time.sleep(0.1)"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "pymacaron-app-0.counts")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as dying:
+        assert dying.stdout
+        assert dying.stdout.readline() == "ready\n"
+        store = Store("app", tmp_path)
+    assert store.find_processes() == {0: os.getpid()}
+    assert only_file(tmp_path).name == "pymacaron-app-0.counts"
+
+
 def test_a_folder_that_is_removed_leaves_what_this_process_counts(tmp_path: Path) -> None:
     """The page goes on with that."""
     store = Store("app", tmp_path / "counts")
