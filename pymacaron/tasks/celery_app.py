@@ -16,6 +16,8 @@ except ModuleNotFoundError as error:
 
 log = logging.getLogger(__name__)
 
+_NOTES = ("unacked", "unacked_index", "unacked_mutex")
+
 
 def build_celery(settings: TaskSettings, *, longest_s: float = 0.0, worker: str = "") -> Celery:
     """Return the Celery app. longest_s: longest time limit of any task. worker: name of the process that runs tasks.
@@ -67,6 +69,8 @@ def _choose_transport_options(settings: TaskSettings, longest_s: float, worker: 
         options["health_check_interval"] = 10
         if not worker:
             options["socket_timeout"] = ANSWER_TIMEOUT_S
+    elif settings.broker.startswith("sentinel"):  # kombu's own transport; its keys are shared unless they are named
+        options |= {f"{name}_key": f"{settings.redis_prefix}{name}" for name in _NOTES}
     elif settings.broker.startswith("amqp"):
         options["confirm_publish"] = True
         if not worker:

@@ -117,12 +117,6 @@ def kill(number, is_group=False):
     os.killpg(0, 9) if is_group else os.kill(os.getpid(), 9)
 
 
-@asynctask(idempotency_key=lambda number: f"charge-{number}")
-def charge(number):
-    time.sleep(0.2)
-    note(f"charged-{number}")
-
-
 @asynctask()
 def ship(order):
     note("shipped", type(order).__name__, order.name, order.count, get_userid(), request.url, current_request_id(),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -133,6 +135,25 @@ def test_what_a_dead_process_left_is_sent_later(
         outbox.send_waiting(queue.outlet.send)
         outbox.send_waiting(queue.outlet.send)
         assert (outbox.measure(), _count(queue)) == ((0, 0.0), 1)
+
+
+def test_a_file_that_is_locked_stops_no_call(make_service: MakeService, task: AsyncTask[..., None]) -> None:
+    """What the embedded broker does not take waits in the outbox, and is sent once it does."""
+    app = make_service(config=f"{CONFIG}database_url: sqlite:///shop.db\noutbox: true\n")
+    queue, outbox = _open(app)
+    file = service_of(app).config.folder / ".pym" / "tasks.sqlite3"
+    with app.app_context():
+        assert _count(queue) == 0
+        with closing(sqlite3.connect(file, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            task.queue(1)
+            with transaction():
+                task.queue(2)
+            assert (outbox.measure()[0], _count(queue)) == (2, 0)
+        time.sleep(1)
+        outbox.send_waiting(queue.outlet.send)
+        assert (outbox.measure()[0], _count(queue)) == (0, 2)
+    METADATA.remove(METADATA.tables[OUTBOX.name])
 
 
 def test_a_broker_that_is_down_stops_no_call(

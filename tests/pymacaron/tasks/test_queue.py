@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import sqlite3
 import statistics
@@ -23,7 +25,7 @@ from pymacaron import asynctask, service_of
 from pymacaron.config import PymConfig
 from pymacaron.events import TaskQueued
 from pymacaron.exceptions import ConfigError, TaskBrokerError
-from pymacaron.tasks import TASKS, AsyncTask
+from pymacaron.tasks import TASKS, AsyncTask, queue
 from pymacaron.tasks.celery_app import build_celery
 from pymacaron.tasks.depth import QueueMeter, WaitingSince
 from pymacaron.tasks.queue import queue_of
@@ -249,6 +251,29 @@ def test_addresses_are_shown_without_passwords(tmp_path: Path) -> None:
     url = "sentinel://:secret@one:26379;sentinel://:secret@two:26379"
     settings = TaskSettings.of(PymConfig(folder=tmp_path, name="shop", broker_url=SecretStr(url)))
     assert settings.shown_broker == "sentinel://one:26379, sentinel://two:26379"
+
+
+def test_services_behind_one_sentinel_do_not_share_what_they_took(tmp_path: Path) -> None:
+    """Where kombu's own transport is used, its notes of what was taken have the service's name too."""
+    settings = TaskSettings.of(PymConfig(folder=tmp_path, name="shop", broker_url=SecretStr("sentinel://one:26379")))
+    options = build_celery(settings).conf.broker_transport_options
+    assert [options[f"unacked{part}_key"] for part in ("", "_index", "_mutex")] == [
+        "pymacaron:shop:unacked",
+        "pymacaron:shop:unacked_index",
+        "pymacaron:shop:unacked_mutex",
+    ]
+
+
+def test_a_child_queues_although_its_parent_was_about_to(make_service: MakeService) -> None:
+    """A process that was forked while another thread made the queue of its service does not wait for that thread."""
+    service = service_of(make_service(config=CONFIG))
+    with queue._lock:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(5)  # ends it, if it waits
+            queue_of(service)
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_messages_show_shapes_only(make_service: MakeService, task: AsyncTask[..., None]) -> None:
