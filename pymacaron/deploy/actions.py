@@ -227,32 +227,21 @@ def do_bake(deploy: Deploy, step: Step) -> JsonObject:
     return {"verdict": verdict.tell()}
 
 
-def do_retire(deploy: Deploy, _: Step) -> JsonObject:
+def do_retire(deploy: Deploy, step: Step) -> JsonObject:
     """Remove the release that was there, and what earlier deploys could not remove.
 
     The new one was judged and is live: that something is left over is told and is no reason to go back, unless the
     old release has traffic.
     """
-    left = []
-    for version in find_leftovers(deploy.journal.facts, deploy.baseline):
-        if version == deploy.release.version:
-            continue
-        try:
-            deploy.target.retire(version)
-        except Exception as error:
-            if version == deploy.baseline and _has_traffic(deploy, version):
-                raise
-            deploy.tell(f"{version} is left over, for the next deploy to remove: {' '.join(str(error).split())}")
-            left.append(version)
+    before = deploy.journal.facts.get("left", ())
+    wanted = dict.fromkeys(str(one) for one in (deploy.baseline, *before) if one and one != deploy.release.version)
+    left = deploy.retire(wanted)
+    if deploy.baseline in left and _has_traffic(deploy, deploy.baseline):
+        raise StepError(step.name, f"{deploy.baseline} has traffic again")
     return {"left": left}
 
 
-def find_leftovers(facts: JsonObject, baseline: str | None) -> list[str]:
-    """Return the versions that are to be removed: *baseline*, and those under ``left`` that no deploy could remove."""
-    return [*([baseline] if baseline else []), *(str(one) for one in facts.get("left", ()) if one != baseline)]
-
-
-def _has_traffic(deploy: Deploy, version: str) -> bool:
+def _has_traffic(deploy: Deploy, version: str | None) -> bool:
     with contextlib.suppress(StartupError):
         return any(placed.share for placed in deploy.target.current() if placed.release.version == version)
     return False

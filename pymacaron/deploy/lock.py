@@ -34,6 +34,7 @@ class Lock:
         self._since = ""
         self._ended = threading.Event()
         self._lost: str | None = None
+        self._is_taken = False
         self._thread: threading.Thread | None = None
 
     def take(self) -> None:
@@ -57,8 +58,12 @@ class Lock:
         self._thread.start()
 
     def check(self) -> None:
-        """Do nothing while the lock is held. Raises: LockedError: it was lost."""
-        if self._lost:
+        """Do nothing while the lock is held. Raises: LockedError: it was lost.
+
+        One that ran out because nothing could be written, and that nobody took, is held still: a candidate must not
+        keep its traffic because a disk is full.
+        """
+        if self._lost and (self._is_taken or not self._entry.is_unchanged()):
             raise LockedError(Finding("the lock", self._lost, "Look at 'pymacaron releases' before anything else"))
 
     def release(self) -> None:
@@ -67,7 +72,7 @@ class Lock:
         if self._thread:
             self._thread.join()
             self._thread = None
-        if self._lost:
+        if self._is_taken:
             return
         try:
             self._entry.delete()
@@ -81,13 +86,14 @@ class Lock:
                 self._entry.write(self._write())
             except ShelfConflict:
                 self._lost = "somebody else took it, because it was not renewed in time"
+                self._is_taken = True
                 return
-            except Exception as error:  # noqa: BLE001 - whatever a provider's client raises: try again while it is ours
+            except Exception as error:  # noqa: BLE001 - whatever a provider's client raises: try again
                 if (_now() - renewed).total_seconds() > self._time_s:
                     self._lost = f"it could not be renewed ({type(error).__name__})"
-                    return
             else:
                 renewed = _now()
+                self._lost = None
 
     def _write(self) -> bytes:
         told: JsonObject = {

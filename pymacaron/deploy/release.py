@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -154,18 +154,18 @@ class Deploy:
         except JournalError as error:
             self.tell(f"{name}: {error}")
 
-    def _do_once(self, name: str, act: Callable[[str], None], candidate: str) -> None:
+    def _do_once(self, name: str, act: Callable[[str], JsonObject], candidate: str) -> None:
         if self.journal.is_done(name):
             return
         self._note(name, "begin")
         try:
-            act(candidate)
+            facts = act(candidate)
         except Exception as error:
             refused = " ".join(_tell_reason(error).split())
             self._note(name, "failed", {"refused": refused})
             found = f"it stopped at {name}: {refused.rstrip('.')}. {self._tell_shares()}"
             raise WayBackError(Finding("the way back", found, "Run 'pymacaron rollback' to try it again")) from error
-        self._note(name, "done")
+        self._note(name, "done", facts)
 
     def _tell_shares(self) -> str:
         """Return who has the traffic now, as far as the target tells."""
@@ -175,35 +175,47 @@ class Deploy:
             return "Who has the traffic now is not known"
         return "Traffic now: " + (", ".join(f"{version} {share} %" for version, share in shares.items()) or "nobody")
 
-    def _restore(self, candidate: str) -> None:
+    def _restore(self, candidate: str) -> JsonObject:
         assert self.baseline is not None
         self.tell(f"Going back: {self.baseline} gets all traffic")
         is_gone = self.journal.is_begun(RETIRE)
-        for pause_s in (*self.pauses_s, None):
+        for pause_s in self.pauses_s:
             try:
-                self._give_back(self.baseline, candidate, is_gone=is_gone)
-            except Exception as error:
-                if pause_s is None:
-                    raise
+                return self._give_back(self.baseline, candidate, is_gone=is_gone)
+            except Exception as error:  # noqa: BLE001 - whatever it is: the last try tells it
                 self.tell(f"Going back is refused, trying again in {pause_s:g} s: {' '.join(str(error).split())}")
                 is_gone = is_gone or isinstance(error, PlacementError)
                 time.sleep(pause_s)
-            else:
-                return
+        return self._give_back(self.baseline, candidate, is_gone=is_gone)
 
-    def _give_back(self, baseline: str, candidate: str, *, is_gone: bool) -> None:
+    def _give_back(self, baseline: str, candidate: str, *, is_gone: bool) -> JsonObject:
         told = self.journal.facts.get("baseline_release")
         if is_gone and isinstance(told, dict):
             self.target.stage(Release.from_json(told))  # nothing happens if it is there still
         self.target.shift(baseline, candidate, 100)
+        return {}
 
-    def _remove(self, candidate: str) -> None:
+    def _remove(self, candidate: str) -> JsonObject:
         self._show_log(candidate)
         if self.wishes.is_kept:
             self.tell(f"{candidate} stays at no traffic, as asked")
-        else:
-            self.target.retire(candidate)
+            return {}
+        left = self.retire([candidate])
+        if not left:
             self.tell(f"Removed {candidate}")
+        return {"left": [*self.journal.facts.get("left", ()), *left]}
+
+    def retire(self, versions: Iterable[str]) -> list[str]:
+        """Remove *versions*, which clients do not need any more, and return those that the target does not let go."""
+        left = []
+        for version in versions:
+            try:
+                self.target.retire(version)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is no matter of clients
+                reason = " ".join(_tell_reason(error).split())
+                self.tell(f"{version} is left over, for the next deploy to remove: {reason}")
+                left.append(version)
+        return left
 
     def _show_log(self, candidate: str) -> None:
         if self.is_log_wanted:

@@ -51,6 +51,14 @@ class ShelfEntry:
             self._shelf.delete(self._key, found[1])
         self._tag = None
 
+    def is_unchanged(self) -> bool:
+        """Tell whether there is still what this process wrote, as far as the shelf can be read."""
+        try:
+            found = self._shelf.get(self._key)
+        except Exception:  # noqa: BLE001 - whatever a provider's client raises: then it is not known
+            return False
+        return found is not None and (found[1] == self._tag or found[0] in self._unanswered)
+
     def _find_own(self) -> tuple[bytes, str] | None:
         """Return what is there, with its tag, if one of the writes that had no answer put it there."""
         found = self._shelf.get(self._key)

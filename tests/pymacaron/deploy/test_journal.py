@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from noted_target import Bench
 from pymacaron.deploy.folder_shelf import FolderShelf
 from pymacaron.deploy.journal import Journal, JournalError
-from pymacaron.deploy.lock import Lock
+from pymacaron.deploy.lock import Lock, LockedError
 from pymacaron.deploy.release import Deploy
 from pymacaron.deploy.target import Shelf, ShelfConflict
 from pymacaron.exceptions import Finding
@@ -93,6 +94,38 @@ def test_a_lock_survives_lost_answers(tmp_path: Path) -> None:
     assert shelf.get("lock") is None
 
 
+class FullShelf(FolderShelf):
+    """A shelf that takes nothing with *refused* in it, as if the disk had become full by then."""
+
+    def __init__(self, folder: Path, refused: str = "") -> None:
+        """Take where it lies; "" is no text."""
+        super().__init__(folder)
+        self.refused = refused.encode()
+
+    def put(self, key: str, data: bytes, tag: str | None) -> str:
+        """Write, if there is room."""
+        if self.refused and self.refused in data:
+            raise OSError(28, "No space left on device")
+        return super().put(key, data, tag)
+
+
+def test_a_lock_that_ran_out_is_held_until_somebody_takes_it(tmp_path: Path) -> None:
+    """A disk that is full for longer than a lock lasts does not keep a deploy from leading back."""
+    shelf, told = FullShelf(tmp_path), list[str]()
+    lock, other = Lock(shelf, 0.3, print), Lock(FolderShelf(tmp_path), 60, told.append)
+    lock.take()
+    shelf.refused = b"owner"
+    time.sleep(1.5)
+    lock.check()
+    other.take()
+    assert told[-1].endswith(": it was not renewed")
+    with pytest.raises(LockedError, match=r"^the lock: it could not be renewed \(OSError\)\. "):
+        lock.check()
+    lock.release()
+    other.check()
+    other.release()
+
+
 def test_text_with_strange_line_ends_is_one_record(tmp_path: Path) -> None:
     """Facts may hold whatever Python splits lines at."""
     shelf = FolderShelf(tmp_path)
@@ -117,21 +150,8 @@ def test_the_copy_to_read_may_fail(tmp_path: Path) -> None:
     assert bench.live == {"one": 100}
 
 
-class FullShelf(FolderShelf):
-    """A shelf that takes no more records once a step was begun, as a full disk does."""
-
-    step = b'"shift-50", "state": "begin"'
-
-    def put(self, key: str, data: bytes, tag: str | None) -> str:
-        """Write, if there is room."""
-        if self.step in data:
-            raise OSError(28, "No space left on device")
-        return super().put(key, data, tag)
-
-
-def prepare_on_full_shelf(bench: Bench, step: str) -> Deploy:
-    full = type("Full", (FullShelf,), {"step": step.encode()})
-    bench.target.wrap = lambda _: full(bench.target.folder / "shelf")
+def prepare_on_full_shelf(bench: Bench, refused: str) -> Deploy:
+    bench.target.wrap = lambda _: FullShelf(bench.target.folder / "shelf", refused)
     return bench.prepare("two")
 
 

@@ -64,6 +64,19 @@ def test_what_cannot_be_removed_is_left_for_the_next_deploy(tmp_path: Path) -> N
     assert bench.live == {"three": 100}
 
 
+def test_a_failed_candidate_that_cannot_be_removed_is_left_for_the_next_deploy(tmp_path: Path) -> None:
+    """It has no traffic, so that the release that mends it need not wait."""
+    bench = Bench(tmp_path)
+    bench.deploy("one")
+    failing = bench.prepare("two")
+    bench.target.refusals = {"shift": [RuntimeError("connection lost")], "retire": [RuntimeError("busy")]}
+    assert failing.run() == "rolled back"
+    assert bench.live == {"one": 100, "two": 0}
+    assert bench.told[-1] == "two is left over, for the next deploy to remove: RuntimeError: busy"
+    bench.deploy("three")
+    assert bench.live == {"three": 100}
+
+
 def test_an_old_release_that_has_traffic_is_gone_back_to(tmp_path: Path) -> None:
     """Somebody gave it traffic by hand while the new one was watched: that is no matter of tidying."""
     bench = Bench(tmp_path)
