@@ -91,23 +91,29 @@ def do_stage(deploy: Deploy, _: Step) -> JsonObject:
 
 
 def do_tests(deploy: Deploy, step: Step) -> JsonObject:
-    """Run the tests against the candidate, beside the running release where there is one, and ask the gate."""
-    placed = _find_placed(deploy, deploy.release.version)
+    """Run the tests against the candidate, beside the running release where there is one, and ask the gate.
+
+    What was counted meanwhile is asked of the target, which knows of all instances: the tests saw pages of any of them.
+    """
+    version, gate = deploy.release.version, _find_gate(deploy)
+    placed = _find_placed(deploy, version)
     running = _find_running(deploy)
     options = [f"--pymacaron-profile={deploy.config.deploy_profile}"]
     if running:
         options.append(f"--pymacaron-baseline={running.url}")
     report = deploy.work_folder / REPORT
+    before = deploy.target.metrics(version) if gate else ""
     trial = _make_examiner(deploy).run_contract_tests(placed.url, report, *options)
-    gate = _find_gate(deploy)
     if gate is None:
         _refuse_failed(step, trial)
         return {}
     if trial.report is None:
         raise StepError(step.name, f"the tests wrote no report, exit code {trial.exit_code}", trial.lines)
-    deploy.target.check(deploy.release.version)
-    page = deploy.target.metrics(deploy.release.version)
-    verdict = gate.judge(trial.report, target=placed.url, now=datetime.now(UTC), page=page)
+    deploy.target.check(version)
+    page = deploy.target.metrics(version)
+    judged = {**trial.report, "metrics": {"before": before, "after": page}}
+    report.write_text(json.dumps(judged), encoding="utf-8")
+    verdict = gate.judge(judged, target=placed.url, now=datetime.now(UTC), page=page)
     deploy.tell(verdict.tell())
     if verdict.outcome == "fail" or (verdict.outcome == "undecided" and not _may_wait(deploy, verdict)):
         raise StepError(step.name, verdict.tell(), trial.lines if verdict.outcome == "fail" else ())
