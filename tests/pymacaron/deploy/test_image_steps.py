@@ -13,7 +13,8 @@ from images import Registry, base_image, require_engine
 from noted_target import NotedTarget, simplify
 from pymacaron.config import load_config
 from pymacaron.deploy.actions import ACTIONS
-from pymacaron.deploy.image_steps import do_push
+from pymacaron.deploy.engine import run_docker
+from pymacaron.deploy.image_steps import do_push, giving_image
 from pymacaron.deploy.pipeline import Pipeline
 from pymacaron.deploy.release import Deploy, StepError
 from pymacaron.deploy.steps import Step
@@ -111,3 +112,26 @@ def test_a_copy_that_breaks_a_promise_shows_its_log(yard: Yard) -> None:
     assert deploy.journal.facts["reason"].startswith("local: "), yard.told
     assert any(line.startswith("  | ") and "told to fail" in line for line in yard.told), yard.told
     assert yard.list_tags() == []
+
+
+@pytest.mark.unmeasured
+def test_an_image_that_docker_builds_is_pushed_after_its_tests(yard: Yard) -> None:
+    """Its digest is known only then; until then the engine's own name says that it is the one that was tested."""
+    require_engine()
+    (yard.folder / "Dockerfile.extra").write_text("RUN echo more > /more\n")
+    deploy = yard.prepare()
+    seen = []
+
+    def look(deploy: Deploy, step: Step) -> JsonObject:
+        with giving_image(deploy, step) as image:
+            seen.append((run_docker("run", "--rm", "--entrypoint", "cat", image, "/more"), yard.list_tags()))
+        return {}
+
+    deploy.actions["local"] = look
+    try:
+        assert deploy.run() == "live"
+        assert seen == [("more\n", [])]
+        assert yard.list_tags() == [deploy.release.version]
+    finally:
+        name = f"{yard.registry.host}/{yard.folder.parent.name}/marked:{deploy.journal.version}"
+        run_docker("image", "rm", "--force", name)
