@@ -6,7 +6,6 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
@@ -16,8 +15,7 @@ from pymacaron.exceptions import ConfigError, Finding, TaskArgumentError
 from pymacaron.service import current_service
 from pymacaron.tasks.arguments import decode, encode
 from pymacaron.tasks.idempotency import keys_of
-from pymacaron.tasks.intervals import read_interval
-from pymacaron.tasks.settings import SOFT_SHARE
+from pymacaron.tasks.options import Options
 
 if TYPE_CHECKING:
     from pymacaron.json_types import JsonObject
@@ -27,49 +25,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_DEFAULTS: Mapping[str, Any] = {"max_retries": 3, "retry_backoff": 1, "retry_backoff_max": 600, "retry_jitter": True}
-_OWN_OPTIONS = frozenset({"delay", "every", "crontab", "idempotency_key"})
-# Options of Celery's Task that a declaration, or `with_options`, may give.
-# Source: https://docs.celeryq.dev/en/stable/userguide/tasks.html#list-of-options
-_CELERY_OPTIONS = frozenset(
-    {
-        "name",
-        "queue",
-        "expires",
-        "rate_limit",
-        "time_limit",
-        "soft_time_limit",
-        "autoretry_for",
-        "dont_autoretry_for",
-        "max_retries",
-        "retry_backoff",
-        "retry_backoff_max",
-        "retry_jitter",
-        "acks_late",
-        "reject_on_worker_lost",
-    }
-)
-_INTERVALS = frozenset({"expires", "time_limit", "soft_time_limit", "retry_backoff", "retry_backoff_max"})
-_ERRORS = frozenset({"autoretry_for", "dont_autoretry_for"})
-_CALL_OPTIONS = frozenset({"delay", "queue", "expires", "idempotency_key"})
-
 TASKS: dict[str, AsyncTask[..., Any]] = {}
 """Every task that was declared in this process, by name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a task is queued and run.
-
-    delay_s: seconds before it may run. schedule: when it is queued by itself: ``every`` as seconds, ``crontab`` as
-    text. idempotency_key: makes, of the arguments, a key of which only one run may succeed. celery: Celery's own.
-    """
-
-    delay_s: float = 0.0
-    every_s: float | None = None
-    crontab: str | None = None
-    idempotency_key: Callable[..., str] | str | None = None
-    celery: Mapping[str, Any] = field(default_factory=dict)
 
 
 class AsyncTask(Generic[P, R]):
@@ -102,12 +59,7 @@ class AsyncTask(Generic[P, R]):
 
     def with_options(self, **options: Any) -> AsyncTask[P, R]:
         """Return the same task with other options for one call: delay, queue, expires, idempotency_key."""
-        _check_names(self.name, options, _CALL_OPTIONS)
-        given = dict(options)
-        delay_s = read_interval(given.pop("delay", self.options.delay_s), self.name)
-        key = given.pop("idempotency_key", self.options.idempotency_key)
-        celery = _read_options({**self.options.celery, **given}, self.name)
-        return AsyncTask(self.function, Options(delay_s, idempotency_key=key, celery={**celery, "name": self.name}))
+        return AsyncTask(self.function, self.options.change(self.name, options))
 
     def pack(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> JsonObject:
         """Return the arguments as JSON. Raises TypeError, TaskArgumentError."""
@@ -142,12 +94,6 @@ class AsyncTask(Generic[P, R]):
         bound.apply_defaults()
         return dict(bound.arguments)
 
-    @property
-    def needs_keys(self) -> bool:
-        """Tell whether its runs are told apart by keys, and so have to have a place where those are kept."""
-        options = self.options
-        return any(value is not None for value in (options.idempotency_key, options.every_s, options.crontab))
-
     def __repr__(self) -> str:
         return f"<task {self.name}>"
 
@@ -178,16 +124,10 @@ def asynctask(
     def declare(function: Callable[P, R]) -> AsyncTask[P, R]:
         name = _place(function)
         _check_plain(name, function)
-        _check_names(name, celery_options, _CELERY_OPTIONS)
-        options = Options(
-            delay_s=read_interval(delay, name),
-            every_s=None if every is None else read_interval(every, name),
-            crontab=crontab,
-            idempotency_key=idempotency_key,
-            celery=_read_options({**_DEFAULTS, **celery_options}, name),
+        options = Options.read(
+            name, celery_options, delay=delay, every=every, crontab=crontab, idempotency_key=idempotency_key
         )
-        _check_limits(name, options.celery.get("time_limit"), options.celery.get("soft_time_limit"))
-        _check_schedule(name, options, function)
+        options.check_schedule(name, inspect.signature(function))
         task = AsyncTask(function, options)
         _check_name(task)
         TASKS[task.name] = task
@@ -213,12 +153,12 @@ def prepare_tasks(service: Service) -> None:
     """
     tasks = [TASKS[name] for name, _ in find_tasks(service)]
     for task in tasks:
-        find_limits(task, service.config.task_time_limit)
+        task.options.find_limits(task.name, service.config.task_time_limit)
     if service.config.outbox or tasks:
         from pymacaron.tasks.queue import queue_of  # noqa: PLC0415 - it loads Celery
 
         queue_of(service)
-        if any(task.needs_keys for task in tasks):
+        if any(task.options.needs_keys for task in tasks):
             keys_of(service)
 
 
@@ -235,83 +175,20 @@ def _check_plain(name: str, function: Callable[..., object]) -> None:
         raise ConfigError(Finding(name, found, "Write a plain def, with asyncio.run(…) in it where it has to await"))
 
 
-def _check_names(task: str, options: Mapping[str, Any], known: frozenset[str]) -> None:
-    unknown = sorted(set(options) - known)
-    if unknown:
-        fix = f"Choose among {', '.join(sorted(known | (_OWN_OPTIONS - {'every', 'crontab'})))}"
-        raise ConfigError(Finding(task, f"a task has no option {', '.join(unknown)}", fix))
-
-
-def _read_options(options: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return *options* with all times in seconds, and exceptions as tuples. Raises: ConfigError."""
-    for option in _INTERVALS & options.keys():
-        value = options[option]
-        if option == "retry_backoff" and isinstance(value, bool):  # as Celery has it
-            value = float(value)
-        if value is not None:
-            options[option] = read_interval(value, f"{name}: {option}")
-        elif option in _DEFAULTS:
-            options[option] = _DEFAULTS[option]
-    for option in _ERRORS & options.keys():
-        options[option] = _read_errors(options[option], f"{name}: {option}")
-    most = options["max_retries"]
-    if most is not None and (type(most) is not int or most < 0):
-        found = f"{most!r} is no number of repetitions"
-        raise ConfigError(Finding(f"{name}: max_retries", found, "Write a whole number, or None for no limit"))
-    return options
-
-
-def _read_errors(value: Any, where: str) -> tuple[type[BaseException], ...]:
-    kinds = tuple(value) if isinstance(value, (tuple, list, set, frozenset)) else () if value is None else (value,)
-    if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
-        raise ConfigError(
-            Finding(where, "not all of it are exceptions", "Write classes: (ConnectionError, TimeoutError)")
-        )
-    return kinds
-
-
-def find_limits(task: AsyncTask[..., Any], default_s: float) -> tuple[float, float]:
-    """Return the hard and the soft time limit of *task*, seconds; *default_s*: the hard one of tasks without.
-
-    Raises: ConfigError: the soft one is not below the other.
-    """
-    hard_s = task.options.celery.get("time_limit") or default_s
-    soft_s = task.options.celery.get("soft_time_limit") or hard_s * SOFT_SHARE
-    _check_limits(task.name, hard_s, soft_s)
-    return hard_s, soft_s
-
-
-def _check_limits(name: str, hard_s: float | None, soft_s: float | None) -> None:
-    if hard_s and soft_s and soft_s >= hard_s:
-        found = f"soft_time_limit {soft_s:g} is not below time_limit {hard_s:g}"
-        raise ConfigError(Finding(name, found, "Leave the task some time to end by itself"))
-
-
 def _check_name(task: AsyncTask[..., Any]) -> None:
     """Refuse a second function under the name of another task; the same one may have been loaded again."""
     known = TASKS.get(task.name)
-    if known is not None and _place(known.function) != _place(task.function):
+    if known is not None and not _is_same(known.function, task.function):
         found = f"{_place(known.function)} and {_place(task.function)} are both tasks of this name"
         raise ConfigError(Finding(task.name, found, "Give one of them another name"))
 
 
+def _is_same(one: Callable[..., object], other: Callable[..., object]) -> bool:
+    """Tell whether both are one function of the code: its module may run as ``__main__`` too."""
+    files = {getattr(sys.modules.get(each.__module__), "__file__", None) for each in (one, other)}
+    is_same_file = len(files) == 1 and None not in files
+    return one.__qualname__ == other.__qualname__ and (one.__module__ == other.__module__ or is_same_file)
+
+
 def _place(function: Callable[..., object]) -> str:
     return f"{function.__module__}.{function.__qualname__}"
-
-
-def _check_schedule(name: str, options: Options, function: Callable[..., object]) -> None:
-    if options.every_s is None and options.crontab is None:
-        return
-    if options.every_s is not None and options.crontab is not None:
-        raise ConfigError(Finding(name, "every and crontab are both given", "Keep one of them"))
-    if options.every_s is not None and options.every_s < 1:
-        raise ConfigError(Finding(name, f"every is {options.every_s} s", "Leave at least a second between two runs"))
-    if options.crontab is not None:
-        from pymacaron.tasks.intervals import read_crontab  # noqa: PLC0415 - it loads Celery
-
-        read_crontab(options.crontab, name)
-    try:
-        inspect.signature(function).bind()
-    except TypeError:
-        found = "it is queued by itself, and needs arguments"
-        raise ConfigError(Finding(name, found, "Give every argument a default")) from None

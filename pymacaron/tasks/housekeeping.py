@@ -80,7 +80,7 @@ class Housekeeping:
         try:
             keys = keys_of(self._service)
         except ConfigError:
-            if any(task.needs_keys for task in TASKS.values()):
+            if any(task.options.needs_keys for task in TASKS.values()):
                 raise
             return
         self._chores.append(Chore("Queueing scheduled tasks", Schedule(self._service, celery, keys).queue_due))

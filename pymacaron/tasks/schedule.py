@@ -84,4 +84,4 @@ class Schedule:
 
 def find_scheduled() -> list[AsyncTask[..., Any]]:
     """Return the tasks that queue themselves."""
-    return [task for task in TASKS.values() if task.options.every_s is not None or task.options.crontab is not None]
+    return [task for task in TASKS.values() if task.options.is_scheduled]

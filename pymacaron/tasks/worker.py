@@ -17,7 +17,7 @@ from celery.platforms import SecurityWarning
 
 from pymacaron.tasks.celery_app import build_celery
 from pymacaron.tasks.consumer import ServiceTask
-from pymacaron.tasks.declaration import TASKS, AsyncTask, find_limits
+from pymacaron.tasks.declaration import TASKS, AsyncTask
 from pymacaron.tasks.depth import WaitingSince
 from pymacaron.tasks.housekeeping import Housekeeping
 from pymacaron.tasks.queue import open_queue, replace_queue
@@ -110,7 +110,7 @@ def _register(celery: Celery, service: Service, task: AsyncTask[..., Any], setti
     }
 
     # Celery looks at the hard limit only after the soft one.
-    options["time_limit"], options["soft_time_limit"] = find_limits(task, settings.time_limit_s)
+    options["time_limit"], options["soft_time_limit"] = task.options.find_limits(task.name, settings.time_limit_s)
 
     def run(self: Any, message: Any) -> None:
         run_packed(service, task, self, message)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -10,7 +12,6 @@ import pytest
 from pymacaron import asynctask
 from pymacaron.exceptions import ConfigError, TaskArgumentError
 from pymacaron.tasks import TASKS
-from pymacaron.tasks.declaration import find_limits
 
 
 @pytest.fixture(autouse=True)
@@ -99,21 +100,25 @@ def test_options_are_read_once() -> None:
         "retry_backoff_max": 300,
         "max_retries": None,
     }
-    assert find_limits(task, 600) == (60, 54)
+    assert task.options.find_limits(task.name, 600) == (60, 54)
 
 
 def test_a_soft_limit_alone_is_held_to_the_limit_of_the_service() -> None:
     """A task that names only the soft one would be killed before it: that is told when the service starts."""
     task = asynctask(soft_time_limit=900)(add)
-    assert find_limits(task, 1000) == (1000, 900)
+    assert task.options.find_limits(task.name, 1000) == (1000, 900)
     with pytest.raises(ConfigError, match=r"add: soft_time_limit 900 is not below time_limit 600\. Leave"):
-        find_limits(task, 600)
+        task.options.find_limits(task.name, 600)
 
 
-def test_a_name_belongs_to_one_task() -> None:
+def test_a_name_belongs_to_one_task(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second function of the same name would run in place of the first; the same one may be loaded again."""
-    asynctask(name="work")(add)
-    asynctask(name="work")(add)
+    module = ModuleType("main_of_it")
+    module.__file__ = __file__
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    for name in (__name__, __name__, module.__name__):
+        monkeypatch.setattr(add, "__module__", name)
+        asynctask(name="work")(add)
     message = r"work: .*\.add and .*\.note are both tasks of this name\. Give one of them another name"
     with pytest.raises(ConfigError, match=message):
         asynctask(name="work")(note)
