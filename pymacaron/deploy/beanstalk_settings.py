@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import Annotated, Self
 
@@ -10,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, SecretStr, Valid
 
 from pymacaron.config import PymConfig
 from pymacaron.config_file import show_path
+from pymacaron.deploy.target import refuse_key
 from pymacaron.exceptions import ConfigError, Finding
 
 # vCPUs -> type. Source: EC2, "Instance types", family T3.
@@ -136,9 +136,7 @@ def read_settings(config: PymConfig) -> BeanstalkSettings:
 def _to_finding(where: str, place: tuple[int | str, ...], kind: str, message: str) -> Finding:
     name = ".".join(map(str, place))
     if kind == "extra_forbidden":
-        close = difflib.get_close_matches(name, BeanstalkSettings.model_fields, n=1)
-        fix = f"Write {close[0]}" if close else "Remove it"
-        return Finding(f"{where}: {name}", "no deploy to Elastic Beanstalk reads this key", fix)
+        return refuse_key(f"{where}: {name}", name, BeanstalkSettings.model_fields, "Elastic Beanstalk")
     shown = {"application": "name", "bucket": "docker_bucket"}.get(name, name)
     if not shown:
         found, _, fix = message.removeprefix("Value error, ").partition(". ")

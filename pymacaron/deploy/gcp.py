@@ -15,6 +15,7 @@ from google.auth.exceptions import GoogleAuthError
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 
 from pymacaron.config import PymConfig
+from pymacaron.deploy.target import refuse_key
 from pymacaron.exceptions import ConfigError, Finding, TargetError
 
 Api = Literal["container", "logging", "run", "secretmanager", "storage"]
@@ -62,8 +63,12 @@ def read_settings(config: PymConfig) -> GcpSettings:
         findings = []
         for detail in error.errors(include_url=False, include_context=False):
             key = ".".join(map(str, detail["loc"]))
+            where = f"{config.config_path or 'pym-config.yaml'}: {key}"
+            if detail["type"] == "extra_forbidden":
+                findings.append(refuse_key(where, key, GcpSettings.model_fields, "Google Cloud"))
+                continue
             found = "it is not set" if detail["type"] == "missing" else detail["msg"]
-            findings.append(Finding(f"{config.config_path or 'pym-config.yaml'}: {key}", found, f"Mend {key}"))
+            findings.append(Finding(where, found, f"Mend {key}"))
         raise ConfigError(findings) from None
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -204,6 +205,13 @@ def read_last_lines(read_logs: Callable[[], list[str]]) -> list[str]:
         return read_logs()
     except TargetError as error:
         return [f"(no log: {error})"]
+
+
+def refuse_key(where: str, key: str, known: Iterable[str], place: str) -> Finding:
+    """Return the finding about a *key* of the configuration that is none of those *known* of a deploy to *place*."""
+    close = difflib.get_close_matches(key, known, n=1)
+    fix = f"Write {close[0]}" if close else "Remove it"
+    return Finding(where, f"no deploy to {place} reads this key", fix)
 
 
 def find_target(config: PymConfig, name: str | None = None) -> Target:

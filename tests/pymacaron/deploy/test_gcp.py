@@ -49,7 +49,7 @@ def test_faults_of_keys_are_told_together(tmp_path: Path) -> None:
     assert str(caught.value).replace(f"{tmp_path}/", "") == (
         "pym-config.yaml: gcp_region: it is not set. Mend gcp_region.\n"
         "pym-config.yaml: gcp_memory: String should match pattern '^[0-9.]+[kKMGT]i?$'. Mend gcp_memory.\n"
-        "pym-config.yaml: gcp_memroy: Extra inputs are not permitted. Mend gcp_memroy."
+        "pym-config.yaml: gcp_memroy: no deploy to Google Cloud reads this key. Write gcp_memory."
     )
 
 
