@@ -157,6 +157,8 @@ class PymConfig(BaseModel):
     deploy_start_time: PositiveInt = 120
     deploy_test_time: PositiveInt = 1800
     deploy_lock_time: Annotated[int, Field(ge=5)] = 60
+    deploy_prometheus: str | None = None
+    deploy_select: str = 'version="{version}"'
     deploy_documents_path: Annotated[str, Field(pattern=r"^/[^?#\s]+$")] = "/doc"
     deploy_profile: Literal["live", "quick", "full"] = "live"
     deploy_local_profile: Literal["live", "quick", "full"] = "full"

@@ -5,6 +5,7 @@ Undecided and missing data never pass: what was not seen is not promised.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TypedDict, Unpack
@@ -19,6 +20,7 @@ from pymacaron_monitoring.live_traffic import compare_traffic
 from pymacaron_monitoring.new_errors import judge_errors
 from pymacaron_monitoring.paired_rounds import judge_rounds
 from pymacaron_monitoring.prometheus import METRIC, Page, find_latest_start, read_page, select_requests, subtract_pages
+from pymacaron_monitoring.release_pages import ask_counts
 from pymacaron_monitoring.report import TestReport, read_report
 from pymacaron_monitoring.slo import read_objectives
 from pymacaron_monitoring.tested_contract import judge_contract
@@ -36,6 +38,15 @@ Pages = tuple[str | None, str | None]
 _LEAST_COUNTED = 0.9
 
 
+class Server(TypedDict):
+    """A Prometheus server that counts live requests: its URL, labels of both releases' series, since when."""
+
+    url: str
+    select: str
+    baseline: str | None
+    since_s: float
+
+
 class Options(TypedDict, total=False):
     """What else `judge` may be told.
 
@@ -45,7 +56,8 @@ class Options(TypedDict, total=False):
     fails. is_breaking_allowed: it is a note instead. known: page of the release that had the traffic before, where none
     of it goes there any more: errors that it never met are new all the same. tolerance: instead of `TOLERANCE`. looks:
     how many verdicts are asked for until one stands, by a release in several steps say; a fail is then as much surer
-    that together they wrong a good release no more often than one would.
+    that together they wrong a good release no more often than one would. prometheus: who counts the live requests
+    instead of the pages, of which then only the errors are read, and whether a release was started again.
     """
 
     target: str | None
@@ -56,6 +68,7 @@ class Options(TypedDict, total=False):
     known: str | None
     tolerance: float
     looks: int
+    prometheus: Server | None
 
 
 def judge(
@@ -142,10 +155,13 @@ def _judge_live(
     if _was_restarted(sides[0]):
         yield Reason("fail", "Live traffic: the candidate was started again while it had traffic")
         return
+    server = options.get("prometheus")
     try:
-        counts = _subtract(sides[0], "the candidate")
-        running = None if sides[1] is None else _subtract(sides[1], "the running release")
-    except ValueError as error:
+        counts = _count(sides[0], "the candidate", server, server and server["select"])
+        running = None
+        if sides[1] is not None:
+            running = _count(sides[1], "the running release", server, server and server["baseline"])
+    except (ValueError, StartupError) as error:
         yield Reason("undecided", f"Live traffic: {error}")
         return
     if not select_requests(counts, lambda _: True).total:
@@ -222,6 +238,14 @@ def _find_earlier(tests: TestReport | None) -> Page | None:
         return None if tests is None else _count_tested(tests)
     except ValueError:
         return None
+
+
+def _count(pages: Pages, whose: str, server: Server | None, select: str | None) -> Page:
+    """Return the live requests. Raises: ValueError: that is unknown. StartupError: the server does not know them."""
+    if server is None or select is None:
+        return _subtract(pages, whose)
+    now_s = time.time()
+    return read_page(ask_counts(server["url"], select, now_s - server["since_s"], now_s))
 
 
 def _subtract(pages: Pages, whose: str) -> Page:

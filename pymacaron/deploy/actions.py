@@ -285,6 +285,8 @@ def _watch(deploy: Deploy, time_s: float, *, is_compared: bool) -> Judgement:
         looks=LOOKS_A_STEP * (shifts + 1),
         must_pass=is_compared,
         use_base_path=deploy.config.use_base_path,
+        prometheus=deploy.config.deploy_prometheus,
+        select=deploy.config.deploy_select,
         tell=deploy.tell,
     ).run()
 

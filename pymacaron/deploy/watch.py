@@ -46,7 +46,8 @@ class Watch:
     baseline: None where it has no traffic. known: version that had the traffic before, whose errors are not new. looks:
     of the whole deploy. time_s: how long at least. decision_s: how long at most an undecided gate is asked again.
     must_pass: an undecided gate does not do; False once all traffic is there and only a reason to go back is looked
-    for.
+    for. prometheus: URL of a server that counts the live requests; their pages of metrics do without it. select: labels
+    of a release's series there, ``job="shop",version="{version}"``.
     """
 
     target: Target
@@ -61,6 +62,8 @@ class Watch:
     looks: int
     must_pass: bool = True
     use_base_path: bool = False
+    prometheus: str | None = None
+    select: str = ""
     tell: Callable[[str], None] = field(default=lambda _: None)
 
     def run(self) -> Judgement:
@@ -68,7 +71,7 @@ class Watch:
 
         Raises: TargetError: the release is gone, was started again, does not answer, or has no metrics for the gate.
         """
-        started = time.monotonic()
+        started, since_s = time.monotonic(), time.time()
         if self.gate is None:
             self._wait_until(started + self.time_s, self._see())
             return Judgement("pass", ("no gate was asked",))
@@ -80,7 +83,8 @@ class Watch:
         for number, look_s in enumerate(looks, 1):
             page = self._wait_until(started + look_s, page)
             after = self._read_pages(page)
-            judgement = self._judge(self.gate, before, after, known)
+            options = {"known": known, **self._name_server(since_s)}
+            judgement = self._judge(self.gate, before, after, options)
             self.tell(f"after {time.monotonic() - started:.0f} s: {judgement.tell()}")
             is_over = look_s >= self.time_s
             if judgement.outcome == "fail" or (is_over and (judgement.outcome == "pass" or not self.must_pass)):
@@ -134,10 +138,17 @@ class Watch:
             self.tell(f"the running release has no metrics: {error}")
             return None
 
+    def _name_server(self, since_s: float) -> dict[str, object]:
+        """Return what the gate is told of the Prometheus server; nothing if there is none."""
+        if self.prometheus is None:
+            return {}
+        sides = (self.candidate, self.baseline)
+        ours, theirs = (side and self.select.replace("{version}", side.version) for side in sides)
+        return {"prometheus": {"url": self.prometheus, "select": ours, "baseline": theirs, "since_s": since_s}}
+
     def _judge(
-        self, gate: Gate, before: tuple[str, str | None], after: tuple[str, str | None], known: str | None
+        self, gate: Gate, before: tuple[str, str | None], after: tuple[str, str | None], options: dict[str, object]
     ) -> Judgement:
-        options: dict[str, object] = {"known": known}
         if self.report is None:
             options["apis"] = self.apis
         return gate.judge(

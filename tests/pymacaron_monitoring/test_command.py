@@ -21,6 +21,8 @@ from click.testing import CliRunner, Result
 
 from pymacaron.cli import main
 from pymacaron.json_types import JsonObject
+from pymacaron.spec import load_spec
+from pymacaron_monitoring.gate import Server, judge
 from pymacaron_monitoring.prometheus import METRIC
 
 MakePage = Callable[..., str]
@@ -411,6 +413,17 @@ def test_a_prometheus_may_have_seen_the_requests(
     assert "GET /pets/{petId}: 40 of 340 requests answered 5xx; running release 0 of 700 (p " in result.stdout, result
     assert "GET /pets: 0 of 305 requests over 200 ms, allowed 5 % (p95); running release 0 of 900" in result.stdout
     assert result.exit_code == 1
+    server = Server(url=prometheus, select='job="new"', baseline='job="old"', since_s=began)
+    pages = (target.page, target.page)  # on which nothing happened in between
+    told = judge(
+        None, apis=[load_spec(str(spec))], candidate=pages, baseline=(running.page, running.page), prometheus=server
+    )
+    text = "GET /pets/{petId}: 40 of 340 requests answered 5xx; running release 0 of 700 (p "
+    assert [one.level for one in told.reasons if one.text.startswith(text)] == ["fail"]
+    server["select"] = 'job="none"'
+    unknown = judge(None, apis=[load_spec(str(spec))], candidate=pages, prometheus=server)
+    assert unknown.outcome == "undecided"
+    assert f"Live traffic: {prometheus}: it has no {METRIC}_bucket{{job=" in unknown.sentence
     arguments[3] = 'job="other"'
     result = CliRunner().invoke(main, ["gate", *arguments, *report])
     assert (result.exit_code, f'it has no {METRIC}_bucket{{job="other"}}' in result.stderr) == (2, True)

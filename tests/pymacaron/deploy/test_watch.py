@@ -131,6 +131,25 @@ def test_a_restart_between_two_polls_ends_the_watch() -> None:
     assert caught.value.lines == ("last line of two",)
 
 
+def test_a_prometheus_is_named_to_the_gate() -> None:
+    """With the labels of each release, and since when it is to count."""
+    asked: list[dict[str, Any]] = []
+
+    def judge_asked(_: object, **options: Any) -> Verdict:
+        asked.append(options["prometheus"])
+        return Verdict(())
+
+    began_s = time.time()
+    server = {"prometheus": "http://prometheus:9090", "select": 'job="shop",version="{version}"'}
+    make_watch(Pages(), Gate([judge_asked]), baseline=Side("one", ""), **server).run()
+    assert began_s <= asked[0].pop("since_s") <= time.time()
+    assert asked[0] == {
+        "url": "http://prometheus:9090",
+        "select": 'job="shop",version="two"',
+        "baseline": 'job="shop",version="one"',
+    }
+
+
 @pytest.mark.parametrize(
     "pages",
     [
