@@ -45,8 +45,8 @@ class Page:
     def write(self, *, is_openmetrics: bool = False) -> str:
         """Return the page, with exemplars if it is OpenMetrics."""
         lines: dict[str, list[str]] = {family.name: [] for family in FAMILIES}
-        exemplars = self._store.read_exemplars() if is_openmetrics else {}
-        for key, values in self._store.read().items():
+        totals, exemplars = self._store.read_all() if is_openmetrics else (self._store.read(), {})
+        for key, values in totals.items():
             own = lines.get(key.metric)
             if own is None or (key.kind == "latest" and time.time() - values[1] > _MEASURED_FOR_S):
                 continue  # of a worker of another release; of one that died, or no longer gets to know it

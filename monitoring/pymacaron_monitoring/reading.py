@@ -29,6 +29,7 @@ from pymacaron_monitoring.slots import SlotTable
 log = logging.getLogger(__name__)
 
 Totals = Mapping[Key, Sequence[float]]
+Examples = Mapping[Key, "Sequence[Exemplar]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,31 +112,12 @@ class Reader:
         runs: how many run now, how many were lost with their process, and 0. Of measurements the newest, and its time.
         A file that is empty or torn gives what is whole in it.
         """
-        contents = self._read_contents(own)
-        sums: dict[int, tuple[_Layout, Sequence[float]]] = {}
-        for content in contents:
-            layout, numbers = content.layout, _read_numbers(content)
-            known = sums.get(id(layout))
-            sums[id(layout)] = layout, numbers if known is None else list(map(add, known[1], numbers))
-        totals: dict[Key, Sequence[float]] = {}
-        for layout, numbers in sums.values():
-            for key, values in layout.cut(numbers):
-                before = totals.get(key)
-                totals[key] = values if before is None else list(map(add, before, values))
-        return totals | _find_latest(contents)
+        return _add_up(self._read_contents(own))
 
-    def read_exemplars(self, own: Memory) -> Mapping[Key, Sequence[Exemplar]]:
-        """Return the newest example of each bucket that has one."""
-        newest: dict[tuple[Key, int], Exemplar] = {}
-        for content in self._read_contents(own, has_exemplars=True):
-            for key, exemplar in _parse_exemplars(content):
-                before = newest.get((key, exemplar.bucket))
-                if before is None or before.time_s < exemplar.time_s:
-                    newest[key, exemplar.bucket] = exemplar
-        found: dict[Key, list[Exemplar]] = {}
-        for (key, _), exemplar in newest.items():
-            found.setdefault(key, []).append(exemplar)
-        return found
+    def read_all(self, own: Memory) -> tuple[Totals, Examples]:
+        """Return the same, and the newest example of each bucket that has one."""
+        contents = self._read_contents(own, has_exemplars=True)
+        return _add_up(contents), _find_examples(contents)
 
     def find_processes(self, own: Memory) -> Mapping[int, int]:
         """Return slot -> process id of the living processes."""
@@ -243,6 +225,35 @@ class Reader:
         if slot not in self._damaged and self._stem is not None:
             self._damaged.add(slot)
             log.warning("Counts in %s are damaged; what is whole in it is used", slot_path(self._stem, slot))
+
+
+def _add_up(contents: Sequence[_Content]) -> Totals:
+    """Return the values of each series in all files together."""
+    sums: dict[int, tuple[_Layout, Sequence[float]]] = {}
+    for content in contents:
+        layout, numbers = content.layout, _read_numbers(content)
+        known = sums.get(id(layout))
+        sums[id(layout)] = layout, numbers if known is None else list(map(add, known[1], numbers))
+    totals: dict[Key, Sequence[float]] = {}
+    for layout, numbers in sums.values():
+        for key, values in layout.cut(numbers):
+            before = totals.get(key)
+            totals[key] = values if before is None else list(map(add, before, values))
+    return totals | _find_latest(contents)
+
+
+def _find_examples(contents: Sequence[_Content]) -> Examples:
+    """Return the newest example of each bucket in any file."""
+    newest: dict[tuple[Key, int], Exemplar] = {}
+    for content in contents:
+        for key, exemplar in _parse_exemplars(content):
+            before = newest.get((key, exemplar.bucket))
+            if before is None or before.time_s < exemplar.time_s:
+                newest[key, exemplar.bucket] = exemplar
+    found: dict[Key, list[Exemplar]] = {}
+    for (key, _), exemplar in newest.items():
+        found.setdefault(key, []).append(exemplar)
+    return found
 
 
 def _read_numbers(content: _Content) -> Sequence[float]:

@@ -20,7 +20,7 @@ from flask import Flask
 from pymacaron.exceptions import ConfigError, Finding
 from pymacaron.server import METRICS_FOLDER_VARIABLE
 from pymacaron_monitoring.memory import Memory
-from pymacaron_monitoring.reading import Exemplar, Reader, Totals
+from pymacaron_monitoring.reading import Examples, Reader, Totals
 from pymacaron_monitoring.records import Key
 from pymacaron_monitoring.slots import SlotTable, open_slots
 
@@ -160,13 +160,12 @@ class Store:
         Other bounds than this process has for a metric (workers of an older document) are left out: they cannot be
         added. See `Reader.read` for the values.
         """
-        totals = self._reader.read(self._memory)
-        bounds = self._bounds
-        return {key: values for key, values in totals.items() if bounds.get(key.metric, key.bounds) == key.bounds}
+        return self._select(self._reader.read(self._memory))
 
-    def read_exemplars(self) -> Mapping[Key, Sequence[Exemplar]]:
-        """Return the newest example of each bucket that has one."""
-        return self._reader.read_exemplars(self._memory)
+    def read_all(self) -> tuple[Totals, Examples]:
+        """Return the same, and the newest example of each bucket that has one."""
+        totals, examples = self._reader.read_all(self._memory)
+        return self._select(totals), examples
 
     def find_processes(self) -> Mapping[int, int]:
         """Return slot -> process id of the living processes, this one alone where there is no folder."""
@@ -195,6 +194,10 @@ class Store:
             for series in self._series.values():
                 self._place(series)
         self.on_reopen()
+
+    def _select(self, totals: Totals) -> Totals:
+        bounds = self._bounds
+        return {key: values for key, values in totals.items() if bounds.get(key.metric, key.bounds) == key.bounds}
 
     def _open(self) -> None:
         self._lock = threading.Lock()

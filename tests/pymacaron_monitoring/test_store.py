@@ -241,7 +241,7 @@ def test_examples_are_kept_by_bucket(tmp_path: Path) -> None:
     seconds.note_example(1, 7.0, "slow")
     seconds.note_example(1, 8.0, "x" * 97)
     other = Store("app", tmp_path)
-    found = other.read_exemplars()[seconds.key]
+    found = other.read_all()[1][seconds.key]
     assert [(one.bucket, one.value, one.text) for one in found] == [(0, 0.05, "first"), (1, 7.0, "slow")]
     assert [pytest.approx(time.time(), abs=60)] * 2 == [one.time_s for one in found]
 
