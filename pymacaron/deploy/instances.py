@@ -13,11 +13,15 @@ _CALM, _CALM_EACH = 4, 3  # answers without a new instance, together and for eac
 
 @dataclass(slots=True)
 class _Instance:
-    """marks: what only it has. page: the last one seen. before: the one from which on it counts, "" from its start."""
+    """marks: what only it has. page: the last one seen. before: the one from which on it counts, "" from its start.
+
+    is_seen: since the last sum.
+    """
 
     marks: frozenset[str]
     page: str
     before: str = ""
+    is_seen: bool = True
 
 
 class Instances:
@@ -57,9 +61,11 @@ class Instances:
         One whose processes were all replaced by others since is known by its counts.
         """
         known = next((one for one in self._known if one.marks & marks), None)
-        known = known or next((one for one in self._known if is_continued(one.page, page)), None)
+        if known is None and marks <= find_starts(page):
+            missed = (one for one in self._known if not one.is_seen)
+            known = next((one for one in missed if is_continued(one.page, page)), None)
         if known is not None:
-            known.marks, known.page = marks, page
+            known.marks, known.page, known.is_seen = marks, page, True
             return
         newest_s = max(map(float, find_starts(page)), default=None)
         is_late = self._summed_s is not None and newest_s is not None and newest_s < self._summed_s
@@ -68,5 +74,7 @@ class Instances:
     def sum(self) -> str:
         """Return the sum of all pages. At least one was noted."""
         self._summed_s = time.time()
+        for one in self._known:
+            one.is_seen = False
         pages = [subtract_page(one.page, one.before) if one.before else one.page for one in self._known]
         return pages[0] if len(pages) == 1 else sum_pages(pages)

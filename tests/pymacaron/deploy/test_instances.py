@@ -54,6 +54,8 @@ def test_an_instance_whose_processes_were_replaced_is_the_same() -> None:
     instances = Instances()
     before = note(instances, write_page(now_s - 60, 100))
     assert note(instances, write_page(now_s + 60, 120, workers=2)) == before + 20
+    other = write_page(now_s + 70, 900, workers=3)
+    assert note(instances, write_page(now_s + 60, 120, workers=2), other) == before + 920
 
 
 @pytest.mark.parametrize("number", [1, 2, 5])
