@@ -12,7 +12,7 @@ from pymacaron.persistence.dynamodb_queries import Expression, is_alive
 from pymacaron.persistence.errors import AlreadyExistsError, ConflictError, NotFoundError, UnstorableError
 from pymacaron.persistence.layout import Layout
 from pymacaron.persistence.rows import Key, Row, is_expired, show_key
-from pymacaron.persistence.store import Write
+from pymacaron.persistence.store import Nesting, Write
 
 MOST_IN_TRANSACTION = 100
 """Source: DynamoDB API reference, "TransactWriteItems"."""
@@ -89,13 +89,15 @@ class Transaction:
     """The writes of a running transaction, and what its own reads see of them."""
 
     pending: dict[tuple[str, Key], _Pending] = field(default_factory=dict)
+    nesting: Nesting = field(default_factory=Nesting)
 
     @contextmanager
     def block(self) -> Iterator[None]:
         """Forget what the block writes if it raises, and nothing else of the transaction."""
         before = {key: replace(each) for key, each in self.pending.items()}
         try:
-            yield
+            with self.nesting.level():
+                yield
         except BaseException:
             self.pending = before
             raise
@@ -129,7 +131,12 @@ class Transaction:
         return version + 1
 
     def as_items(self, writer: str) -> list[dict[str, Any]]:
-        """Return the parts of the call that does all of it. Raises: UnstorableError: there are too many."""
+        """Return the parts of the call that does all of it.
+
+        Raises: UnstorableError: there are too many. RuntimeError: inner blocks ran at once.
+        """
+        if fault := self.nesting.find_fault():
+            raise fault
         changed = {key: each for key, each in self.pending.items() if each.has_changed}
         if len(changed) > MOST_IN_TRANSACTION:
             raise UnstorableError(f"A transaction of DynamoDB changes {MOST_IN_TRANSACTION} objects at most")

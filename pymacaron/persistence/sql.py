@@ -35,7 +35,7 @@ from pymacaron.persistence.sql_statements import (
     select_query,
 )
 from pymacaron.persistence.sql_tables import METADATA
-from pymacaron.persistence.sql_transactions import RunningTransaction
+from pymacaron.persistence.sql_transactions import RunningTransaction, Savepoints
 from pymacaron.persistence.store import DEFAULT_TIMEOUT_S, Write, current_store
 
 _MOST_KEYS = 500
@@ -57,6 +57,7 @@ class SqlStore:
         self._timeout_s = timeout_s
         self._connections = Connections(self.engine)
         self._statements: dict[type, tuple[Layout, Statements]] = {}
+        self._savepoints = Savepoints(self.engine.dialect)
         self._lock = threading.Lock()
         self._active: ContextVar[RunningTransaction | None] = ContextVar("pymacaron_transaction", default=None)
         _stores.add(self)
@@ -102,7 +103,8 @@ class SqlStore:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Make the writes of the block as a whole; of one inside another one too, which then stands for itself."""
-        with self.connection():
+        running = self._active.get()
+        with self.connection() if running is None else running.block():
             yield
 
     @contextmanager
@@ -113,7 +115,7 @@ class SqlStore:
         """
         running = self._active.get()
         if running is not None:
-            with running.block() as connection:
+            with running.block(is_known=True) as connection:
                 yield connection
             return
         with (
@@ -121,7 +123,7 @@ class SqlStore:
             self._connections.borrow(is_single=False) as connection,
             connection.begin() as transaction,
         ):
-            running = RunningTransaction(connection, self._timeout_s)
+            running = RunningTransaction(connection, self._savepoints, self._timeout_s)
             token = self._active.set(running)
             try:
                 yield connection

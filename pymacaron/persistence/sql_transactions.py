@@ -4,15 +4,62 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, exc
+from sqlalchemy import Connection, Dialect, exc, text
 from sqlalchemy.engine import Transaction
 
 from pymacaron.persistence.errors import StoreUnavailableError
+from pymacaron.persistence.sql_calls import DirectStatement
 from pymacaron.persistence.sql_errors import ABORTED, told_errors
+from pymacaron.persistence.store import Nesting
 
 T = TypeVar("T")
+
+
+class Savepoints:
+    """The statements of savepoints, which go straight to the driver: SQLAlchemy's way takes several times as long.
+
+    Inner ones may have the same name: the latest counts.
+    """
+
+    __slots__ = ("begin", "release", "undo")
+
+    def __init__(self, dialect: Dialect) -> None:
+        """Compile them."""
+        self.begin = DirectStatement(text("SAVEPOINT pymacaron"), dialect)
+        self.undo = DirectStatement(text("ROLLBACK TO SAVEPOINT pymacaron"), dialect)
+        self.release = DirectStatement(text("RELEASE SAVEPOINT pymacaron"), dialect)
+
+
+class _Savepoint:
+    """One of them, around a block."""
+
+    is_active = True
+    __slots__ = ("_connection", "_savepoints")
+
+    def __init__(self, connection: Connection, savepoints: Savepoints) -> None:
+        self._connection = connection
+        self._savepoints = savepoints
+
+    def __enter__(self) -> Self:
+        self._send(self._savepoints.begin)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        if self._connection.invalidated:
+            return
+        if kind is not None:
+            self._send(self._savepoints.undo)
+        self._send(self._savepoints.release)
+
+    def _send(self, statement: DirectStatement) -> None:
+        cursor = self._connection.connection.cursor()
+        try:
+            statement.change(cursor, self._connection, {})
+        finally:
+            cursor.close()
 
 
 class RunningTransaction:
@@ -24,13 +71,15 @@ class RunningTransaction:
     connection: SQLAlchemy's. created: names of tables that may be gone with it.
     """
 
-    __slots__ = ("_afterwards", "_broken", "_timeout_s", "connection", "created")
+    __slots__ = ("_afterwards", "_broken", "_nesting", "_savepoints", "_timeout_s", "connection", "created")
 
-    def __init__(self, connection: Connection, timeout_s: float) -> None:
+    def __init__(self, connection: Connection, savepoints: Savepoints, timeout_s: float) -> None:
         """Take the *connection* on which a transaction has begun."""
         self.connection = connection
+        self._savepoints = savepoints
         self.created: set[str] = set()
         self._timeout_s = timeout_s
+        self._nesting = Nesting()
         self._broken: Exception | None = None
         self._afterwards: list[Callable[[], object]] = []
 
@@ -56,21 +105,28 @@ class RunningTransaction:
             function()
 
     @contextmanager
-    def block(self) -> Iterator[Connection]:
-        """Undo what the block does if it raises, and nothing else of the transaction."""
+    def block(self, *, is_known: bool = False) -> Iterator[Connection]:
+        """Undo what the block does if it raises, and nothing else of the transaction.
+
+        is_known: SQLAlchemy knows of it, for sessions, which may undo the block by themselves.
+        """
         if self._broken is not None:
             raise self._broken
         waiting = len(self._afterwards)
         try:
-            with told_errors(self._timeout_s), self.connection.begin_nested() as savepoint:
-                yield self.connection
+            with told_errors(self._timeout_s), self._begin(is_known=is_known) as savepoint:
+                with self._nesting.level():
+                    yield self.connection
                 self.end(savepoint, waiting)
-        except BaseException as error:
+        except BaseException:
             del self._afterwards[waiting:]
-            self._broken = None if self._find_fault() is None or not isinstance(error, Exception) else error
+            self._broken = self._find_fault()  # all else was undone with the block
             raise
 
-    def end(self, transaction: Transaction, waiting: int = 0) -> None:
+    def _begin(self, *, is_known: bool) -> Transaction | _Savepoint:
+        return self.connection.begin_nested() if is_known else _Savepoint(self.connection, self._savepoints)
+
+    def end(self, transaction: Transaction | _Savepoint, waiting: int = 0) -> None:
         """Return if the block that *transaction* is can be stored; *waiting* functions were there at its beginning.
 
         Raises: what ended it. RuntimeError: a statement failed, its error was caught, and the database gave up all.
@@ -83,8 +139,10 @@ class RunningTransaction:
             raise fault
 
     def _find_fault(self) -> Exception | None:
-        """Return why the database would not store the transaction, without asking it."""
+        """Return why the transaction cannot be stored, without asking the database."""
         connection = self.connection
+        if fault := self._nesting.find_fault():
+            return fault
         if connection.invalidated:
             return StoreUnavailableError("The store is not reachable", retry_after_s=self._timeout_s)
         driver: Any = connection.connection.dbapi_connection

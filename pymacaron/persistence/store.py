@@ -259,6 +259,34 @@ def _open_block() -> Iterator[None]:
         yield
 
 
+class Nesting:
+    """Finds out whether the blocks of a transaction lie inside each other, as those of one thread of control do."""
+
+    __slots__ = ("_depth", "_is_broken")
+
+    def __init__(self) -> None:
+        """Begin outside of all inner blocks."""
+        self._depth = 0
+        self._is_broken = False
+
+    @contextmanager
+    def level(self) -> Iterator[None]:
+        """Go one deeper for the block."""
+        self._depth += 1
+        depth = self._depth
+        try:
+            yield
+        finally:
+            self._is_broken |= self._depth != depth
+            self._depth -= 1
+
+    def find_fault(self) -> Exception | None:
+        """Return why the transaction cannot be stored: one block ended before another that had begun in it."""
+        if not self._is_broken:
+            return None
+        return RuntimeError("Blocks of one transaction ran at once. Let one end before the next begins")
+
+
 class timed_call:  # noqa: N801 - used as a function
     """Tell the service's bus how a call of the store went, if anybody listens."""
 

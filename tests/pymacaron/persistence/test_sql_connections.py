@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,11 +15,14 @@ from flask import Flask
 from sqlalchemy import event, text
 from store_servers import Server
 
+from pymacaron.config import PymConfig, set_config
 from pymacaron.model import PymacaronBaseModel
 from pymacaron.persistence import Persistent, StoreUnavailableError, open_store, transaction, using_store
+from pymacaron.persistence import store as stores
 from pymacaron.persistence.model import layout_of
 from pymacaron.persistence.sql import SqlStore
 from pymacaron.persistence.sql_tables import table_of
+from pymacaron.persistence.store import configured_store
 
 TIMEOUT_S = 20
 
@@ -188,6 +192,19 @@ def test_threads_of_one_request(store: SqlStore) -> None:
         thread.start()
         thread.join()
         assert seen == [""]
+
+
+def test_processes_forked_while_others_prepare(tmp_path: Path) -> None:
+    """What a thread of the parent was in the middle of does not keep a child from its first call."""
+    set_config(PymConfig(name="cards", folder=tmp_path))
+    with open_small("sqlite:///test.db", tmp_path) as store:
+        with stores._lock, store._lock:  # as a thread has them that opens a store or meets a model
+            pid = os.fork()
+            if pid == 0:
+                signal.alarm(TIMEOUT_S)
+                os._exit(1 if Card.exists("a") or configured_store() is store else 0)
+        assert os.waitpid(pid, 0)[1] == 0
+    set_config(None)
 
 
 def test_forked_processes(postgresql: Server, tmp_path: Path) -> None:

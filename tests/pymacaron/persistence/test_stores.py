@@ -570,6 +570,28 @@ def test_functions_that_are_transactions() -> None:
     assert write.__name__ == "write"
 
 
+def test_blocks_that_run_at_once() -> None:
+    """What cannot be undone by itself, because another block began in it and goes on, is not stored at all."""
+
+    @transaction()
+    async def write(number: int, pauses: int) -> None:
+        Note(author="ada", number=number).create_in_db()
+        for _ in range(pauses):
+            await asyncio.sleep(0)
+        raise ZeroDivisionError
+
+    async def write_both() -> None:
+        with transaction():
+            Note(author="ada", number=1).create_in_db()
+            await asyncio.gather(write(2, 1), write(3, 3), return_exceptions=True)
+
+    with pytest.raises(
+        RuntimeError, match=r"^Blocks of one transaction ran at once\. Let one end before the next begins$"
+    ):
+        asyncio.run(write_both())
+    assert not Note.query(where={"author": "ada"})
+
+
 def test_transactions_that_fail() -> None:
     """Nothing of a transaction that fails is there, whatever was done in it, in blocks inside it too."""
     Note(author="ada", number=1, text="old").save_to_db()
