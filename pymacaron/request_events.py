@@ -157,6 +157,10 @@ class CountedInput:
         """Yield lines."""
         return map(self._count, self._source)
 
+    def __getattr__(self, name: str) -> object:
+        """Return what else *source* can do."""
+        return getattr(self._source, name)
+
     def _count(self, data: bytes) -> bytes:
         self._record.request_bytes += len(data)
         return data

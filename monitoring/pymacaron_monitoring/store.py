@@ -190,7 +190,12 @@ class Store:
                 series.place(self._memory, series.values)
         else:
             self._memory.abandon()
-            self._open()
+            try:
+                self._open()
+            except OSError as error:  # of the parent's file nothing may be touched
+                log.warning("What this process counts is seen by itself alone: %s", error)
+                self._stem = None
+                self._open()
             for series in self._series.values():
                 self._place(series)
         self.on_reopen()

@@ -152,6 +152,7 @@ def test_chunks_are_counted_as_they_are_read(
     read(environ["wsgi.input"])
     watch.finish(record)
     assert [event.request_bytes for event in finished] == [size]
+    assert environ["wsgi.input"].seekable()
 
 
 def test_streams_are_finished_where_they_are_closed(bus: Bus, finished: list[RequestFinished]) -> None:

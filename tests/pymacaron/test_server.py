@@ -15,7 +15,7 @@ import requests
 
 from pymacaron.config import PymConfig
 from pymacaron.exceptions import ConfigError
-from pymacaron.server import ServerOptions, find_port, find_settings
+from pymacaron.server import ServerOptions, _announce, find_port, find_settings
 from pymacaron.serving.settings import choose_workers
 
 SERVER = "from pymacaron import create_app\napp = create_app(__name__, handlers='svc')\n"
@@ -79,6 +79,24 @@ def test_who_is_served_by_how_many(host: str, env: str | None, workers: int) -> 
     """Where somebody tries a service out, its memory is one worker's: nothing that was stored seems lost."""
     options = ServerOptions(folder=Path(), host=host, config=PymConfig(env=env))
     assert find_settings(options).workers == workers
+
+
+@pytest.mark.parametrize(
+    ("config", "where"),
+    [
+        pytest.param({}, "/metrics", id="as usual"),
+        pytest.param({"metrics_path": "/counts"}, "/counts", id="another path"),
+        pytest.param({"metrics_port": 9100}, "port 9100, /metrics", id="a port of their own"),
+    ],
+)
+def test_the_start_says_where_metrics_are(
+    capsys: pytest.CaptureFixture[str], config: dict[str, object], where: str
+) -> None:
+    """As the configuration of the service has it."""
+    options = ServerOptions(Path("shop"), workers=1, threads=2, config=PymConfig.model_validate(config))
+    _announce(options, 8000, find_settings(options))
+    told = f"Serving shop on http://127.0.0.1:8000 (1 worker of 2 threads; docs at /doc, metrics at {where})\n"
+    assert capsys.readouterr().out == told
 
 
 def test_run_serves_with_several_workers(folder: Path) -> None:

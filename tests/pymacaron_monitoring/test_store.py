@@ -369,6 +369,20 @@ def test_a_folder_that_is_removed_leaves_what_this_process_counts(tmp_path: Path
     assert store.find_processes() == {0: os.getpid()}
 
 
+def test_a_fork_without_a_folder_counts_for_itself(tmp_path: Path) -> None:
+    """Where somebody has removed it, the fork does not write among what its parent counts."""
+    store = Store("app", tmp_path / "counts")
+    counter = store.counter("jobs_total", ("a",))
+    counter.add(3)
+    shutil.rmtree(tmp_path / "counts")
+    child = os.fork()
+    if not child:
+        counter.add(5)
+        os._exit(store.read() != {COUNTER: [5.0]})
+    assert os.waitpid(child, 0) == (child, 0)
+    assert store.read() == {COUNTER: [3.0]}
+
+
 def test_the_folder_stays_the_same_where_the_process_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is named relatively is found again after a change of the working directory."""
     monkeypatch.chdir(tmp_path)
