@@ -142,9 +142,8 @@ class TaskFinished(NamedTuple):
     """A worker ran a task to its end.
 
     state: ``retried`` where it failed and is queued again, ``failed`` where it failed for good, ``lost`` where the
-    process that ran it died and it is queued again, ``expired`` where its time was over before it ran. duration_s: 0 for
-    the last two. wait_s, retries: as in TaskStarted.
-    exception: why it failed, None after success.
+    process that ran it died and it is queued again, ``expired`` where its time was over before it ran. duration_s: 0
+    for the last two. wait_s, retries: as in TaskStarted. exception: why it failed, None after success.
     """
 
     task_id: str
