@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pymacaron import AsyncTask, QueuedTask, TaskStatus, service_of
 from pymacaron.tasks import TASKS
+from pymacaron.tasks.idempotency import replace_keys
 from pymacaron.tasks.keys import open_keys
 from pymacaron.tasks.queue import CeleryOutlet, TaskQueue, find_outbox, replace_queue
 from pymacaron.tasks.queued import Parcel
@@ -122,11 +123,13 @@ def running_worker(app: Flask, folder: Path) -> Iterator[TaskWorker]:
     service = service_of(app)
     broker = make_embedded(folder / "tasks.sqlite3")
     settings = replace(TaskSettings.of(service.config), broker=broker, results=broker)
-    store = StatusStore(open_keys(settings))
+    keys = open_keys(settings)
+    store = StatusStore(keys)
     open_file(broker).busy_s = WORKER_BUSY_S
     celery = build_worker_app(service, settings)
     outlet = CeleryOutlet(celery, settings, store)
     replace_queue(service, TaskQueue(service, outlet, settings, status=store, outbox=find_outbox(service)))
+    replace_keys(service, keys)
     worker = TestWorkController(
         app=celery,
         hostname="test",
@@ -152,4 +155,5 @@ def running_worker(app: Flask, folder: Path) -> Iterator[TaskWorker]:
         thread.join(_START_S)
         state.should_terminate = None
         replace_queue(service, None)
+        replace_keys(service, None)
         celery.close()

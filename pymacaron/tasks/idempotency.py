@@ -135,3 +135,11 @@ def keys_of(service: Service) -> KeyStore:
         extensions[_EXTENSION] = open_keys(TaskSettings.of(service.config))
     keys: KeyStore = extensions[_EXTENSION]
     return keys
+
+
+def replace_keys(service: Service, keys: KeyStore | None) -> None:
+    """Make *keys* the place where *service* keeps its own; None: the next who asks opens the configured one."""
+    if keys is None:
+        service.app.extensions.pop(_EXTENSION, None)
+    else:
+        service.app.extensions[_EXTENSION] = keys

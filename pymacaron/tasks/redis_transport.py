@@ -288,6 +288,8 @@ class Channel(kombu_redis.Channel):
             except self.connection_errors:
                 log.debug("No sign of life: Redis does not answer")
             except Exception:
+                if self._is_closing.is_set():
+                    return
                 # Redis cannot write, or is only a copy now. Silence would have others run this worker's tasks again.
                 log.warning("No sign of life could be given", exc_info=True)
             self._is_closing.wait(SIGN_OF_LIFE_S)

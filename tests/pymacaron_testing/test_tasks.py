@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from pydantic import SecretStr
 
-from pymacaron import create_app
+from pymacaron import asynctask, create_app, service_of
 from pymacaron.tasks import TASKS
 from pymacaron_testing.tasks import QueuedTasks, TaskWorker
 
@@ -66,6 +67,18 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
         del sys.modules[name]
     for name in [name for name in TASKS if name.startswith("bill_handlers.")]:
         del TASKS[name]
+
+
+def test_a_worker_of_a_test_needs_no_server(app: Flask, task_worker: Callable[[Flask], TaskWorker]) -> None:
+    """What the configuration names is not there in tests: keys too are kept beside the queue of the test."""
+    service = service_of(app)
+    config = {name: SecretStr("redis://127.0.0.1:1/0") for name in ("broker_url", "result_backend")}
+    service.config = service.config.model_copy(update=config)
+    task = asynctask(idempotency_key="once", name="bill_handlers.once")(sys.modules["bill_handlers"].RUNS.append)
+    worker = task_worker(app)
+    with app.app_context():
+        assert [worker.wait_for(task.queue(number)).state for number in (1, 2)] == ["succeeded"] * 2
+    assert sys.modules["bill_handlers"].RUNS == [1]
 
 
 def test_what_was_queued_can_be_asserted(app: Flask, queued_tasks: Callable[[Flask], QueuedTasks]) -> None:

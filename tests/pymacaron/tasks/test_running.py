@@ -21,7 +21,7 @@ from pymacaron.log import current_request_id, current_trace, restored_context
 from pymacaron.tasks import TASKS, AsyncTask, RunningTask, idempotency
 from pymacaron.tasks.caller import Caller
 from pymacaron.tasks.consumer import TaskExpiredError
-from pymacaron.tasks.idempotency import keys_of
+from pymacaron.tasks.idempotency import keys_of, replace_keys
 from pymacaron.tasks.keys import KeyStore
 from pymacaron.tasks.outcome import Outcome
 from pymacaron.tasks.queue import queue_of
@@ -110,8 +110,6 @@ def test_keys_that_do_not_answer_lose_no_task(
 ) -> None:
     """A task whose key cannot be claimed comes again; one whose end cannot be noted has ended as it did."""
     monkeypatch.setattr(idempotency, "_BUSY_PAUSE_S", 0.05)
-    keys = ShakyKeys(keys_of(service_of(app)), operation)
-    app.extensions["pymacaron-task-keys"] = keys
     failures = ["nobody answers"] if operation == "release" else []
 
     def once(number: int) -> int:
@@ -121,6 +119,7 @@ def test_keys_that_do_not_answer_lose_no_task(
 
     task = asynctask(idempotency_key="work", autoretry_for=(ConnectionError,), retry_backoff=0)(once)
     with running_worker(app, tmp_path) as worker, app.app_context():
+        replace_keys(service_of(app), ShakyKeys(keys_of(service_of(app)), operation))
         status = worker.wait_for(task.queue(7))
     assert (status.state, status.error, RUNS) == ("succeeded", None, [7])
 
@@ -133,9 +132,9 @@ def test_work_that_cannot_be_noted_is_not_told_as_failed(app: Flask) -> None:
         raise ValueError("no")
 
     with app.app_context():
-        app.extensions["pymacaron-task-keys"] = ShakyKeys(inner, "replace")
+        replace_keys(service_of(app), ShakyKeys(inner, "replace"))
         assert run_once("noted", lambda: 1) == 1
-        app.extensions["pymacaron-task-keys"] = ShakyKeys(inner, "release")
+        replace_keys(service_of(app), ShakyKeys(inner, "release"))
         with pytest.raises(ValueError, match="no"):
             run_once("failed", fail)
 
