@@ -99,10 +99,11 @@ def upgrade(folder: Path, target: str, files: Path, may_lose: bool, revision: st
             click.echo("-- The classes need this too. Run: pymacaron db revision")
             sys.exit(1)
         return
-    changes = [change for change in wanted.plan() if may_lose or not change.is_loss]
-    for change in changes:
-        click.echo(f"{change.text};")
-    wanted.apply(changes)
+    with wanted.turn():
+        changes = [change for change in wanted.plan() if may_lose or not change.is_loss]
+        for change in changes:
+            click.echo(f"{change.text};")
+        wanted.apply(changes)
     click.echo(f"{len(changes)} changes" if changes else "Nothing to do")
 
 

@@ -107,6 +107,8 @@ class DynamoStore:
             if time.monotonic() > end_s:
                 raise StoreUnavailableError("The query reads too much of its table", retry_after_s=self._timeout_s)
             parameters["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+            if "FilterExpression" in parameters:
+                parameters.pop("Limit", None)  # what it looks for is rare: as much at once as DynamoDB reads
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

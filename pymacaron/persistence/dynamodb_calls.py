@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import (
+    BotoCoreError,
     ClientError,
-    CredentialRetrievalError,
     HTTPClientError,
-    NoCredentialsError,
-    NoRegionError,
 )
 from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
@@ -149,13 +147,12 @@ class DynamoCalls:
                 problem = _tell(error, is_repeated=is_repeated)
                 if problem is None or not _is_passing(error):
                     raise (problem or error) from error
-            except (NoCredentialsError, CredentialRetrievalError, NoRegionError) as error:
-                raise StoreUnavailableError(
-                    f"DynamoDB cannot be asked: {error}", retry_after_s=self.timeout_s
-                ) from error
             except (BotoConnectionError, HTTPClientError) as error:
                 problem = StoreUnavailableError("The store is not reachable", retry_after_s=self.timeout_s)
                 problem.__cause__ = error
+            except BotoCoreError as error:
+                found = "DynamoDB cannot be asked: credentials are missing, or cannot be had"
+                raise StoreUnavailableError(found, retry_after_s=self.timeout_s) from error
             else:
                 return answer
             pause_s = random.uniform(0, longest_s)  # noqa: S311 - only spreads the tries

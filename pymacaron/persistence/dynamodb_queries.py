@@ -18,6 +18,8 @@ from pymacaron.persistence.query import Condition, Query
 from pymacaron.persistence.rows import now_of
 from pymacaron.persistence.sort_text import BEHIND_END, END, join_sorted, write_sorted
 
+_FILTERED_PAGE = 200
+
 
 @dataclass(slots=True)
 class Expression:
@@ -73,8 +75,7 @@ def write_query(query: Query) -> tuple[str, dict[str, Any]]:
     if query.layout.ttl:
         filters.append(is_alive(query.layout, expression))
     if filters:
-        parameters["FilterExpression"] = " AND ".join(filters)
-        del parameters["Limit"]  # it would count what the filter leaves out
+        parameters |= {"FilterExpression": " AND ".join(filters), "Limit": max(query.limit + 1, _FILTERED_PAGE)}
     if query.index:
         parameters["IndexName"] = query.index.name
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from io import StringIO
 from typing import Any, NoReturn
 
@@ -35,6 +35,10 @@ class SqlUpgrade:
         self._store: SqlStore = store
         for layout in layouts:
             table_of(layout)
+
+    def turn(self) -> AbstractContextManager[object]:
+        """Let no other upgrade change the tables during the block, which is one transaction."""
+        return self.connection()
 
     def plan(self) -> list[Change]:
         """Return what is to be done, in order."""

@@ -204,10 +204,14 @@ def retry_conflicts(function: Callable[[], T], *, timeout_s: float = 10) -> T:
     """
     end_s = time.monotonic() + timeout_s
     longest_s = _FIRST_PAUSE_S
+    last: ConflictError | None = None
     while True:
         try:
             return function()
-        except ConflictError:
+        except ConflictError as error:
+            if error is last:  # it ended the transaction that all of this is in
+                raise
+            last = error
             pause_s = random.uniform(0, longest_s)  # noqa: S311 - only spreads the attempts
             if time.monotonic() + pause_s > end_s:
                 raise

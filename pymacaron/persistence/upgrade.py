@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,6 +22,9 @@ class Upgrade(Protocol):
 
     has_revisions: bool
     """Whether its changes may be kept as files."""
+
+    def turn(self) -> AbstractContextManager[object]:
+        """Let no other upgrade change the tables during the block."""
 
     def plan(self) -> list[Change]:
         """Return what is to be done, in order."""

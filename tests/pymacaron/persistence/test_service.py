@@ -7,11 +7,12 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, cast
 from uuid import uuid4
 
 import pytest
@@ -27,12 +28,13 @@ from pymacaron.events import ErrorReported, StoreCalled
 from pymacaron.exceptions import ConfigError, SpecError
 from pymacaron.model import PymacaronBaseModel
 from pymacaron.persistence import PersistenceError, Persistent, check_store, current_store, open_store, transaction
-from pymacaron.persistence.command import db
+from pymacaron.persistence.command import choose_upgrade, db
 from pymacaron.persistence.dynamodb_calls import _session
 from pymacaron.persistence.migration import SqlUpgrade
 from pymacaron.persistence.model import find_layouts, layout_of
 from pymacaron.persistence.sql import SqlStore
 from pymacaron.persistence.sql_tables import METADATA
+from pymacaron.persistence.upgrade import Upgrade
 from pymacaron.service import service_of
 
 DOCUMENT = """\
@@ -513,6 +515,31 @@ def test_two_upgrades_at_once(build: Build, empty_database: str, monkeypatch: py
         assert second.result(60)[0] == 0
     assert read_columns(empty_database) == {"name", "born", "query", "version"}
     store.close()
+
+
+def test_upgrades_that_begin_at_once(build: Build, empty_database: str) -> None:
+    """One makes what is missing, the other finds nothing to do."""
+    build(empty_database)
+    stores = [open_store(empty_database) for _ in range(3)]
+    first, *upgrades = [choose_upgrade(store, find_layouts()) for store in stores]
+
+    def make(upgrade: Upgrade) -> int:
+        with upgrade.turn():
+            changes = upgrade.plan()
+            upgrade.apply(changes)
+            return len(changes)
+
+    with ThreadPoolExecutor(2) as pool:
+        with first.turn():
+            both = [pool.submit(make, upgrade) for upgrade in upgrades]
+            waiting = text("SELECT count(*) AS waiting FROM pg_locks WHERE NOT granted")
+            while cast("SqlStore", stores[0]).fetch(waiting)[0]["waiting"] < len(both):
+                time.sleep(0.05)
+        made = sorted(each.result(60) for each in both)
+    assert made[0] == 0
+    assert made[1] > 0
+    for store in stores:
+        store.close()
 
 
 def test_importing_loads_no_driver() -> None:

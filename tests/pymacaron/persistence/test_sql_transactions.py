@@ -19,6 +19,7 @@ from pymacaron.persistence import (
     StoreUnavailableError,
     UnstorableError,
     open_store,
+    retry_conflicts,
     transaction,
     using_store,
 )
@@ -201,6 +202,33 @@ def test_connection_that_breaks_in_a_transaction(on_postgresql: SqlStore, postgr
             session.execute(text("SELECT 1"))
     other.close()
     assert stored() == []
+
+
+def test_conflicts_that_end_the_transaction(on_postgresql: SqlStore) -> None:
+    """They are not repeated inside of it, where they would come for ever, but with it they are."""
+    with on_postgresql.connection() as connection:
+        lose = (
+            "BEGIN IF NEW.weight = 2 THEN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END IF; RETURN NEW; END"
+        )
+        connection.execute(text(f"CREATE OR REPLACE FUNCTION lose() RETURNS trigger AS $$ {lose} $$ LANGUAGE plpgsql"))
+        trigger = "CREATE TRIGGER lose BEFORE UPDATE ON labelled_parcels FOR EACH ROW EXECUTE FUNCTION lose()"
+        connection.execute(text(trigger))
+    Parcel(id="a").save_to_db()
+    tries: list[int] = []
+
+    def raise_weight(parcel: Parcel) -> None:
+        tries.append(parcel.weight)
+        parcel.weight += len(tries)
+
+    def move() -> None:
+        with transaction():
+            Parcel(id="b").save_to_db()
+            Parcel.update_in_db("a", raise_weight, timeout_s=60)
+
+    retry_conflicts(move)
+    assert tries == [1, 1]
+    assert Parcel.load_from_db("a").weight == 3
+    assert stored() == ["a", "b"]
 
 
 def test_what_was_undone_by_hand(store: SqlStore) -> None:
