@@ -8,11 +8,12 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 import yaml
 from kombu import Connection
-from task_lab import SQS_OPTIONS, Lab
+from task_lab import SQS_OPTIONS, Lab, run_redis
 from tasks_endurance import Ordeal, endure
 
 from pymacaron.tasks.keys import SqliteKeys
@@ -25,6 +26,17 @@ SOONER = """
 from pymacaron.tasks import redis_transport
 
 redis_transport.SIGN_OF_LIFE_S, redis_transport.GONE_S = 1.0, 6.0
+"""
+
+CHARGE = """
+from pymacaron.tasks import idempotency
+
+idempotency._BUSY_PAUSE_S = 0.3
+
+
+@asynctask(idempotency_key=lambda number: f"charge-{number}")
+def charge(number):
+    note(f"charged-{number}")
 """
 
 
@@ -112,6 +124,22 @@ def test_a_worker_outlives_a_file_that_is_locked(make_lab: MakeLab) -> None:
     assert worker.poll() is None
     assert "Connection to broker lost" in lab.read_logs()
     assert "EMERGENCY" not in lab.read_logs()
+
+
+@pytest.mark.parametrize("broker_url", ["rabbitmq"], indirect=True)
+def test_a_task_waits_for_the_server_of_its_key(make_lab: MakeLab, broker_url: str, tmp_path: Path) -> None:
+    """While the Redis that keeps keys is down, a task that has one comes again and again; then it runs, once."""
+    with run_redis(tmp_path / "keys") as redis:
+        lab = make_lab(broker_url, f"result_backend: {redis.url}\n")
+        with (lab.folder / "handlers.py").open("a") as handlers:
+            handlers.write(CHARGE)
+        lab.run("handlers.charge.queue(1)\nhandlers.charge.queue(1)\nhandlers.record.queue('other')")
+        redis.stop()
+        lab.start_worker()
+        lab.wait_for(lambda lines: "other" in lines and lab.read_logs().count("retried in") >= 3)
+        redis.start()
+        lab.wait_for(lambda _: lab.read_logs().count("succeeded in") == 3)
+        assert lab.read() == {"other": 1, "charged-1": 1}
 
 
 def test_a_task_that_kills_workers_is_put_aside(make_lab: MakeLab) -> None:
