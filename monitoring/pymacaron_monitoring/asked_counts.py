@@ -50,8 +50,10 @@ def ask_balances(url: str, indicators: Iterable[Indicator], job: str) -> list[Ba
             total, bad = _ask(http, url, counts.requests), _ask(http, url, counts.bad)
             for subject in indicator.subjects:
                 key = subject.operation_id if subject else ""
-                # nothing of it was ever scraped: no request is known of
-                balances.append(Balance(indicator, subject, total.get(key, 0.0), bad.get(key)))
+                # Nothing of it was ever scraped: no request is known of. No 5xx was: there was none; our services show
+                # such a series at zero, others may begin with the first.
+                none = 0.0 if indicator.latency is None and key in total else None
+                balances.append(Balance(indicator, subject, total.get(key, 0.0), bad.get(key, none)))
     return balances
 
 

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 from click.testing import CliRunner, Result
@@ -94,16 +95,21 @@ class Answer(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer."""
+        self.answer(self.server.text)
+
+    def answer(self, text: str) -> None:
+        """Answer with *text*."""
         has_token = self.headers.get("Authorization", "").removeprefix("Bearer ") == self.server.token
         is_refused = not (has_token and self.path.startswith(self.server.path))
         self.send_response(401 if is_refused else self.server.status)
         self.end_headers()
-        self.wfile.write(self.server.text.encode())
+        self.wfile.write(text.encode())
 
     def do_POST(self) -> None:
-        """Answer, the question read."""
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.do_GET()
+        """Answer, the question read: whoever asks for failures hears of no series, if there are none."""
+        question = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())["query"][0]
+        is_of_failures = self.server.is_without_failures and '=~"5.."' in question
+        self.answer(make_answer({}) if is_of_failures else self.server.text)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -117,6 +123,7 @@ class Target(ThreadingHTTPServer):
     status = 200
     path = "/"
     token = ""
+    is_without_failures = False
 
     @property
     def url(self) -> str:
@@ -168,6 +175,26 @@ def test_what_is_left_is_reported(
         "budget_left": 1.0,
         "period_s": 2592000,
     }
+
+
+def make_answer(counts: Mapping[str, float]) -> str:
+    """Return what a Prometheus answers that counted so many requests by operation."""
+    result = [{"metric": {"operation_id": name}, "value": [0, str(count)]} for name, count in counts.items()]
+    return json.dumps({"status": "success", "data": {"result": result}})
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_service_that_never_failed_keeps_its_availability(target: Target) -> None:
+    """One of another language may have no series of failures before the first; where it has none at all, who knows."""
+    target.is_without_failures = True
+    target.text = make_answer({"": 900.0, "deletePet": 400.0})
+    lines = run("report", "--prometheus", target.url).stdout.splitlines()
+    assert lines[:2] == [
+        f"kept    {name} % of requests are not answered 5xx; 0 of {total} bad, 100 % of the budget left"
+        for name, total in (("pets, all operations together: 99", 900), ("DELETE /pets/{petId}: 90", 400))
+    ]
+    target.text = make_answer({})
+    assert run("report", "--prometheus", target.url).stdout.startswith("unseen  pets, all operations together: ")
 
 
 @pytest.mark.usefixtures("folder")
