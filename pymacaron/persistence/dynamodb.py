@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -59,6 +60,9 @@ class DynamoStore:
         creates = settings.get("create_tables", "false")
         if creates not in ("true", "false"):
             raise ConfigError(Finding("database_url", f"create_tables is {creates}", "Write true or false"))
+        if not re.fullmatch("[a-z0-9-]*", parts.netloc):  # nor is it told: it may hold credentials
+            fix = "Write it like dynamodb://eu-west-1, without credentials"
+            raise ConfigError(Finding("database_url", "what follows dynamodb:// is no region", fix))
         if not parts.netloc and not knows_region():
             raise ConfigError(Finding("database_url", "it names no region", "Write it like dynamodb://eu-west-1"))
         self.calls = DynamoCalls(

@@ -569,6 +569,10 @@ def test_urls_of_no_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     for url, reason in (
         ("someone:hidden-word", "there is no store for it. Begin it with sqlite, postgresql or dynamodb."),
         ("dynamodb://eu-west-1?create_tables=True", "create_tables is True. Write true or false."),
+        (
+            "dynamodb://someone:hidden-word@eu-west-1",
+            "what follows dynamodb:// is no region. Write it like dynamodb://eu-west-1, without credentials.",
+        ),
         ("dynamodb://", "it names no region. Write it like dynamodb://eu-west-1."),
         ("mysql://x", "there is no store for 'mysql'. Begin it with sqlite, postgresql or dynamodb."),
         ("", "there is no store for an empty URL. Begin it with sqlite, postgresql or dynamodb."),

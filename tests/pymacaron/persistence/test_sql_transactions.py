@@ -200,8 +200,29 @@ def test_connection_that_breaks_in_a_transaction(on_postgresql: SqlStore, postgr
             Parcel(id="b").save_to_db()
         with pytest.raises(StoreUnavailableError), on_postgresql.session() as session:
             session.execute(text("SELECT 1"))
+    with pytest.raises(StoreUnavailableError), on_postgresql.connection() as connection:  # noqa: PT012 - all counts
+        pid = connection.scalar(text("SELECT pg_backend_pid()"))
+        with other.connection() as another:
+            another.execute(text(f"SELECT pg_terminate_backend({pid}, 10000)"))
+        with suppress(exc.DBAPIError):
+            connection.execute(text("SELECT 1"))
+        connection.execute(text("SELECT 1"))
     other.close()
     assert stored() == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        pytest.param("SELECT CAST('x' AS INTEGER)", "A value does not fit its column", id="other kind"),
+        pytest.param("SELECT 2147483647 + 1", "A value is larger than the store can keep", id="too large"),
+    ],
+)
+def test_values_that_the_database_refuses(on_postgresql: SqlStore, statement: str, message: str) -> None:
+    """They are 400 where they leave a block."""
+    with pytest.raises(UnstorableError) as caught, on_postgresql.connection() as connection:
+        connection.execute(text(statement))
+    assert caught.value.message == message
 
 
 def test_conflicts_that_end_the_transaction(on_postgresql: SqlStore) -> None:
