@@ -95,6 +95,8 @@ def open_bench(home: Path, registry: Registry) -> Iterator[Bench]:
         for container in engine.list_containers(f"label=pymacaron.service={name}"):
             engine.remove_container(container.name)
         bench.target.stop_proxy()
+        for image in set(engine.run_docker("images", "--quiet", f"{registry.host}/kills/{name}").split()):
+            engine.run_docker("rmi", "--force", image)
 
 
 def _run_git(folder: Path, *words: str) -> None:
