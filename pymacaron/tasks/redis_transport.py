@@ -27,6 +27,7 @@ from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
+from redis.exceptions import ResponseError
 
 from pymacaron.tasks.messages import find_due
 
@@ -285,12 +286,12 @@ class Channel(kombu_redis.Channel):
                     self.qos.settle_late(client)
                     for name in client.zrangebyscore(self.workers_key, "-inf", now - GONE_S):
                         self._take_over(client, bytes_to_str(name))
-            except self.connection_errors:
-                log.debug("No sign of life: Redis does not answer")
+            except self.connection_errors as error:
+                log.debug("No sign of life: %s", error)
             except Exception:
                 if self._is_closing.is_set():
                     return
-                # Redis cannot write, or is only a copy now. Silence would have others run this worker's tasks again.
+                # Silence would have others run this worker's tasks again.
                 log.warning("No sign of life could be given", exc_info=True)
             self._is_closing.wait(SIGN_OF_LIFE_S)
 
@@ -313,6 +314,11 @@ def _read_clock(client: Any) -> float:
 
 
 class Transport(kombu_redis.Transport):
-    """kombu's, with the channel above."""
+    """kombu's, with the channel above.
+
+    A server that answers and does not do what it is told, for want of memory, disk or replicas, or because it is only a
+    copy now, is one that is away: workers connect again until it does, instead of ending.
+    """
 
     Channel = Channel
+    connection_errors = (*kombu_redis.Transport.connection_errors, ResponseError)
