@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _LIBRARIES = (*{sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}, "<frozen ")
 _NUMBER = re.compile(r"\b[0-9a-fA-F-]{8,}\b|\d+")
 _MOST_FRAMES = 20
-_MOST_CAUSES = 5
+_MOST_PARTS = 8  # exceptions, and what they have in common
 _MOST_KINDS = 1000
 _ENTRY = struct.Struct("=8sd")  # start of the fingerprint; when one of its kind was taken last, of time.monotonic()
 _ENTRIES = 4096
@@ -34,13 +34,16 @@ def find_fingerprint(event: ErrorReported) -> bytes:
 
     Alike are errors that are reported from the same lines of code and whose exceptions have the same types and were
     raised at the same lines; what stands in the exceptions' texts does not count, nor does a title that the service
-    made. Of what it does not report itself the title counts, but for numbers in it.
+    made. Of what it does not report itself the title counts, but for numbers in it. Of a group its members count, too,
+    in any order.
     """
     parts: list[object] = [event.callers or _NUMBER.sub("#", event.title), event.data.get("operation_id")]
-    error, causes = event.exception, 0
-    while error is not None and causes < _MOST_CAUSES:
-        parts += [type(error).__qualname__, *_find_places(error.__traceback__)]
-        error, causes = error.__cause__ or error.__context__, causes + 1
+    waiting = [event.exception]
+    while waiting and len(parts) < _MOST_PARTS:
+        error = waiting.pop(0)
+        if error is not None:
+            parts.append(_describe(error))
+            waiting += [error.__cause__ or error.__context__, *sorted(_find_members(error), key=_describe)]
     return hashlib.blake2b(repr(parts).encode(errors="replace"), digest_size=16).digest()
 
 
@@ -48,24 +51,37 @@ def name_kind(event: ErrorReported) -> str:
     """Return what an error is called in all releases: ``KeyError in shop/handlers.py get_item``.
 
     It has the place that raised it in code of the service, of libraries only where nothing else is on the way; no line
-    numbers, which each release moves, and nothing of the exception's text. Without an exception it is the place that
-    reports, ``report in shop/handlers.py send_mail``, or where that is not known a hash of the title, but for numbers
-    in it: callers of the service may choose what else stands in a title.
+    numbers, which each release moves, and nothing of the exception's text. A group has its first member's name. Without
+    an exception it is the place that reports, ``report in shop/handlers.py send_mail``, or where that is not known a
+    hash of the title, but for numbers in it: callers of the service may choose what else stands in a title.
     """
     if event.exception is None:
         if event.callers:
             return f"report{_write_place([(file, function) for file, _, function in event.callers])}"
         digest = hashlib.blake2b(_NUMBER.sub("#", event.title).encode(errors="replace"), digest_size=4)
         return f"report {digest.hexdigest()}"
-    codes = [frame.f_code for frame, _ in traceback.walk_tb(event.exception.__traceback__)]
+    error, words = event.exception, ""
+    while members := _find_members(error):
+        error, words = members[0], words or f"{type(error).__qualname__}: "
+    codes = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
     place = _write_place([(code.co_filename, code.co_qualname) for code in reversed(codes)])
-    return f"{type(event.exception).__qualname__}{place}"
+    return f"{words}{type(error).__qualname__}{place}"
 
 
 def _write_place(calls: Sequence[tuple[str, str]]) -> str:
     """Return the innermost of *calls*, file and function, that is the service's own; they begin with the innermost."""
     own = next((call for call in calls if not call[0].startswith(_LIBRARIES)), calls[0] if calls else None)
     return f" in {'/'.join(Path(own[0]).parts[-2:])} {own[1]}" if own else ""
+
+
+def _find_members(error: BaseException) -> Sequence[BaseException]:
+    """Return the members of a group; nothing of what is none."""
+    return error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+
+
+def _describe(error: BaseException) -> tuple[str, list[tuple[str, int]]]:
+    """Return its type, and where it was raised."""
+    return type(error).__qualname__, _find_places(error.__traceback__)
 
 
 def _find_places(trace: TracebackType | None) -> list[tuple[str, int]]:

@@ -214,6 +214,9 @@ def test_what_is_alike() -> None:
     caused = fail(KeyError, "a")
     caused.__cause__ = fail(ValueError, "a")
     assert not alike(fail(KeyError, "a"), caused)
+    members = fail(KeyError, "a"), fail(ValueError, "a")
+    assert alike(ExceptionGroup("a", members), ExceptionGroup("b", members[::-1]))
+    assert not alike(ExceptionGroup("a", members), ExceptionGroup("a", members[:1]))
     titles = ["Order 17 of 3f2a77c1 failed", "Order 4 of 99aa01bd failed", "Order failed"]
     prints = [find_fingerprint(ErrorReported(title, {}, None, "e")) for title in titles]
     assert prints[0] == prints[1] != prints[2]

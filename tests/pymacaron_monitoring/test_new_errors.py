@@ -59,10 +59,14 @@ def test_a_kind_is_the_same_in_every_release(make_app: MakeApp, tmp_path: Path) 
     init_app(app)
     file = tmp_path / "shop" / "handlers.py"
     errors = [raise_in(file, "read('{')"), raise_in(file, "read('[')", lines_before=9), raise_in(file, "find('a')")]
-    page = meet(app, *map(report, errors), report(None, title="Order 7 lost"), report(None, title="Order 8 lost"))
+    group = ExceptionGroup("several", [ExceptionGroup("of them", errors[2:]), errors[0]])
+    page = meet(
+        app, *map(report, errors), report(group), report(None, title="Order 7 lost"), report(None, title="Order 8 lost")
+    )
     assert read_kinds(page) == {
         ("getPet", "JSONDecodeError in shop/handlers.py read"): 2,
         ("getPet", "KeyError in shop/handlers.py find"): 1,
+        ("getPet", "ExceptionGroup: KeyError in shop/handlers.py find"): 1,
         ("getPet", "report 5fe852fa"): 2,
     }
 
