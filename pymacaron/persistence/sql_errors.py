@@ -44,6 +44,11 @@ _STATES: tuple[tuple[str, type[Exception], str], ...] = (
 """Beginning of the state, error, message; the first that fits counts. Source: the same."""
 _TAKEN_IN_SQLITE = ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_ROWID")
 """Source: https://sqlite.org/rescode.html."""
+_UNAVAILABLE_IN_SQLITE = (
+    "SQLITE_BUSY", "SQLITE_CANTOPEN", "SQLITE_CORRUPT", "SQLITE_FULL", "SQLITE_INTERRUPT", "SQLITE_IOERR",
+    "SQLITE_LOCKED", "SQLITE_NOMEM", "SQLITE_NOTADB", "SQLITE_PERM", "SQLITE_PROTOCOL", "SQLITE_READONLY",
+)  # fmt: skip
+"""Beginnings of names. Source: the same."""
 
 
 @contextmanager
@@ -91,6 +96,6 @@ def _tell_sqlite(error: sqlite3.Error, timeout_s: float) -> Exception | None:
     if isinstance(error, sqlite3.IntegrityError):
         is_taken = error.sqlite_errorname in _TAKEN_IN_SQLITE
         return AlreadyExistsError(_TAKEN) if is_taken else UnstorableError(_RULE)
-    if isinstance(error, sqlite3.OperationalError) and not text.startswith("near "):
+    if getattr(error, "sqlite_errorname", "").startswith(_UNAVAILABLE_IN_SQLITE):
         return StoreUnavailableError("The store is full, locked or not readable", retry_after_s=timeout_s)
     return None

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import pytest
 from persistence import PARTS, count, kill
-from sqlalchemy import text
+from sqlalchemy import exc, text
 from store_servers import Server, find_postgresql, run_postgresql
 
 from pymacaron.model import PymacaronBaseModel
@@ -218,6 +218,24 @@ def test_file_that_cannot_be_opened(tmp_path: Path) -> None:
     store = open_store("sqlite:///missing/test.db", folder=tmp_path, timeout_s=TIMEOUT_S)
     with using_store(store), unavailable():
         Letter.load_from_db("a")
+
+
+def test_file_that_is_no_database(tmp_path: Path) -> None:
+    """A file that holds something else is unavailable, and is left as it is."""
+    (tmp_path / "test.db").write_text("something else\n" * 1000)
+    store = open_store("sqlite:///test.db", folder=tmp_path, timeout_s=TIMEOUT_S)
+    with using_store(store), unavailable():
+        Letter.load_from_db("a")
+    assert (tmp_path / "test.db").read_text() == "something else\n" * 1000
+
+
+def test_mistakes_in_own_sql(tmp_path: Path) -> None:
+    """They are not taken for a store that is unavailable."""
+    store = open_sql("sqlite:///test.db", tmp_path)
+    for statement in ("SELECT no_such_function()", "SELEC 1", "SELECT id FROM letters a, letters b"):
+        with pytest.raises(exc.OperationalError), store.connection() as connection:
+            connection.execute(text(statement))
+    store.close()
 
 
 def test_connections_that_are_all_in_use(tmp_path: Path) -> None:
