@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pymacaron_monitoring.records import (
     EXEMPLAR,
+    EXEMPLAR_VALUES,
     EXEMPLARS_START,
     HEADER,
     MAGIC,
@@ -29,6 +30,7 @@ from pymacaron_monitoring.slots import SlotTable, lock_byte
 log = logging.getLogger(__name__)
 
 _TEXT_BYTES = 96
+_VALUES_START = EXEMPLAR.size - EXEMPLAR_VALUES.size
 _DYING_S = 0.5
 
 
@@ -73,27 +75,37 @@ class Memory:
         """Return what stands from `records.EXEMPLARS_START` on."""
         return self._map[EXEMPLARS_START : EXEMPLARS_START + EXEMPLAR.size * self._header.exemplars]
 
-    def note_exemplar(self, key: Key, bucket: int, value: float, text: str) -> None:
-        """Keep *text* as the example of a bucket of *key*, in the place of the last. Raises OSError: the disk is full.
+    def note_exemplar(self, key: Key, bucket: int, value: float, text: str) -> int | None:
+        """Keep *text* as the example of a bucket of *key*; return its place, for `change_exemplar`.
 
-        Where there is no more room, or the text is longer than 96 bytes, nothing is kept.
+        Where there is no more room, or the text is longer than 96 bytes, nothing is kept. Raises OSError: the disk is
+        full.
         """
         raw = text.encode()
         start = self._places.get(key)
         if start is None or len(raw) > _TEXT_BYTES:
-            return
-        data = EXEMPLAR.pack(start, bucket, value, time.time(), raw)
+            return None
         with self._lock:
             place = self._exemplars.get((start, bucket))
-            if place is not None:
-                self._map[place : place + EXEMPLAR.size] = data  # was written before: the disk has room for it
-                return
             number = self._header.exemplars
-            if number < MOST_EXEMPLARS:
+            if place is None and number < MOST_EXEMPLARS:
                 place = EXEMPLARS_START + EXEMPLAR.size * number
-                self._write(place, data)
+                self._write(place, EXEMPLAR.pack(start, bucket, value, time.time(), raw))
                 self._exemplars[start, bucket] = place
                 self._change_header(exemplars=number + 1)
+                return place
+        if place is not None:
+            self.change_exemplar(place, value, text)
+        return place
+
+    def change_exemplar(self, place: int, value: float, text: str) -> None:
+        """Keep *text* in the place of the last example; one that is longer than 96 bytes is not kept.
+
+        It was written before, so the disk has room for it.
+        """
+        raw = text.encode()
+        if len(raw) <= _TEXT_BYTES:
+            EXEMPLAR_VALUES.pack_into(self._map, place + _VALUES_START, value, time.time(), raw)
 
     def unlock(self) -> None:
         """Free what another thread of the parent may have locked, after a fork."""

@@ -27,6 +27,8 @@ MAGIC = b"pymstor2"
 HEADER = struct.Struct("=8sQQQQ")
 RECORD = struct.Struct("=QQ")
 EXEMPLAR = struct.Struct("=QQdd96s")
+EXEMPLAR_VALUES = struct.Struct("=dd96s")
+"""The end of an exemplar: what changes in it."""
 MOST_EXEMPLARS = (SIZE_BYTES - EXEMPLARS_START) // EXEMPLAR.size
 
 Kind = Literal["counter", "histogram", "running", "latest"]

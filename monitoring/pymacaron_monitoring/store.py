@@ -41,7 +41,7 @@ class Series:
     values: what is counted, see `Key`; another object after a fork.
     """
 
-    __slots__ = ("_bounds", "_lock", "_memory", "key", "values")
+    __slots__ = ("_bounds", "_examples", "_lock", "_memory", "key", "values")
 
     def __init__(self, key: Key) -> None:
         """Count in private memory until the store gives it a place."""
@@ -53,6 +53,7 @@ class Series:
         """Count in *values* of *memory* from now on."""
         self._lock = threading.Lock()
         self._memory = memory
+        self._examples: dict[int, int] = {}
         self.values = values
 
     def add(self, amount: float = 1.0) -> None:
@@ -98,8 +99,14 @@ class Series:
         """Keep *text* as the example of a bucket: what one of the values in it was about."""
         if self._memory is None:
             return
+        place = self._examples.get(bucket)
+        if place is not None:
+            self._memory.change_exemplar(place, value, text)
+            return
         try:
-            self._memory.note_exemplar(self.key, bucket, value, text)
+            place = self._memory.note_exemplar(self.key, bucket, value, text)
+            if place is not None:
+                self._examples[bucket] = place
         except OSError as error:
             log.warning("An example of %s is not kept (%s)", self.key.metric, error)
 
