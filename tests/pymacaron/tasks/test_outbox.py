@@ -93,7 +93,7 @@ def _queue_in_vain(task: AsyncTask[..., None], count: Callable[[], int]) -> None
 
 
 def test_a_call_goes_with_its_transaction(make_service: MakeService, task: AsyncTask[..., None], database: str) -> None:
-    """What a transaction queues is sent after it, once and with its event; what one queues that fails is never sent."""
+    """What a transaction queues is sent after it, once and with its event; what a block queues that fails never is."""
     app = make_service(config=CONFIG + database)
     heard: list[TaskQueued] = []
     service_of(app).bus.subscribe(TaskQueued, heard.append)
@@ -106,6 +106,8 @@ def test_a_call_goes_with_its_transaction(make_service: MakeService, task: Async
             queued = task.queue(2)
             with transaction():
                 task.queue(3)
+            with pytest.raises(ZeroDivisionError), transaction():
+                _queue_in_vain(task, lambda: outbox.measure()[0] - 2)
             assert (_count(queue), heard) == (0, [])
         assert (outbox.measure(), _count(queue)) == ((0, 0.0), 2)
         assert (len(heard), heard[0].task_id) == (2, queued.id)
