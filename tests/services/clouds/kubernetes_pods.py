@@ -48,6 +48,7 @@ class Kubelet:
         self._objects = objects
         self.pods: dict[Key, Pod] = {}
         self._proxies: dict[Key, WeightedProxy] = {}
+        self._hosts: dict[Key, str] = {}
         self._numbers = itertools.count(1)
         self._changed = threading.Event()
         self._ended = threading.Event()
@@ -207,12 +208,12 @@ class Kubelet:
 
     def _route(self, service: Object) -> None:
         key = (service["metadata"]["namespace"], "Service", service["metadata"]["name"])
+        port = service["spec"]["ports"][0]["port"] if service["spec"].get("type") == "LoadBalancer" else 0
         if key not in self._proxies:
-            port = service["spec"]["ports"][0]["port"] if service["spec"].get("type") == "LoadBalancer" else 0
-            host = _choose_host() if port else "127.0.0.1"
-            self._proxies[key] = WeightedProxy((host, port))
-            if port:
-                self._objects.write_status(key, {"loadBalancer": {"ingress": [{"ip": host}]}})
+            self._hosts[key] = _choose_host() if port else "127.0.0.1"
+            self._proxies[key] = WeightedProxy((self._hosts[key], port))
+        if port and not service.get("status", {}).get("loadBalancer"):  # new, or made anew since the last look
+            self._objects.write_status(key, {"loadBalancer": {"ingress": [{"ip": self._hosts[key]}]}})
         selected = {
             one["metadata"]["name"]
             for one in self._objects.list("Pod", key[0], service["spec"].get("selector") or {"": ""})
