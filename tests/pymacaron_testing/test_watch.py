@@ -14,9 +14,7 @@ from pymacaron_testing.watch import list_changes, take_snapshot
 PROGRAM = """
 import sys
 from pathlib import Path
-import signal
 from pymacaron_testing.watch import watch
-signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background begin without it
 run = "import time; open('runs', 'a').write('x'); time.sleep(float(open('pause.cfg').read()))"
 try:
     watch([sys.executable, "-c", run], Path.cwd(), lambda line: print(line, flush=True))
