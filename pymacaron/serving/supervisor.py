@@ -26,6 +26,7 @@ from pymacaron.serving.worker import serve_app
 log = logging.getLogger(__name__)
 
 _EARLY_S = 5.0  # a worker that dies sooner is not replaced at once
+_EARLY_ENDS = 3  # in a row, before a worker served, that tell of the app and not of who sent the signal
 _LONGEST_PAUSE_S = 30.0
 _KILL_MARGIN_S = 2.0
 _LINES_PAUSE_S = 0.03  # that lines of the log wait for others to be written together with
@@ -90,6 +91,7 @@ class Supervisor:
         self._generation = 0
         self._is_started = False
         self._is_stopping = False
+        self._early_ends = 0
         self._pause_s = 0.0
         self._paused_until = 0.0
         self._pid = os.getpid()
@@ -189,6 +191,7 @@ class Supervisor:
 
     def _welcome(self, member: _Member) -> None:
         member.is_serving = True
+        self._early_ends = 0
         old = member.replaces
         if self._is_started:
             log.info("Worker %d serves%s", member.process.pid, f" in place of {old.process.pid}" if old else "")
@@ -222,8 +225,7 @@ class Supervisor:
         if member not in self._members:
             return
         if not member.is_serving:
-            fix = "Run python -c 'import server'"
-            self._refuse(member, [Finding(self._target, "the app ends the process that imports it", fix)])
+            self._mourn(member)
             return
         self._drop(member)
         if not (member.is_leaving or self._is_stopping):
@@ -232,6 +234,21 @@ class Supervisor:
                 self._back_off()
             else:
                 self._pause_s = 0.0
+
+    def _mourn(self, member: _Member) -> None:
+        """Heed a worker's end before it served: a signal is not the app's doing, unless it comes each time."""
+        code = member.process.exitcode or 0
+        self._early_ends += 1
+        if code < 0 and self._early_ends < _EARLY_ENDS and not self._is_stopping:
+            log.error("Worker %d ended before it served, with code %s", member.process.pid, code)
+            self._drop(member)
+            self._back_off()
+            return
+        if code < 0:
+            problem = f"a signal ({-code}) ends each worker before it serves"
+        else:
+            problem = "the app ends the process that imports it"
+        self._refuse(member, [Finding(self._target, problem, "Run python -c 'import server'")])
 
     def _back_off(self) -> None:
         """Start no worker for a while, longer each time in a row."""

@@ -64,8 +64,10 @@ def assert_whole(answered: list[str], logged: Counter[str]) -> None:
 def test_no_line_is_lost_with_a_worker_that_is_killed(serve: Any) -> None:
     """Nor written twice or torn, whenever it dies; the line of each answer is there."""
     service = serve(*PYMACARON, "--workers", "3")
+    workers: set[int] = set()
+    service.wait_for(lambda: workers.add(service.get("/pid")["pid"]) or len(workers) == 3)
     with clients(service, 4) as answered:
-        for pid in service.find_workers():
+        for pid in workers:
             time.sleep(0.25)
             os.kill(pid, signal.SIGKILL)
         service.wait_for(lambda: service.log.read_text().count("ended by itself") == 3)

@@ -136,6 +136,37 @@ def test_a_worker_that_is_told_to_terminate_is_replaced_first(service: Any) -> N
     assert f"Worker {pid} ended by itself, with code -9" in service.log.read_text()
 
 
+def test_a_worker_that_is_killed_before_it_serves_is_replaced(serve: Any) -> None:
+    """Even if no other serves: who sends a signal says nothing of the app."""
+    service = serve(*PYMACARON, "--workers", "1")
+    server = service.folder / "server.py"
+    server.write_text(f"import time; time.sleep(2)\n{server.read_text()}")
+    (first,) = service.find_workers()
+    os.kill(first, signal.SIGKILL)
+    second = wait_for_worker(service, {first})
+    os.kill(second, signal.SIGKILL)
+    service.wait_for(lambda: f"Worker {second} ended before it served, with code -9" in service.log.read_text())
+    service.wait_for(lambda: is_answered_by_another(service, second))
+    assert service.stop() == 0
+
+
+def test_an_app_that_dies_by_a_signal_at_each_start_is_told(serve: Any) -> None:
+    """The third time in a row the service gives up."""
+    service = serve(*PYMACARON, "--workers", "1")
+    (service.folder / "server.py").write_text("import os; os.abort()\n")
+    (first,) = service.find_workers()
+    os.kill(first, signal.SIGKILL)
+    assert service.process.wait(30) == 2
+    assert "server:app: a signal (6) ends each worker before it serves. " in service.log.read_text()
+
+
+def wait_for_worker(service: Any, old: set[int]) -> int:
+    """Wait until a worker other than *old* lives."""
+    service.wait_for(lambda: service.find_workers() - old)
+    (worker,) = service.find_workers() - old
+    return int(worker)
+
+
 def leaving(service: Any) -> set[int]:
     """Return the workers that do not answer any more."""
     pid = service.get("/pid")["pid"]
