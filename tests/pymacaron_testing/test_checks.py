@@ -76,7 +76,10 @@ def test_fault(build_suite: BuildSuite, fault: str, operation_id: str, group: st
     ],
 )
 def test_no_false_alarm(build_suite: BuildSuite, fault: str, seed: int) -> None:
-    """A service that keeps its promises passes with any seed, also where a taken name is answered like an error."""
+    """A service that keeps its promises passes with any seed, also where a taken name is answered like an error.
+
+    That this machine is too busy to judge rare delays may be told.
+    """
     suite = build_suite(fault, seed=seed, max_examples=10)
     outcomes = {
         f"{operation.operation_id}[{group.name}]": group.check(suite, operation)
@@ -85,7 +88,9 @@ def test_no_false_alarm(build_suite: BuildSuite, fault: str, seed: int) -> None:
         if group.applies(suite.api, operation)
     }
     assert {
-        name: outcome for name, outcome in outcomes.items() if outcome.failures or outcome.flaky or outcome.gaps
+        name: outcome
+        for name, outcome in outcomes.items()
+        if outcome.failures or outcome.flaky or [gap for gap in outcome.gaps if "too busy to tell" not in gap]
     } == {}
 
 
