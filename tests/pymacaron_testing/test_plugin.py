@@ -138,6 +138,14 @@ def test_target(pytester: pytest.Pytester, pets: Pets) -> None:
     )
 
 
+def test_metrics_page_of_another_path(pytester: pytest.Pytester, pets: Pets) -> None:
+    """The report has the page that was named, before the requests and after them."""
+    run(pytester, f"--pymacaron-target={pets()}", AUTH, "--pymacaron-metrics-path=/counts", "-k", "search and protocol")
+    report = read_report(pytester)
+    assert report["metrics"] == {"before": "counted 0\n", "after": f"counted {report['requests_sent']}\n"}
+    assert report["requests_sent"] > 0
+
+
 def test_failures(pytester: pytest.Pytester, pets: Pets) -> None:
     """Broken promises are told on the terminal, in JUnit and in the report; other items pass."""
     options = ("-k", "GET and pet_id and not toys", "--junitxml=junit.xml", "--pymacaron-report=out/r.json")

@@ -210,6 +210,7 @@ class Pets:
             app.add_url_rule("/pets/<pet_id>", "patch_pet", self.get_pet, methods=["PATCH"])
         app.add_url_rule("/openapi.yaml", "document", lambda: Response(TEXT, content_type="application/yaml"))
         app.add_url_rule("/metrics", "metrics", lambda: Response(f"requests {self.requests}\n", mimetype="text/plain"))
+        app.add_url_rule("/counts", "counts", lambda: Response(f"counted {self.requests}\n", mimetype="text/plain"))
         return app
 
     def _count(self) -> None:
