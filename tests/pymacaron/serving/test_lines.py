@@ -65,7 +65,12 @@ def test_no_line_is_lost_with_a_worker_that_is_killed(serve: Any) -> None:
     """Nor written twice or torn, whenever it dies; the line of each answer is there."""
     service = serve(*PYMACARON, "--workers", "3")
     workers: set[int] = set()
-    service.wait_for(lambda: workers.add(service.get("/pid")["pid"]) or len(workers) == 3)
+
+    def do_all_serve() -> bool:
+        workers.add(service.get("/pid")["pid"])
+        return len(workers) == 3
+
+    service.wait_for(do_all_serve)
     with clients(service, 4) as answered:
         for pid in workers:
             time.sleep(0.25)
