@@ -27,6 +27,7 @@ _MOST_PARTS = 8  # exceptions, and what they have in common
 _MOST_KINDS = 1000
 _ENTRY = struct.Struct("=8sd")  # start of the fingerprint; when one of its kind was taken last, of time.monotonic()
 _ENTRIES = 4096
+_BUCKET = 8  # entries that a kind may stand in
 
 
 def find_fingerprint(event: ErrorReported) -> bytes:
@@ -121,7 +122,8 @@ class ReportLimit:
 class SharedLimit:
     """The same for all processes of a service: a file that says when one of a kind was taken last.
 
-    A table of fixed size: where two kinds want the same entry, or the file cannot be used, both go through.
+    A table of fixed size: where more kinds than a bucket has entries want the same one, the oldest goes through again,
+    and where the file cannot be used, all do.
     """
 
     def __init__(self, file: Path, interval_s: float) -> None:
@@ -146,23 +148,33 @@ class SharedLimit:
             descriptor = os.open(self._file, os.O_RDWR | os.O_CLOEXEC)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
-                kind, place = fingerprint[:8], _find_entry(fingerprint)
-                if os.pread(descriptor, len(kind), place) == kind:
-                    os.pwrite(descriptor, bytes(_ENTRY.size), place)
+                kind = fingerprint[:8]
+                for number, (known, _) in enumerate(_read_bucket(descriptor, kind)):
+                    if known == kind:
+                        os.pwrite(descriptor, bytes(_ENTRY.size), _find_bucket(kind) + number * _ENTRY.size)
             finally:
                 os.close(descriptor)
 
     def _take(self, descriptor: int, kind: bytes) -> bool:
-        place = _find_entry(kind)
-        data = os.pread(descriptor, _ENTRY.size, place)
-        known, taken_at = _ENTRY.unpack(data) if len(data) == _ENTRY.size else (b"", 0.0)
         now = time.monotonic()  # one clock for all processes of the machine; it begins again when that does
-        if known == kind and taken_at <= now < taken_at + self._interval_s:
+        bucket = [(known, taken_at if taken_at <= now else 0.0) for known, taken_at in _read_bucket(descriptor, kind)]
+        number, taken_at = next(
+            ((number, taken_at) for number, (known, taken_at) in enumerate(bucket) if known == kind), (None, 0.0)
+        )
+        if number is None:
+            number = min(range(_BUCKET), key=lambda place: bucket[place][1])
+        elif taken_at and now < taken_at + self._interval_s:
             return False
-        os.pwrite(descriptor, _ENTRY.pack(kind, now), place)
+        os.pwrite(descriptor, _ENTRY.pack(kind, now), _find_bucket(kind) + number * _ENTRY.size)
         return True
 
 
-def _find_entry(kind: bytes) -> int:
-    """Return where in the file the entry of a fingerprint is."""
-    return int.from_bytes(kind[:4], "big") % _ENTRIES * _ENTRY.size
+def _find_bucket(kind: bytes) -> int:
+    """Return where in the file the entries begin in which a kind may stand."""
+    return int.from_bytes(kind[:4], "big") % (_ENTRIES // _BUCKET) * _BUCKET * _ENTRY.size
+
+
+def _read_bucket(descriptor: int, kind: bytes) -> list[tuple[bytes, float]]:
+    """Return the entries in which a kind may stand; those that nobody wrote are zero."""
+    size = _BUCKET * _ENTRY.size
+    return list(_ENTRY.iter_unpack(os.pread(descriptor, size, _find_bucket(kind)).ljust(size, b"\0")))

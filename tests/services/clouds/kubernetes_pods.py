@@ -159,8 +159,10 @@ class Kubelet:
             pod.container = engine.start_container(container["image"], environment=environment)
         except engine.ContainerError as error:
             first = str(error).partition("\n")[0]
-            pod.waiting = _CRASHING if "ended at once" in first else ("ImagePullBackOff", first)
-            pod.previous_lines = str(error).splitlines()[1:]
+            pod.waiting = ("ImagePullBackOff", first)
+            if "ended at once" in first:
+                pod.waiting, pod.restarts, pod.exit_code = _CRASHING, pod.restarts + 1, 1
+                pod.previous_lines = str(error).splitlines()[1:]
 
     def _value_of(self, space: str, variable: Object) -> str:
         if "value" in variable:
