@@ -107,7 +107,7 @@ def find_filters(api: Api, listing: Listing) -> Iterator[Filter]:
             if is_alike(merge_rules(parameter.schema, api.document), merge_rules(rules[field], api.document)):
                 yield Filter(parameter, field)
             continue
-        bound, field = _read_bound(name, fields)
+        bound, field = _read_bound(name, fields, parameter.description)
         if field and merge_rules(rules[field], api.document).get("type") != ["array"]:
             yield Filter(parameter, field, bound)
 
@@ -181,8 +181,11 @@ def _read_order(value: str, fields: Mapping[str, str]) -> tuple[str, bool | None
     return (created, known[word.lower()]) if word.lower() in known else ("", None)
 
 
-def _read_bound(name: str, fields: Mapping[str, str]) -> tuple[str, str]:
-    """Return which end of a range a parameter is, and of which property; empty texts where it is none."""
+def _read_bound(name: str, fields: Mapping[str, str], description: str) -> tuple[str, str]:
+    """Return which end of a range a parameter is, and of which property; empty texts where it is none.
+
+    It has the property's name, without its unit where the description has that: ``max_price``, "Highest price_cents".
+    """
     low = re.compile(rf"(?:{_LOW})", re.IGNORECASE)
     plain = normalise(name)
     if re.fullmatch(rf"{_LOW}|{_HIGH}", plain):
@@ -195,6 +198,9 @@ def _read_bound(name: str, fields: Mapping[str, str]) -> tuple[str, str]:
     word, rest = (match["first"], match["after"]) if match["first"] else (match["last"], match["before"])
     base = normalise(rest)
     field = fields.get(base) or fields.get(f"{base}at") or fields.get(f"{base}on") or ""
+    if not field:
+        named = [one for key, one in fields.items() if key.startswith(base) and one in re.findall(r"\w+", description)]
+        field = named[0] if len(named) == 1 else ""
     return "low" if low.fullmatch(word) else "high", field
 
 

@@ -6,11 +6,33 @@ from typing import Any, cast
 
 import pytest
 
+from pymacaron.spec import parse_spec
 from pymacaron_testing.checks.sorting import find_disorder
 from pymacaron_testing.confirm import Outcome
 from pymacaron_testing.failure import Failure
 from pymacaron_testing.items import Contract, ContractItem
-from pymacaron_testing.selection import Order, is_alike
+from pymacaron_testing.paging import find_listing
+from pymacaron_testing.selection import Order, find_filters, is_alike
+
+PRODUCTS = """
+openapi: 3.1.0
+info: {title: Shop, version: "1"}
+paths:
+  /products:
+    get:
+      operationId: listProducts
+      parameters: [{name: "%s", in: query, description: "%s", schema: {type: integer}}]
+      responses:
+        "200":
+          description: all
+          content:
+            application/json:
+              schema:
+                type: array
+                items:
+                  type: object
+                  properties: {sku: {type: string}, price_cents: {type: integer}, price_net: {type: integer}}
+"""
 
 
 @pytest.mark.parametrize(
@@ -25,6 +47,24 @@ from pymacaron_testing.selection import Order, is_alike
 )
 def test_filters_ask_for_values_of_their_type(parameter: Any, field: Any, expected: bool) -> None:
     assert is_alike(parameter, field) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "description", "found"),
+    [
+        pytest.param("max_price_cents", "", [("price_cents", "high")], id="the property's name"),
+        pytest.param("min_price", "Lowest price_cents, included", [("price_cents", "low")], id="its unit is described"),
+        pytest.param("max_price", "", [], id="nobody says its unit"),
+        pytest.param("max_price", "Highest price in euros", [], id="another unit is described"),
+        pytest.param("max_price", "Highest price_net, or price_cents", [], id="two are described"),
+        pytest.param("max_age", "Of what has price_cents", [], id="what is described has another name"),
+    ],
+)
+def test_ends_of_a_range_are_those_of_what_is_described(name: str, description: str, found: Any) -> None:
+    api = parse_spec(PRODUCTS % (name, description), source="shop.yaml", name="shop")
+    listing = find_listing(api, (), api.operations[0])
+    assert listing is not None
+    assert [(one.field, one.bound) for one in find_filters(api, listing)] == found
 
 
 @pytest.mark.parametrize(
