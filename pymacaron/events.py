@@ -205,6 +205,14 @@ class Bus:
     def __init__(self) -> None:
         """Start without listeners."""
         self._listeners: dict[type[Event], list[Callable[[Any], object]]] = {}
+        self.followers: list[tuple[Callable[[Any], object], Callable[[Any, float], object]]] = []
+
+    def follow_requests(self, begin: Callable[[Any], object], finish: Callable[[Any, float], object]) -> None:
+        """Call *begin* with the `RequestRecord` of each request, *finish* with it and its seconds at the end.
+
+        They learn what listeners of `RequestStarted` and `RequestFinished` do, without an event being made for them.
+        """
+        self.followers.append((begin, finish))
 
     def subscribe(self, event_type: type[EventT], listener: Callable[[EventT], object]) -> None:
         """Call *listener* with each event whose class is exactly *event_type*, in order of subscription."""
@@ -224,9 +232,9 @@ class Bus:
             try:
                 listener(event)
             except Exception:  # noqa: BLE001 - any at all, and it is logged
-                note_failure(event)
+                note_failure(type(event))
 
 
-def note_failure(event: Event) -> None:
-    """Log the exception that a listener of *event* raised; for whoever calls those of `Bus.listeners_of` itself."""
-    log.exception("A listener of %s failed", type(event).__name__)  # noqa: LOG004 - in the callers' handlers
+def note_failure(event_type: type[Event]) -> None:
+    """Log the exception that a listener of such an event raised; for whoever calls listeners or followers itself."""
+    log.exception("A listener of %s failed", event_type.__name__)  # noqa: LOG004 - in the callers' handlers

@@ -49,6 +49,7 @@ class RequestWatch:
         self._uncounted_paths = frozenset(uncounted_paths)
         self._on_started = bus.listeners_of(RequestStarted)
         self._on_finished = bus.listeners_of(RequestFinished)
+        self._followers = bus.followers
         self._has_access_log = has_access_log
         self._sampler = sampler
 
@@ -68,9 +69,18 @@ class RequestWatch:
 
     def started(self, record: RequestRecord) -> None:
         """Tell, once, that the operation of *record*, or that it has none, is known."""
-        if record.is_started or not self._on_started or record.path in self._uncounted_paths:
+        if record.is_started or record.path in self._uncounted_paths:
             return
         record.is_started = True
+        for begin, _ in self._followers:
+            try:
+                begin(record)
+            except Exception:  # noqa: BLE001 - it is logged
+                note_failure(RequestStarted)
+        if self._on_started:
+            self._tell_started(record)
+
+    def _tell_started(self, record: RequestRecord) -> None:
         operation = record.operation
         route, operation_id = (None, None) if operation is None else (operation.path, operation.operation_id)
         # As `RequestStarted._make` does, in half the time of a call with so many arguments.
@@ -79,7 +89,7 @@ class RequestWatch:
             try:
                 listener(event)
             except Exception:  # noqa: BLE001 - the bus logs it
-                note_failure(event)
+                note_failure(RequestStarted)
 
     def finish(self, record: RequestRecord) -> None:
         """Tell that the request was answered, in the thread in which it began.
@@ -93,6 +103,11 @@ class RequestWatch:
                     self.started(record)  # it ended before its operation was known
                 if self._has_access_log:
                     write_line(record, duration_s)
+                for _, finish in self._followers:
+                    try:
+                        finish(record, duration_s)
+                    except Exception:  # noqa: BLE001 - it is logged
+                        note_failure(RequestFinished)
                 if self._on_finished:
                     self._tell_finished(record, duration_s)
         finally:
@@ -116,12 +131,12 @@ class RequestWatch:
             record.user_id,
             record.exception,
         )
-        event = _new(RequestFinished, facts)  # see `started`
+        event = _new(RequestFinished, facts)  # see `_tell_started`
         for listener in self._on_finished:
             try:
                 listener(event)
             except Exception:  # noqa: BLE001 - the bus logs it
-                note_failure(event)
+                note_failure(RequestFinished)
 
     def watch_body(self, record: RequestRecord, body: Iterable[bytes]) -> Iterable[bytes]:
         """Return *body*, a stream, such that the request is finished when it is closed, in whatever thread.

@@ -7,8 +7,6 @@ from flask import Flask
 from pymacaron.events import (
     ContractViolated,
     QueueMeasured,
-    RequestFinished,
-    RequestStarted,
     SectionTimed,
     StoreCalled,
     TaskFinished,
@@ -66,8 +64,7 @@ def init_app(app: Flask) -> None:
         starts.add()
 
     store.on_reopen = count_fork
-    service.bus.subscribe(RequestStarted, requests.begin)
-    service.bus.subscribe(RequestFinished, requests.finish)
+    service.bus.follow_requests(requests.begin, requests.finish)
     service.bus.subscribe(ContractViolated, others.count_violation)
     service.bus.subscribe(SectionTimed, others.count_section)
     service.bus.subscribe(StoreCalled, StoreCallCounter(budget).count)

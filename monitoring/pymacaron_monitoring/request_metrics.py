@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections.abc import Iterable
-from time import monotonic
 from typing import TypeAlias
 
-from pymacaron.events import RequestFinished, RequestStarted
+from pymacaron.request_record import RequestRecord
 from pymacaron.spec import Operation
 from pymacaron_monitoring.cardinality import Budget
 from pymacaron_monitoring.declared import (
@@ -63,11 +62,11 @@ class RequestCounter:
         for key in declare_series(operations, self._bounds_s):
             self._store.get(key)
 
-    def begin(self, event: RequestStarted) -> None:
+    def begin(self, record: RequestRecord) -> None:
         """Count a request that begins."""
-        active = self._active.get(event.method)
+        active = self._active.get(record.method)
         if active is None:
-            active = self._bind_active(event.method)
+            active = self._bind_active(record.method)
         lock = self._lock
         lock.acquire()  # faster than a with block
         try:
@@ -75,13 +74,13 @@ class RequestCounter:
         finally:
             lock.release()
 
-    def finish(self, event: RequestFinished) -> None:
+    def finish(self, record: RequestRecord, duration_s: float) -> None:
         """Count a request that was answered."""
-        request_id, method, _, operation_id, status, duration_s, request_bytes, response_bytes, _, _ = event
+        operation = record.operation
         try:
-            bound = self._bound[operation_id][method][status]
+            bound = self._bound[None if operation is None else operation.operation_id][record.method][record.status]
         except KeyError:
-            bound = self._bind(event)
+            bound = self._bind(record)
         series, durations, due_s, active, responses, requests = bound
         bucket = 0 if duration_s <= self._first_bound_s else bisect_left(self._bounds_s, duration_s)
         lock = self._lock
@@ -91,19 +90,21 @@ class RequestCounter:
             durations[-1] += duration_s
             active[1] += 1.0
             if responses is not None:
+                response_bytes = record.response_bytes
                 is_small = response_bytes <= _SMALL_BYTES
                 responses[0 if is_small else _SIZE_BUCKETS[(response_bytes - 1).bit_length()]] += 1.0
                 responses[-1] += response_bytes
             if requests is not None:
+                request_bytes = record.request_bytes
                 is_small = request_bytes <= _SMALL_BYTES
                 requests[0 if is_small else _SIZE_BUCKETS[(request_bytes - 1).bit_length()]] += 1.0
                 requests[-1] += request_bytes
         finally:
             lock.release()
-        now_s = monotonic()
+        now_s = record.started_s + duration_s
         if now_s >= due_s[bucket]:
             due_s[bucket] = now_s + EXEMPLAR_EVERY_S
-            series.note_example(bucket, duration_s, request_id)
+            series.note_example(bucket, duration_s, record.request_id)
 
     def _bind_active(self, method: str) -> memoryview[float]:
         values = self._store.get(active_key(method if method in METHODS else OTHER)).values
@@ -111,22 +112,24 @@ class RequestCounter:
             self._active[method] = values
         return values
 
-    def _bind(self, event: RequestFinished) -> _Bound:
-        method = event.method if event.method in METHODS else OTHER
-        place = (method, event.route or UNMATCHED, event.operation_id or "")
+    def _bind(self, record: RequestRecord) -> _Bound:
+        operation, status = record.operation, record.status
+        method = record.method if record.method in METHODS else OTHER
+        place = (method, UNMATCHED, "") if operation is None else (method, operation.path, operation.operation_id)
         # A status that one does not know is treated as x00 of its class. Source: RFC 9110, section 15.
-        wanted = request_key((*place, str(event.status)), self._bounds_s)
-        series = self._budget.get(wanted, request_key((*place, f"{event.status // 100}00"), self._bounds_s))
+        wanted = request_key((*place, str(status)), self._bounds_s)
+        series = self._budget.get(wanted, request_key((*place, f"{status // 100}00"), self._bounds_s))
         bound = (
             series,
             series.values,
             [0.0] * (len(self._bounds_s) + 1),
-            self._bind_active(event.method),
+            self._bind_active(record.method),
             self._find(bytes_key(RESPONSE_BYTES.name, place)),
             self._find(bytes_key(REQUEST_BYTES.name, place)),
         )
         if method != OTHER:
-            self._bound.setdefault(event.operation_id, {}).setdefault(event.method, {})[event.status] = bound
+            operation_id = None if operation is None else operation.operation_id
+            self._bound.setdefault(operation_id, {}).setdefault(method, {})[status] = bound
         return bound
 
     def _find(self, key: Key) -> memoryview[float] | None:

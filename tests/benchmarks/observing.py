@@ -29,7 +29,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 from pymacaron.access_log import write_line
 from pymacaron.config import PymConfig
-from pymacaron.events import Bus, RequestFinished
+from pymacaron.events import Bus
 from pymacaron.log import setup_logging
 from pymacaron.request_events import RequestWatch
 from pymacaron.request_record import RequestRecord
@@ -108,7 +108,8 @@ def build_parts() -> Mapping[str, Callable[[], object]]:
     init_app(app)
     watched = service_of(app).bus
     record = RequestRecord(ENVIRON)
-    event = RequestFinished("r-1", "GET", operation.path, operation.operation_id, 200, 0.001, 0, 2)
+    record.operation, record.status, record.response_bytes = operation, 200, 2
+    ((begin, finish),) = watched.followers
 
     def log_line() -> None:
         dict(ENVIRON)
@@ -116,13 +117,14 @@ def build_parts() -> Mapping[str, Callable[[], object]]:
 
     def count() -> None:
         dict(ENVIRON)
-        watched.emit(RequestFinished(*event))
+        begin(record)
+        finish(record, 0.001)
 
     return {
         "nothing": lambda: dict(ENVIRON),
         "id, record, log context": follow(RequestWatch(Bus(), has_access_log=False), operation),
         "the log's line": log_line,
-        "event, counts": count,
+        "counts": count,
         "together": follow(RequestWatch(watched), operation),
         "logging, prometheus_client": build_peer(),
     }

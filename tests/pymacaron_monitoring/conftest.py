@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from flask import Flask
 
 from pymacaron.config import PymConfig
-from pymacaron.events import RequestFinished
+from pymacaron.events import Event, RequestFinished, RequestStarted
 from pymacaron.json_types import JsonObject
-from pymacaron.service import ErrorReporter, Service
+from pymacaron.request_record import RequestRecord
+from pymacaron.service import ErrorReporter, Service, service_of
 from pymacaron.spec import Api, parse_spec
 from pymacaron_monitoring.page import Page
 from pymacaron_monitoring.store import FOLDER_VARIABLE, Store
@@ -107,6 +110,31 @@ def finish() -> Callable[..., RequestFinished]:
         )
 
     return make
+
+
+def _tell_all(app: Flask, *events: Event) -> None:
+    """Tell who listens, and of requests also who follows them."""
+    bus = service_of(app).bus
+    for event in events:
+        if isinstance(event, (RequestStarted, RequestFinished)):
+            record = RequestRecord({"REQUEST_METHOD": event.method, "HTTP_X_REQUEST_ID": event.request_id})
+            if event.operation_id is not None:
+                operation: Any = SimpleNamespace(path=event.route, operation_id=event.operation_id)
+                record.operation = operation
+            for begin, finish in bus.followers:
+                if isinstance(event, RequestStarted):
+                    begin(record)
+                else:
+                    record.status, record.request_bytes = event.status, event.request_bytes
+                    record.response_bytes = event.response_bytes
+                    finish(record, event.duration_s)
+        bus.emit(event)
+
+
+@pytest.fixture
+def tell() -> Callable[..., None]:
+    """Tell a service's listeners and followers what happens: ``tell(app, finish(), …)``."""
+    return _tell_all
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from pymacaron_monitoring.store import FOLDER_VARIABLE
 
 MakeApp = Callable[..., Flask]
 Finish = Callable[..., RequestFinished]
+Tell = Callable[..., None]
 CHROMIUM_FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -45,14 +46,13 @@ def app(make_app: MakeApp) -> Flask:
     return app
 
 
-def serve_requests(app: Flask, finish: Finish) -> None:
-    bus = service_of(app).bus
+def serve_requests(app: Flask, finish: Finish, tell: Tell) -> None:
     for number in range(200):
-        bus.emit(finish(duration_s=0.05))
+        tell(app, finish(duration_s=0.05))
         if number < 4:
-            bus.emit(finish(status=500, duration_s=0.4))
+            tell(app, finish(status=500, duration_s=0.4))
             facts = {"operation_id": "getPet", "method": "GET", "route": "/pets/{petId}", "status": 500}
-            bus.emit(ErrorReported(f"It broke <b>{number}</b>", facts, None, f"error{number}"))
+            tell(app, ErrorReported(f"It broke <b>{number}</b>", facts, None, f"error{number}"))
 
 
 def test_there_is_none_unless_asked_for(make_app: MakeApp) -> None:
@@ -63,11 +63,11 @@ def test_there_is_none_unless_asked_for(make_app: MakeApp) -> None:
     assert app.test_client().get("/doc/status.json").status_code == 404
 
 
-def test_numbers(app: Flask, finish: Finish) -> None:
+def test_numbers(app: Flask, finish: Finish, tell: Tell) -> None:
     """Counts by operation with buckets, each objective's balance, the last errors."""
     init_app(app)
     init_app(app)
-    serve_requests(app, finish)
+    serve_requests(app, finish, tell)
     status: dict[str, Any] = app.test_client().get("/doc/status.json").get_json()
     get_pet = next(one for one in status["operations"] if one["operation_id"] == "getPet")
     buckets = dict(map(tuple, get_pet.pop("buckets")))
@@ -119,7 +119,9 @@ def test_a_token_guards_the_numbers(app: Flask) -> None:
     assert "s3cret" not in client.get("/doc/status").text
 
 
-def test_errors_are_those_of_all_workers(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_errors_are_those_of_all_workers(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tell: Tell
+) -> None:
     """Two workers that meet in a folder tell the same."""
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
     app = make_app()
@@ -127,7 +129,7 @@ def test_errors_are_those_of_all_workers(make_app: MakeApp, monkeypatch: pytest.
     init_app(app)
     child = os.fork()
     if not child:
-        service_of(app).bus.emit(ErrorReported("It broke", {}, None, "error0"))
+        tell(app, ErrorReported("It broke", {}, None, "error0"))
         os._exit(0)
     assert os.waitpid(child, 0) == (child, 0)
     (error,) = app.test_client().get("/doc/status.json").get_json()["errors"]
@@ -135,15 +137,15 @@ def test_errors_are_those_of_all_workers(make_app: MakeApp, monkeypatch: pytest.
 
 
 @pytest.fixture
-def served(app: Flask, finish: Finish) -> Iterator[str]:
+def served(app: Flask, finish: Finish, tell: Tell) -> Iterator[str]:
     """Serve the page of a service that answers requests all the time; give the URL."""
     init_app(app)
-    serve_requests(app, finish)
+    serve_requests(app, finish, tell)
     is_over = threading.Event()
 
     def go_on() -> None:
         while not is_over.wait(0.02):
-            service_of(app).bus.emit(finish(duration_s=0.05))
+            tell(app, finish(duration_s=0.05))
 
     server = make_server("127.0.0.1", 0, app, threaded=True)
     threads = [threading.Thread(target=work) for work in (server.serve_forever, go_on)]
