@@ -63,6 +63,10 @@ class Clock:
         used_s = self._now() - self._begun_at
         self._pool_s = max(0.0, self._pool_s - max(0.0, used_s - self._share_s))
 
+    def extend(self, seconds: float) -> None:
+        """Let the item have so much more, at most a third of what the run has left; the later ones get less."""
+        self._allowance_s += min(seconds, self.left_s / 3)
+
     def is_up(self, share: float = 1.0) -> bool:
         """Tell whether the item has used *share* of its time, from 0 to 1, or the run's is over.
 

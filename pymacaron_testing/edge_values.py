@@ -215,8 +215,10 @@ def _array_edges(branches: list[JsonObject], name: str, document: JsonObject, su
             yield Edge(f"a list with {edge.words}", [edge.value], edge.expectation)
 
 
-def find_unanchored(pattern: str, value: str) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong, and texts that only a pattern without ``^`` or ``$`` would match around *value*."""
+def find_careless(pattern: str, value: str) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong, and texts that a careless pattern matches: without ``^`` or ``$``, or in any case."""
+    if value.swapcase() != value:
+        yield "letters in the other case", value.swapcase()
     if pattern.startswith("^") and pattern.endswith("$"):
         yield "something before what the pattern allows", f"!! {value}"
         yield "something after what the pattern allows", f"{value} !!"

@@ -54,15 +54,20 @@ def find_special_values(suite: Suite, exchanges: list[Exchange], refused: Exchan
     return sorted(best or [], key=repr)[:_MAX_VALUES]
 
 
-def try_value(suite: Suite, operation: Operation, path: Path, value: Json) -> Exchange | None:
+def try_value(
+    suite: Suite, operation: Operation, path: Path, value: Json, example: Case | None = None
+) -> Exchange | None:
     """Put *value* into fresh valid requests; return one that was refused if the value is to blame, else None.
+
+    example: what the requests are made of, instead of drawn ones: where those name things that do not exist.
 
     It is to blame if all requests with it are refused, most of the same requests without it are accepted, and texts
     that differ from it in a few letters are refused as well: otherwise it may only be taken.
     """
     refused: list[Exchange] = []
     controls: list[Exchange] = []
-    for case in suite.draw(operation, _TRIES):
+    cases = suite.draw(operation, _TRIES) if example is None else [suite.make_distinct(example) for _ in range(_TRIES)]
+    for case in cases:
         changed = _change(suite, case, path, value)
         if changed is None:
             continue
@@ -90,7 +95,7 @@ def _change(suite: Suite, case: Case, path: Path, value: Json) -> Case | None:
         return None
     try:
         changed = suite.generator.with_value(case, path, value)
-    except (AttributeError, KeyError, TypeError):
+    except (AttributeError, LookupError, TypeError):
         return None
     return changed if path[0] != "body" or suite.generator.fits_body(changed) else None
 

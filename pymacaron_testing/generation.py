@@ -230,14 +230,14 @@ class Generator:
         return replace(case, generated=generated)
 
     def with_value(self, case: Case, path: tuple[str, ...], value: Json) -> Case:
-        """Return *case* with *value* at *path*, such as ``("body", "name")``; NOT_SENT leaves it out."""
+        """Return *case* with *value* at *path*, such as ``("body", "lines", "0", "name")``; NOT_SENT leaves it out."""
         generated = _copy(case.generated)
         container = _CONTAINERS[path[0]]
         part = getattr(generated, container)
         part = copy_json(part) if isinstance(part, dict | list) else copy.copy(part)
         node = part
         for key in path[1:-1]:
-            node = node.setdefault(key, {})
+            node = node[int(key)] if isinstance(node, list) else node.setdefault(key, {})
         if value is NOT_SENT:
             node.pop(path[-1], None)
         else:

@@ -19,12 +19,17 @@ _MAX_DEPTH = 2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Field:
-    """One value. path: where it stands, ``("body", "address", "city")``, ``("query", "limit")``."""
+    """One value. path: where it stands, ``("body", "lines", "0", "quantity")``, ``("query", "limit")``."""
 
     path: tuple[str, ...]
     schema: JsonObject
     is_required: bool
     validator: Draft202012Validator
+
+    @property
+    def is_in_list(self) -> bool:
+        """Tell whether it is part of one of several things, such as a line of an order."""
+        return any(part.isdecimal() for part in self.path[1:-1])
 
     @property
     def name(self) -> str:
@@ -37,7 +42,10 @@ class Field:
 
 
 def list_fields(api: Api, operation: Operation, body: Json) -> list[Field]:
-    """Return the fields of the query and of a JSON body like *body*; inner objects only where *body* has them."""
+    """Return the fields of the query and of a JSON body like *body*; inner objects only where *body* has them.
+
+    Of a list of objects the first one stands for all.
+    """
     found = [
         _build(api, ("query", one.name), one.schema, is_required=one.is_required)
         for one in operation.parameters
@@ -61,8 +69,12 @@ def _walk(api: Api, schema: JsonObject, body: JsonObject, path: tuple[str, ...])
         value = body.get(name)
         if isinstance(value, dict) and len(path) <= _MAX_DEPTH:
             yield from _walk(api, inner, value, (*path, name))
-        else:
-            yield _build(api, (*path, name), inner, is_required=name in required)
+            continue
+        yield _build(api, (*path, name), inner, is_required=name in required)
+        items = next((one["items"] for one in branches_of(inner, api.document) if "items" in one), None)
+        is_list = isinstance(value, list) and value and isinstance(value[0], dict) and isinstance(items, dict)
+        if is_list and len(path) <= _MAX_DEPTH:
+            yield from _walk(api, items, value[0], (*path, name, "0"))
 
 
 def _build(api: Api, path: tuple[str, ...], schema: JsonObject, *, is_required: bool) -> Field:

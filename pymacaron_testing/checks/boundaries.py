@@ -17,7 +17,7 @@ from pymacaron_testing.checks.examples import NO_EXAMPLE, find_example
 from pymacaron_testing.checks.requests import describe_refused
 from pymacaron_testing.checks.responses import suspect_answer
 from pymacaron_testing.confirm import Outcome, Suspicion, confirm, merge_causes
-from pymacaron_testing.edge_values import Edge, Expectation, find_unanchored, list_edges
+from pymacaron_testing.edge_values import Edge, Expectation, find_careless, list_edges
 from pymacaron_testing.experiment import CONTENT_REFUSALS, try_value
 from pymacaron_testing.request_fields import Field, list_fields
 from pymacaron_testing.wire import name_of
@@ -78,7 +78,7 @@ class _Trial:
                 return False
             self._try(choice)
         for item, edges in plans.items():
-            for edge in [*edges, *self._unanchored(item), *self._as_text(item)]:
+            for edge in [*edges, *self._careless(item), *self._as_text(item)]:
                 if edge.expectation is Expectation.REFUSED:
                     if not self.suite.may_go_on(self.operation):
                         return False
@@ -114,7 +114,8 @@ class _Trial:
         if not is_refused or item.path[0] != "body" or self.experiments >= _MAX_EXPERIMENTS:
             return
         self.experiments += 1
-        refused = try_value(self.suite, self.operation, item.path, edge.value)
+        example = self.case if item.is_in_list else None
+        refused = try_value(self.suite, self.operation, item.path, edge.value, example)
         if refused is not None and all(failure.cause != item.path for failure in self.failures):
             self.failures.append(describe_refused(self.suite, refused, item.path))
 
@@ -144,12 +145,12 @@ class _Trial:
         *_, last = self.suite.send_valid(case)
         return last
 
-    def _unanchored(self, item: Field) -> Iterator[Edge]:
-        """Yield texts that break the pattern of *item* only before its beginning, or after its end."""
+    def _careless(self, item: Field) -> Iterator[Edge]:
+        """Yield texts that break the pattern of *item* only before its beginning, after its end, or by their case."""
         value = dict(_leaves(self.suite.generator.values_of(self.case))).get(item.path)
         pattern = item.schema.get("pattern")
         if isinstance(pattern, str) and isinstance(value, str):
-            for words, text in find_unanchored(pattern, value):
+            for words, text in find_careless(pattern, value):
                 if not item.allows(text):
                     yield Edge(words, text, Expectation.REFUSED)
 
@@ -183,7 +184,8 @@ class _Trial:
 def plan_edges(suite: Suite, item: Field) -> list[Edge]:
     """Return the edge values of *item* with what must become of them, by its schema.
 
-    A value in the query is only to be survived, or refused: nobody answers it back.
+    A value in the query is only to be survived, or refused: nobody answers it back. Part of a list, such as a line of
+    an order, a number without a declared maximum may be more than there is.
     """
     suffix = f"{suite.run_salt % 10**6:06d}"
     planned: list[Edge] = []
@@ -196,7 +198,8 @@ def plan_edges(suite: Suite, item: Field) -> list[Edge]:
         elif edge.expectation is Expectation.SURVIVED or item.path[0] == "query":
             planned.append(replace(edge, expectation=Expectation.SURVIVED))
         elif is_allowed and edge.value not in [other.value for other in planned]:
-            planned.append(edge)
+            is_open = item.is_in_list and isinstance(edge.value, int | float) and "maximum" not in item.schema
+            planned.append(replace(edge, expectation=Expectation.KEPT) if is_open else edge)
     return planned
 
 
@@ -224,3 +227,5 @@ def _leaves(parts: JsonObject, path: tuple[str, ...] = ()) -> Iterator[tuple[tup
         yield (*path, name), value
         if isinstance(value, dict):
             yield from _leaves(value, (*path, name))
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            yield from _leaves(value[0], (*path, name, "0"))

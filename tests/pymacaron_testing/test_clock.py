@@ -88,3 +88,23 @@ def test_more_items_than_planned() -> None:
     clock.begin()
     watch.now_s += 4
     assert not clock.is_up()
+
+
+def test_more_for_an_item() -> None:
+    """An item may have more than its share, but never more than a third of what the run has left."""
+    watch = Watch()
+    clock = Clock(100, now=watch)
+    clock.plan(100)
+    clock.begin()
+    watch.now_s += 16  # its share, 0.7 s, and half of the pool, 30 s
+    assert clock.is_up()
+    clock.extend(10)
+    watch.now_s += 9
+    assert not clock.is_up()
+    watch.now_s += 1
+    assert clock.is_up()
+    clock.extend(1000)
+    watch.now_s += 20
+    assert not clock.is_up()
+    watch.now_s += 10
+    assert clock.is_up()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from pymacaron_testing.checks.cors import find_preflight_fault, find_withheld_he
 from pymacaron_testing.checks.echo import are_alike
 from pymacaron_testing.checks.leaks import is_secret_name
 from pymacaron_testing.checks.malformed import odd_bodies, odd_queries
-from pymacaron_testing.edge_values import Expectation, find_unanchored, list_edges
+from pymacaron_testing.edge_values import Expectation, find_careless, list_edges
 from pymacaron_testing.objectives import find_objectives
+from pymacaron_testing.request_fields import list_fields
 from pymacaron_testing.timings import Pulse, find_lowest_share
 
 ORIGIN = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Methods": "GET, DELETE"}
@@ -145,8 +147,8 @@ def test_edges_by_type() -> None:
     assert [edge.value for edge in whole if edge.expectation is Expectation.REFUSED] == [2**32 + 1, 2**64 + 1]
     owner = list_edges({"type": "integer"}, "owner_id", {}, "1")
     assert {edge.expectation for edge in owner} == {Expectation.SURVIVED}
-    assert [text for _, text in find_unanchored("^[a-z]$", "a")] == ["!! a", "a !!"]
-    assert list(find_unanchored("[a-z]", "a")) == []
+    assert [text for _, text in find_careless("^[a-z]$", "a")] == ["A", "!! a", "a !!"]
+    assert list(find_careless("[0-9]", "1")) == []
 
 
 def test_odd_requests() -> None:
@@ -155,3 +157,47 @@ def test_odd_requests() -> None:
     assert dict(odd_queries("http://a/b?x=1"))["each parameter twice"] == "http://a/b?x=1&x=1"
     assert [words for words, _ in odd_bodies([])] == [*(f"lists in lists, {n} deep" for n in (6, 50, 200)), "null"]
     assert dict(odd_bodies({"a": 1}))["each property twice"] == b'{"a": 1, "a": 1}'
+
+
+def test_fields_of_things_in_a_list() -> None:
+    """Of a list of objects the first stands for all; numbers of it are held to a declared maximum only."""
+    lines = {"type": "array", "items": {"$ref": "#/components/schemas/Line"}}
+    api = parse_spec(
+        json.dumps(
+            {
+                "openapi": "3.1.0",
+                "info": {"title": "Shop", "version": "1"},
+                "paths": {
+                    "/orders": {
+                        "post": {
+                            "operationId": "addOrder",
+                            "requestBody": {
+                                "content": {
+                                    "application/json": {"schema": {"type": "object", "properties": {"lines": lines}}}
+                                }
+                            },
+                            "responses": {"201": {"description": "made"}},
+                        }
+                    }
+                },
+                "components": {
+                    "schemas": {
+                        "Line": {
+                            "type": "object",
+                            "properties": {
+                                "quantity": {"type": "integer", "maximum": 9},
+                                "price": {"type": "integer"},
+                            },
+                        }
+                    }
+                },
+            }
+        ),
+        source="shop.json",
+        name="shop",
+    )
+    body: Any = {"lines": [{"quantity": 1}, {"quantity": 2}]}
+    fields = {".".join(one.path[1:]): one for one in list_fields(api, api.operations[0], body)}
+    assert list(fields) == ["lines", "lines.0.quantity", "lines.0.price"]
+    assert [one.is_in_list for one in fields.values()] == [False, True, True]
+    assert [one.path for one in list_fields(api, api.operations[0], {"lines": []})] == [("body", "lines")]
