@@ -72,9 +72,9 @@ def _walk(api: Api, schema: JsonObject, body: JsonObject, path: tuple[str, ...])
             continue
         yield _build(api, (*path, name), inner, is_required=name in required)
         items = next((one["items"] for one in branches_of(inner, api.document) if "items" in one), None)
-        is_list = isinstance(value, list) and value and isinstance(value[0], dict) and isinstance(items, dict)
-        if is_list and len(path) <= _MAX_DEPTH:
-            yield from _walk(api, items, value[0], (*path, name, "0"))
+        first = value[0] if isinstance(value, list) and value else None
+        if isinstance(first, dict) and isinstance(items, dict) and len(path) <= _MAX_DEPTH:
+            yield from _walk(api, items, first, (*path, name, "0"))
 
 
 def _build(api: Api, path: tuple[str, ...], schema: JsonObject, *, is_required: bool) -> Field:
