@@ -85,6 +85,26 @@ def test_a_request_is_followed_without_flask(bus: Bus, finished: list[RequestFin
     ]
 
 
+def test_a_follower_that_raises_is_logged_and_changes_nothing(
+    bus: Bus, finished: list[RequestFinished], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The next one and the listeners are told, once each, with the record itself."""
+    told: list[object] = []
+
+    def fail(*_: object) -> None:
+        raise ValueError("broken")
+
+    bus.follow_requests(fail, fail)
+    bus.follow_requests(told.append, lambda record, duration_s: told.append((record, duration_s)))
+    watch = RequestWatch(bus, has_access_log=False)
+    record = watch.begin(environ_of("/pets"))
+    watch.started(record)
+    watch.started(record)
+    watch.finish(record)
+    assert told == [record, (record, finished[0].duration_s)]
+    assert caplog.messages == ["A listener of RequestStarted failed", "A listener of RequestFinished failed"]
+
+
 def test_requests_of_one_thread_do_not_see_each_other(bus: Bus, finished: list[RequestFinished]) -> None:
     """A user is gone with the request, and the next one has none."""
     watch = RequestWatch(bus)

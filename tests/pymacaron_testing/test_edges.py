@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from pymacaron_testing.checks import GROUPS
+from pymacaron_testing.clock import Clock
 from pymacaron_testing.order import order_operations
 from pymacaron_testing.suite import Suite
 
@@ -105,6 +107,21 @@ def test_slowness_on_a_busy_machine(build_books: BuildBooks, monkeypatch: pytest
     outcome = CHECKS["latency"].check(suite, suite.api.get_operation("list_books"))
     assert "rarely_slow" not in {failure.check for failure in outcome.failures}
     assert any(gap.startswith("latency that is high now and then: this machine is too busy") for gap in outcome.gaps)
+
+
+def test_slowness_gets_more_time(build_books: BuildBooks) -> None:
+    """What is slow uses up its time, so it has some more."""
+    suite = build_books("one in twenty is slow")
+    listing = suite.api.get_operation("list_books")
+    CHECKS["latency"].check(suite, listing)
+    now_s = [0.0]
+    clock = Clock(1000, now=lambda: now_s[0])
+    suite.wire = replace(suite.wire, clock=clock)
+    clock.plan(1e6)
+    clock.begin()
+    now_s[0] = 152  # of 150
+    assert clock.is_up()
+    assert "rarely_slow" in {failure.check for failure in CHECKS["latency"].check(suite, listing).failures}
 
 
 def test_slowness_that_others_share(build_books: BuildBooks) -> None:

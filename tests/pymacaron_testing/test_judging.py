@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from pymacaron.spec import parse_spec
+from pymacaron_testing.checks.boundaries import plan_edges
 from pymacaron_testing.checks.cors import find_preflight_fault, find_withheld_header
 from pymacaron_testing.checks.echo import are_alike
 from pymacaron_testing.checks.leaks import is_secret_name
@@ -16,6 +18,9 @@ from pymacaron_testing.edge_values import Expectation, find_careless, list_edges
 from pymacaron_testing.objectives import find_objectives
 from pymacaron_testing.request_fields import list_fields
 from pymacaron_testing.timings import Pulse, find_lowest_share
+
+if TYPE_CHECKING:
+    from pymacaron_testing.suite import Suite
 
 ORIGIN = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Methods": "GET, DELETE"}
 DOCUMENT = """
@@ -201,3 +206,10 @@ def test_fields_of_things_in_a_list() -> None:
     assert list(fields) == ["lines", "lines.0.quantity", "lines.0.price"]
     assert [one.is_in_list for one in fields.values()] == [False, True, True]
     assert [one.path for one in list_fields(api, api.operations[0], {"lines": []})] == [("body", "lines")]
+    suite = cast("Suite", SimpleNamespace(api=api, run_salt=1))
+    held = {
+        name: [edge.value for edge in plan_edges(suite, one) if edge.expectation is Expectation.ACCEPTED]
+        for name, one in fields.items()
+    }
+    assert 9 in held["lines.0.quantity"]
+    assert held["lines.0.price"] == []
