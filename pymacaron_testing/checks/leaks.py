@@ -67,8 +67,8 @@ _PATTERNS = {
     ),
 }  # fmt: skip
 _SECRET_NAME = re.compile(
-    r"(?:.*(?:password|passwd|passphrase)(?:hash|digest|salt)?|(?:hashed|encrypted)password|pwd|.*secret(?:key)?|salt"
-    r"|.*privatekey|.*apikey|ssn|cvv|cvc|creditcard(?:number)?|cardnumber)"
+    r"(?:.*(?:password|passwd|passphrase|secret(?:key)?|privatekey|apikey)(?:hash|digest|salt)?"
+    r"|.*(?:token|accesskey)(?:hash|digest|salt)|pwd|salt|ssn|cvv|cvc|creditcard(?:number)?|cardnumber)"
 )
 _HARMLESS = re.compile(r"(?:has|is|needs|requires?|min|max|reset|forgot|expires|changed|updated)(?=[A-Z_-])")
 

@@ -117,15 +117,14 @@ def _as_stored(change: _Change, case: Case) -> Case:
 
 
 def _change_each(change: _Change, base: Case) -> None:
-    """Send every optional property alone, with an ordinary value that is new."""
+    """Send every optional property alone, with an ordinary value that is new; the first again when all have one."""
     suite, kind = change.suite, change.thing.kind
     optional = [one for one in change.fields if not one.is_required and len(one.path) == 1]
     fresh = renew(suite, base)
     body = suite.generator.values_of(fresh)["body"]
     body = body[kind.body_wrapper] if kind.body_wrapper else body
-    for one in optional:
-        if one.is_reference:
-            continue
+    changed = [one for one in optional if not one.is_reference]
+    for one in changed + changed[:1]:
         others: Changes = {other.path: NOT_SENT for other in optional if other is not one}
         value = _other_value(change, one, body.get(one.name))
         alone = with_changes(suite, kind, base, {**others, one.path: value}) if value is not None else None

@@ -113,6 +113,7 @@ def test_withheld_header(allowed: str, is_withheld: bool) -> None:
 def test_secret_names() -> None:
     """Properties that hold secrets are told from those that speak of them."""
     secret = ["password", "passwordHash", "password_hash", "hashed_password", "client_secret", "apiKey", "private-key"]
+    secret += ["api_key_hash", "token_digest", "secretHash"]
     harmless = ["has_password", "password_changed_at", "hash", "token", "secretary", "salted", "reset_password"]
     assert [name for name in [*secret, *harmless] if is_secret_name(name)] == secret
 
