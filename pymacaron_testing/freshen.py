@@ -6,7 +6,7 @@ import sys
 import unicodedata
 import uuid
 from collections.abc import Callable, Iterator
-from string import ascii_lowercase
+from string import ascii_lowercase, digits
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,9 +47,12 @@ def vary(text: str, number: int) -> str:
     """
     characters = list(text)
     places = [place for place, character in enumerate(characters) if character.isascii() and character.isalnum()]
-    for place, letter in zip(places, _letters(number), strict=False):
+    rest = number
+    for place in places[:_VARIED]:
         character = characters[place]
-        characters[place] = str(ord(letter) % 10) if character.isdigit() else _like(character, letter)
+        signs = digits if character.isdigit() else ascii_lowercase
+        rest, sign = divmod(rest, len(signs))
+        characters[place] = signs[sign].upper() if character.isupper() else signs[sign]
     if not places:
         for place, letter in zip(range(len(characters)), _letters(number), strict=False):
             characters[place] = _neighbour(characters[place], ord(letter) - ord("a") + 1)
@@ -65,10 +68,6 @@ def renew_key(key: str, number: int, fits: Callable[[str], bool]) -> str | None:
     """Return a key unlike all others, by *number*, that *fits* allows; None where there is none."""
     candidates = (str(uuid.UUID(int=number, version=4)), key + _letters(number), vary(key, number))
     return next((candidate for candidate in candidates if fits(candidate)), None)
-
-
-def _like(character: str, letter: str) -> str:
-    return letter.upper() if character.isupper() else letter
 
 
 def _neighbour(character: str, distance: int) -> str:

@@ -130,12 +130,14 @@ def matches(chosen: Filter, item: Json, value: Json) -> bool | None:
     """Tell whether *item* may be in a list that *value* of the parameter selects; None where that is open.
 
     Texts that contain the value may be, whatever their case; those at the very end of a range may or may not, unless
-    the parameter's name or description says that they are. A list of values selects what has one of them.
+    the parameter's name or description says that they are. A list of values selects what has one of them; of what has a
+    list itself those with one may be, and those with all must.
     """
+    own = item.get(chosen.field) if isinstance(item, dict) else None
     if isinstance(value, list):
         answers = [matches(chosen, item, one) for one in value]
-        return True if True in answers else None if None in answers else False
-    own = item.get(chosen.field) if isinstance(item, dict) else None
+        is_sure = all(answers) if isinstance(own, list) else True in answers
+        return True if is_sure else None if None in answers or True in answers else False
     if own is None:
         return None if chosen.bound else False
     if chosen.bound:

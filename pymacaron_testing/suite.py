@@ -209,7 +209,7 @@ class Suite:
 
     def send(self, case: Case, headers: Mapping[str, str] | None = None) -> Exchange:
         """Send *case* and learn from the answer. headers: instead of the user's credentials."""
-        case = self._renew_key(case)
+        case = self.renew_key(case)
         exchange = self.wire.send(case, self.choose_path_values(case), headers=headers)
         self._learn(exchange)
         return exchange
@@ -242,7 +242,7 @@ class Suite:
         values = self.resources.find(operation.path)
         return values if values and self.path_values.fit(operation, values) else None
 
-    def _renew_key(self, case: Case) -> Case:
+    def renew_key(self, case: Case) -> Case:
         """Return *case* with an idempotency key of its own: with one key all requests but the first are replays."""
         for parameter in case.operation.parameters:
             if not case.is_valid or case.subject == parameter.name or not is_idempotency_key(parameter):

@@ -19,6 +19,7 @@ from pymacaron_testing.checks.responses import suspect_answer
 from pymacaron_testing.confirm import Outcome, Suspicion, confirm, merge_causes
 from pymacaron_testing.edge_values import Edge, Expectation, find_careless, list_edges
 from pymacaron_testing.experiment import CONTENT_REFUSALS, try_value
+from pymacaron_testing.generation import NOT_SENT
 from pymacaron_testing.request_fields import Field, list_fields
 from pymacaron_testing.wire import name_of
 
@@ -83,7 +84,26 @@ class _Trial:
                     if not self.suite.may_go_on(self.operation):
                         return False
                     self._try_refused(item, edge)
+        for item in fields:
+            if not self.suite.may_go_on(self.operation):
+                return False
+            self._try_null(item)
         return True
+
+    def _try_null(self, item: Field) -> None:
+        """Find out whether null is refused where the document allows it, and where nothing at all would do.
+
+        What changes a thing leaves what is left out as it is: that says nothing of null.
+        """
+        is_mend = self.operation.method.upper() == "PATCH"
+        if item.path[0] != "body" or item.is_required or item.is_in_list or is_mend or not item.allows(None):
+            return
+        refused = try_value(self.suite, self.operation, item.path, None, self.case)
+        if refused is None or any(failure.cause == item.path for failure in self.failures):
+            return
+        without = self.suite.generator.with_value(self.suite.make_distinct(self.case), item.path, NOT_SENT)
+        if self.suite.send(without).is_success:
+            self.failures.append(describe_refused(self.suite, refused, item.path))
 
     def _try(self, choice: Choice) -> None:
         """Send all values of *choice* in one request; each by itself if that does not succeed."""

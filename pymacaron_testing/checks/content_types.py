@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pymacaron_testing.checks.examples import send_example
 from pymacaron_testing.checks.responses import suspect_error
 from pymacaron_testing.confirm import Outcome, Suspicion, confirm
+from pymacaron_testing.things import renew
 from pymacaron_testing.wire import Change, name_of
 
 if TYPE_CHECKING:
@@ -30,13 +31,21 @@ def check_content_types(suite: Suite, operation: Operation) -> Outcome:
     if example is None or not example.request.body:
         return Outcome()
     declared = [media.media_type.lower() for media in body.media]
-    odd = replace(example.case, is_valid=False, location="header", subject="Content-Type")
     suspicions: list[Suspicion] = []
     for media_type in _OTHER_TYPES:
         if not any(_covers(one, media_type or "") for one in declared):
-            exchange = suite.wire.send_changed(example, Change(headers={"Content-Type": media_type}), odd)
-            suspicions += _suspect(suite, exchange, media_type)
+            suspicions += _suspect(suite, _send_as(suite, example, media_type), media_type)
     return confirm(suspicions, suite)
+
+
+def _send_as(suite: Suite, example: Exchange, media_type: str | None) -> Exchange:
+    """Send *example* as *media_type*, with other texts: what it made may be refused for being there, whatever it is."""
+    case = suite.renew_key(renew(suite, example.case))
+    odd = replace(case, is_valid=False, location="header", subject="Content-Type")
+    headers = suite.wire.headers_for(case.operation)
+    request = suite.generator.build_request(case, headers, example.path_values)
+    fresh = replace(example, case=case, request=request)
+    return suite.wire.send_changed(fresh, Change(headers={"Content-Type": media_type}), odd)
 
 
 def _covers(declared: str, media_type: str) -> bool:

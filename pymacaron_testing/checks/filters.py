@@ -61,10 +61,11 @@ def _choose_values(stage: Stage, chosen: Filter) -> list[Json]:
     counts = Counter(usable).most_common()
     values = [value for value, _ in (counts[:1] + counts[-1:] if len(counts) > 1 else counts)]
     is_list = "array" in rules.get("type", [])
-    members = (rules.get("items", {}) if is_list else rules).get("enum", ())
+    members = (merge_rules(rules.get("items", {}), stage.suite.api.document) if is_list else rules).get("enum", ())
     unused = [member for member in members if member is not None and member not in dict(counts)][:1]
-    both = [[value for value, _ in counts[:2]]] if is_list and len(counts) > 1 and rules.get("maxItems", 2) > 1 else []
-    return [*values, *unused, *both]
+    several = [*unused, *(value for value, _ in reversed(counts[:2]))]  # what all have is not the first
+    several = several[: rules.get("maxItems")] if is_list else []
+    return [*values, *unused, *([several] if len(several) >= _FEW else [])]
 
 
 def _days_outside(chosen: Filter, values: list[Json]) -> Iterator[str]:

@@ -51,6 +51,11 @@ def check_latency(suite: Suite, operation: Operation) -> Outcome:
     return merge_outcomes(outcome, Outcome(tuple(found), gaps=tuple(gaps)))
 
 
+def check_slow_values(suite: Suite, operation: Operation) -> Outcome:
+    """Ask again for what took long while others of *operation* did not: with some values it may always."""
+    return Outcome(tuple(_find_slow_values(suite, operation)))
+
+
 @dataclass(slots=True)
 class _Batch:
     """Requests of one operation, sent one after the other as they are."""
@@ -73,7 +78,7 @@ class _Batch:
 
         It ends early when so many were slow that no more are needed.
         """
-        limit_s = self.find_limit()
+        limit_s = _find_limit(self._timing)
         known = sum(duration_of(one) > limit_s for one in self._timing.slow) if self.first is None else 0
         enough = max(1, _MIN_SLOW - known)
         for _ in range(count):
@@ -104,10 +109,6 @@ class _Batch:
     def _timing(self) -> Timing:
         return self.suite.wire.timings.find(self.operation.operation_id)
 
-    def find_limit(self) -> float:
-        """Return the seconds above which an answer is many times slower than usual."""
-        return max(SLOW_S, _TIMES_SLOWER * self._timing.median_s)
-
     def _send(self) -> Exchange:
         if self.is_repeatable and self.first is not None:
             return self.suite.repeat(self.first)
@@ -123,21 +124,36 @@ class _Batch:
         return exchange.status != self.first.status or exchange.response.content != self.first.response.content
 
 
+def _find_limit(timing: Timing) -> float:
+    """Return the seconds above which an answer is many times slower than usual."""
+    return max(SLOW_S, _TIMES_SLOWER * timing.median_s)
+
+
 def _find_slowness(suite: Suite, batch: _Batch) -> list[Failure]:
     """Find answers that are many times slower than usual, again and again; once says nothing."""
     operation = batch.operation
+    limit_s = _find_limit(suite.wire.timings.find(operation.operation_id))
+    if not _list_slow(suite, operation, limit_s):
+        return []
+    found = _find_slow_values(suite, operation)
+    return found if found or find_busyness() else _find_rare_slowness(suite, batch, limit_s)
+
+
+def _list_slow(suite: Suite, operation: Operation, limit_s: float) -> list[Exchange]:
+    """Return what took longer than *limit_s*; nothing where callers ask to wait."""
     if _WAITING.search(operation.path) or any(_WAITING.search(one.name) for one in operation.parameters):
         return []
+    slow = suite.wire.timings.find(operation.operation_id).slow
+    return [exchange for exchange in slow if duration_of(exchange) > limit_s]
+
+
+def _find_slow_values(suite: Suite, operation: Operation) -> list[Failure]:
+    """Find a request that is slow each time, while others of its operation are not."""
     timing = suite.wire.timings.find(operation.operation_id)
-    limit_s = batch.find_limit()
-    slow = [exchange for exchange in timing.slow if duration_of(exchange) > limit_s]
-    if not slow:
-        return []
-    always = next((exchange for exchange in slow[:_REPEATS] if _is_always_slow(suite, exchange, timing.median_s)), None)
-    if always is not None:
-        words = f"answers within a second, as it does for other values: usually it takes {_show(timing.median_s)}"
-        return [_describe(suite, always, "slow", words)]
-    return [] if find_busyness() else _find_rare_slowness(suite, batch, limit_s)
+    slow = _list_slow(suite, operation, _find_limit(timing))[:_REPEATS]
+    always = next((exchange for exchange in slow if _is_always_slow(suite, exchange, timing.median_s)), None)
+    words = f"answers within a second, as it does for other values: usually it takes {_show(timing.median_s)}"
+    return [_describe(suite, always, "slow", words)] if always is not None else []
 
 
 def _find_rare_slowness(suite: Suite, batch: _Batch, limit_s: float) -> list[Failure]:

@@ -69,13 +69,15 @@ def _send_all(suite: Suite, operation: Operation) -> Iterator[Exchange]:
 
 
 def odd_queries(url: str) -> Iterator[tuple[str, str]]:
-    """Yield what is odd, and *url* with such a query: its keys twice, as lists, as objects, badly encoded."""
+    """Yield what is odd, and *url* with such a query: all keys twice, one twice, lists, objects, bad encoding."""
     start, _, query = url.partition("?")
-    pairs = [pair.partition("=")[0] for pair in query.split("&") if pair]
-    names = list(dict.fromkeys(pairs))
+    pairs = {pair.partition("=")[0]: pair for pair in query.split("&") if pair}
+    names = list(pairs)
     if not names:
         return
     yield "each parameter twice", f"{start}?{query}&{query}"
+    for name, pair in pairs.items() if len(pairs) > 1 else ():
+        yield f"the parameter {name} twice", f"{start}?{query}&{pair}"
     yield "lists in brackets", start + "?" + "&".join(f"{name}[]=1&{name}[]=2" for name in names)
     yield "objects in brackets", start + "?" + "&".join(f"{name}[a][b]=1" for name in names)
     yield "names without values", start + "?" + "&".join(names)

@@ -12,7 +12,7 @@ from pymacaron_testing.confirm import Outcome
 from pymacaron_testing.failure import Failure
 from pymacaron_testing.items import Contract, ContractItem
 from pymacaron_testing.paging import find_listing
-from pymacaron_testing.selection import Order, find_filters, is_alike
+from pymacaron_testing.selection import Filter, Order, find_filters, is_alike, matches
 
 PRODUCTS = """
 openapi: 3.1.0
@@ -65,6 +65,23 @@ def test_ends_of_a_range_are_those_of_what_is_described(name: str, description: 
     listing = find_listing(api, (), api.operations[0])
     assert listing is not None
     assert [(one.field, one.bound) for one in find_filters(api, listing)] == found
+
+
+@pytest.mark.parametrize(
+    ("own", "wanted", "expected"),
+    [
+        pytest.param("paid", ["open", "paid"], True, id="one of them"),
+        pytest.param("sent", ["open", "paid"], False, id="none of them"),
+        pytest.param(["open", "paid"], ["open", "paid"], True, id="all that are wanted"),
+        pytest.param(["open"], ["open", "paid"], None, id="some of those that are wanted, perhaps all are"),
+        pytest.param(["sent"], ["open", "paid"], False, id="a list with none"),
+    ],
+)
+def test_lists_of_values(own: Any, wanted: Any, expected: bool | None) -> None:
+    """What has one of the values fits; what has a list itself may have to have all of them."""
+    api = parse_spec(PRODUCTS % ("sku", ""), source="shop.yaml", name="shop")
+    chosen = Filter(api.operations[0].parameters[0], "sku")
+    assert matches(chosen, {"sku": own}, wanted) is expected
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ class Books:
     # --- requests --------------------------------------------------------------------------------------------------
 
     def read_body(self) -> dict[str, Any]:
-        if request.mimetype != "application/json" and self.fault != "content type is ignored":
+        if request.mimetype != "application/json" and not self.fault.startswith("content type is ignored"):
             raise UnsupportedMediaType
         body = request.get_json(force=True, silent=self.fault == "broken json is accepted")
         if body is None and self.fault == "broken json is accepted":
@@ -73,6 +73,8 @@ class Books:
 
     def _spoil(self, body: dict[str, Any]) -> dict[str, Any]:
         title, pages, price = str(body["title"]), body.get("pages"), body.get("price")
+        if self.fault == "null is refused" and body.get("note", "") is None:
+            raise RefusedError(400, "no null")
         if self.fault == "fails beyond the basic plane" and any(ord(letter) > 0xFFFF for letter in title):
             raise RuntimeError("planted")
         if self.fault == "refuses percent signs" and "%" in title:
@@ -100,7 +102,8 @@ class Books:
 
     def list_books(self) -> Response:
         limits = request.args.getlist("limit")
-        if self.fault == "fails on a parameter twice" and len(limits) > 1:
+        is_one_of_many = self.fault == "fails on a limit twice" and len(request.args.getlist("q")) == 1
+        if (self.fault == "fails on a parameter twice" or is_one_of_many) and len(limits) > 1:
             raise RuntimeError("planted")
         number = next(self.calls)
         if (self.fault == "one in twenty is slow" and number % 20 == 0) or (
@@ -128,6 +131,8 @@ class Books:
 
     def create_book(self) -> Response:
         body = self.read_body()
+        if self.fault.endswith("of new titles") and any(body["title"] == book["title"] for book in self.books.values()):
+            raise RefusedError(400, "the title is taken")
         book = {"id": next(self.ids), **body, "readers": body.get("readers") or ["kim"]}
         self.books[book["id"]] = book
         self.versions[book["id"]] = 1

@@ -27,6 +27,7 @@ class Books:
         self.lock = threading.RLock()
         self.books: dict[int, dict[str, Any]] = {}
         self.tags: dict[int, int] = {}
+        self.first_shelves: dict[int, str] = {}
         self.answers: dict[str, tuple[Any, dict[str, Any]]] = {}
         self.last_id = 0
 
@@ -124,6 +125,8 @@ class Books:
             if self.fault == "false is not stored":
                 body = {key: value for key, value in body.items() if value is not False}
             base = {**old, "note": None} if self.fault == "PATCH resets the note" else old
+            if self.fault == "PATCH takes the first shelf":
+                base = {**old, "shelf": self.first_shelves.setdefault(number, old["shelf"])}
             self.store(number, {**base, **body})
             return self.answer(number)
 
@@ -146,16 +149,19 @@ class Books:
 
     def list_books(self) -> Response:
         limit, offset = (int(request.args.get(name, text)) for name, text in (("limit", "50"), ("offset", "0")))
-        genre, least = request.args.get("genre"), int(request.args.get("min_pages", "0"))
+        genres = request.args["genre"].split(",") if "genre" in request.args else []
+        least = int(request.args.get("min_pages", "0"))
         sort = request.args.get("sort", "")
-        if not 1 <= limit <= 50 or offset < 0 or genre not in {None, "novel", "poetry", "drama"}:
+        if not 1 <= limit <= 50 or offset < 0 or not {*genres} <= {"novel", "poetry", "drama"}:
             abort(400)
         found = list(self.books.values())
         if self.fault == "new books are not listed":
             found = found[:-1]
         if self.fault == "genre of the page only":
-            found = found[offset : offset + limit] if genre else found
-        found = [book for book in found if genre in {None, book["genre"]} or self.fault == "genre is ignored"]
+            found = found[offset : offset + limit] if genres else found
+        if genres and self.fault != "genre is ignored":
+            wanted = genres[:1] if self.fault == "only the first genre" else genres
+            found = [book for book in found if book["genre"] in wanted]
         found = [book for book in found if book["pages"] >= least or self.fault == "least pages are ignored"]
         found = [book for book in found if self._has_text(book["title"], request.args.get("q", ""))]
         self._sort(found, sort)
