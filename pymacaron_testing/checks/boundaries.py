@@ -34,6 +34,7 @@ _MAX_SINGLES = 24
 _MAX_BAD = 3
 _KEEPING = {Expectation.ACCEPTED, Expectation.KEPT}
 _MAX_EXPERIMENTS = 6
+_INNER = 2  # words of a path: the body and its property
 _TIME_RAN_OUT = "edge values of the fields: time ran out"
 
 Choice = tuple[tuple[Field, Edge], ...]
@@ -79,7 +80,7 @@ class _Trial:
                 return False
             self._try(choice)
         for item, edges in plans.items():
-            for edge in [*edges, *self._careless(item), *self._as_text(item)]:
+            for edge in [*edges, *self._careless(item), *self._as_text(item), *self._absent(item)]:
                 if edge.expectation is Expectation.REFUSED:
                     if not self.suite.may_go_on(self.operation):
                         return False
@@ -182,6 +183,13 @@ class _Trial:
             text = json.dumps(int(value) if isinstance(value, float) and value.is_integer() else value)
             if not item.allows(text):
                 yield Edge(f"{text} as text", text, Expectation.REFUSED)
+
+    def _absent(self, item: Field) -> Iterator[Edge]:
+        """Yield nothing for a required property of an inner object; generated requests leave out those of the body."""
+        if item.path[0] != "body" or not item.is_required or len(item.path) <= _INNER:
+            return
+        if not self.suite.generator.fits_body(self.suite.generator.with_value(self.case, item.path, NOT_SENT)):
+            yield Edge("left out", NOT_SENT, Expectation.REFUSED)
 
     def _try_refused(self, item: Field, edge: Edge) -> None:
         case = self.suite.generator.with_value(self.suite.make_distinct(self.case), item.path, edge.value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from pymacaron_testing.bodies import fields_of, with_changes
 from pymacaron_testing.kinds import Kind
 from pymacaron_testing.pages import look_at
 from pymacaron_testing.scenario import Patience, Played, do_at_once
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from pymacaron.json_types import JsonObject
     from pymacaron.spec import Api, Operation
-    from pymacaron_testing.exchange import Exchange
+    from pymacaron_testing.exchange import Case, Exchange
     from pymacaron_testing.suite import Suite
 
 _AT_ONCE = 8
@@ -56,10 +57,19 @@ def find_actions(api: Api, kinds: tuple[Kind, ...], kind: Kind) -> list[Operatio
 def play_action_counters(suite: Suite, kind: Kind, action: Operation, patience: Patience) -> Played:
     """Do something with a thing several times at once: numbers that grow by it have grown by all."""
     thing = make_thing(suite, kind)
-    case = plain_case(suite, action)
+    case = _count_one(suite, kind, action)
     if isinstance(thing, str) or case is None:
         return Played()
     return _count(suite, thing, action, lambda: suite.prepare_apart(case, thing.path_values), patience)
+
+
+def _count_one(suite: Suite, kind: Kind, action: Operation) -> Case | None:
+    """Return a request whose whole numbers are 1 where they may be: there may be nothing to take away."""
+    case = plain_case(suite, action)
+    for field in fields_of(suite, kind, action) if case is not None else ():
+        if "integer" in field.types and not field.is_reference and case is not None:
+            case = with_changes(suite, kind, case, {field.path: 1}) or case
+    return case
 
 
 def _count(

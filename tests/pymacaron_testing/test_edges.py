@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pymacaron_testing.checks import GROUPS
+from pymacaron_testing.checks.boundaries import check_boundaries
 from pymacaron_testing.checks.latency import check_slow_values
 from pymacaron_testing.clock import Clock
 from pymacaron_testing.order import order_operations
@@ -64,7 +65,6 @@ def build_books(serve: Callable[[Any], str], load_suite: Callable[..., Suite], b
         pytest.param("deep json fails", "create_book", "requests", "server_error", id="deep JSON"),
         pytest.param("fails on a parameter twice", "list_books", "requests", "server_error", id="parameter twice"),
         pytest.param("fails on a limit twice", "list_books", "requests", "server_error", id="one parameter twice"),
-        pytest.param("null is refused", "create_book", "requests", "valid_refused", id="null"),
         pytest.param("traces leak", "get_book", "responses", "leak", id="stack trace"),
         pytest.param("hash is told", "get_book", "responses", "leak", id="password hash"),
         pytest.param("head is refused", "get_book", "responses", "head", id="HEAD"),
@@ -93,6 +93,20 @@ def test_fault(build_books: BuildBooks, fault: str, operation_id: str, group: st
     outcome = CHECKS[group].check(suite, suite.api.get_operation(operation_id))
     assert check in [failure.check for failure in outcome.failures]
     assert all(failure.curl.startswith("curl ") and failure.place for failure in outcome.failures)
+
+
+@pytest.mark.parametrize(
+    ("fault", "check"),
+    [
+        pytest.param("null is refused", "valid_refused", id="null"),
+        pytest.param("year may be left out", "invalid_accepted", id="required inside"),
+    ],
+)
+def test_fields_without_luck(build_books: BuildBooks, fault: str, check: str) -> None:
+    """What generated requests find now and then, the edges of the fields find each time."""
+    suite = build_books(fault)
+    outcome = check_boundaries(suite, suite.api.get_operation("create_book"))
+    assert check in [failure.check for failure in outcome.failures]
 
 
 def test_clean(build_books: BuildBooks) -> None:

@@ -69,6 +69,8 @@ class Books:
 
     def _lets_in(self, body: Any) -> bool:
         is_open = self.fault == "pattern is open" and isinstance(body, dict) and "shelf" in body
+        if self.fault == "year may be left out" and isinstance(body, dict) and body.get("print") == {}:
+            return find_validator().is_valid({**body, "print": {"year": 2000}})
         return is_open and bool(re.match("[A-Z][0-9]{2}", str(body["shelf"]))) and isinstance(body.get("title"), str)
 
     def _spoil(self, body: dict[str, Any]) -> dict[str, Any]:

@@ -138,13 +138,16 @@ class Books:
             return "", 204
 
     def lend_book(self, number: int) -> Response:
+        copies = self.read_body("Loan")["copies"]
         loans = self.find(number)["loans"]
+        if loans + copies < 0:
+            abort(409)
         if self.fault == "loans get lost":
             time.sleep(0.01)
-            self.books[number]["loans"] = loans + 1
+            self.books[number]["loans"] = loans + copies
         else:
             with self.lock:
-                self.books[number]["loans"] += 1
+                self.books[number]["loans"] += copies
         return self.answer(number)
 
     def list_books(self) -> Response:
