@@ -66,8 +66,10 @@ def play_action_counters(suite: Suite, kind: Kind, action: Operation, patience: 
 def _count_one(suite: Suite, kind: Kind, action: Operation) -> Case | None:
     """Return a request whose whole numbers are 1 where they may be: there may be nothing to take away."""
     case = plain_case(suite, action)
-    for field in fields_of(suite, kind, action) if case is not None else ():
-        if "integer" in field.types and not field.is_reference and case is not None:
+    if case is None:
+        return None
+    for field in fields_of(suite, kind, action):
+        if "integer" in field.types and not field.is_reference:
             case = with_changes(suite, kind, case, {field.path: 1}) or case
     return case
 
