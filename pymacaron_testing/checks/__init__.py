@@ -72,7 +72,7 @@ def _join(*checks: Check, is_led: bool = False) -> Check:
 def _check_lists(suite: Suite, operation: Operation) -> Outcome:
     """Ask for lists in many ways; where some of them took long their time is over, and the run's may be soon."""
     found, slow = check_semantics(suite, operation), check_slow_values(suite, operation)
-    return merge_outcomes(found, slow) if slow.failures else found
+    return merge_outcomes(found, slow) if slow.failures or slow.not_run else found
 
 
 @dataclass(frozen=True, slots=True)

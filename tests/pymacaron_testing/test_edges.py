@@ -14,6 +14,7 @@ from pymacaron_testing.checks import GROUPS
 from pymacaron_testing.checks.boundaries import check_boundaries
 from pymacaron_testing.checks.latency import check_slow_values
 from pymacaron_testing.clock import Clock
+from pymacaron_testing.confirm import Outcome
 from pymacaron_testing.order import order_operations
 from pymacaron_testing.suite import Suite
 
@@ -151,6 +152,10 @@ def test_slow_values_are_told_of_before_the_time_is_over(build_books: BuildBooks
     assert check_slow_values(suite, listing).failures == ()
     CHECKS["requests"].check(suite, listing)
     assert [failure.check for failure in check_slow_values(suite, listing).failures] == ["slow"]
+    now_s = [0.0]
+    suite.wire = replace(suite.wire, clock=Clock(30, now=lambda: now_s[0]))
+    now_s[0] = 31
+    assert check_slow_values(suite, listing) == Outcome(not_run="latency: time ran out")
 
 
 def test_slowness_that_others_share(build_books: BuildBooks) -> None:
