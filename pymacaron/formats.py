@@ -17,8 +17,8 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import jsonschema_rs
-from pydantic import AwareDatetime, BeforeValidator, PlainSerializer
-from pydantic_core import PydanticCustomError
+from pydantic import AwareDatetime, BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, PlainSerializer
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 _DATE_TIME = re.compile(
     r"\d{4}-\d\d-\d\d[Tt](?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|(60))(?:\.\d+)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
@@ -28,7 +28,13 @@ _SECOND = slice(17, 19)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII).fullmatch
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}").fullmatch
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?").fullmatch
+_WRONG = "Input should be a valid {name}{hint}"
 _EXAMPLE = "2026-01-31T10:00:00Z"
+_DAY_EXAMPLE = "2026-01-31"
+# Nearly all times that come are written so, and Python's own function reads exactly these as RFC 3339 does.
+_USUAL_DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_USUAL_TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+_USUAL_DATE_TIME = rf"{_USUAL_DAY}T{_USUAL_TIME}:[0-5][0-9](?:\.[0-9]{{1,6}})?(?:Z|[+-]{_USUAL_TIME})"
 
 
 def parse_date_time(value: Any) -> Any:
@@ -72,7 +78,7 @@ def parse_date(value: Any) -> Any:
             return date.fromisoformat(value)
     except ValueError:
         pass
-    raise _wrong("date", "2026-01-31")
+    raise _wrong("date", _DAY_EXAMPLE)
 
 
 def parse_uuid(value: Any) -> Any:
@@ -137,16 +143,62 @@ def _is_valid(name: str) -> Callable[[Any], bool]:
 
 
 def _wrong(name: str, example: str = "") -> PydanticCustomError:
-    hint = f", such as {example}" if example else ""
-    return PydanticCustomError("format", "Input should be a valid {name}{hint}", {"name": name, "hint": hint})
+    return PydanticCustomError("format", _WRONG, _wrong_context(name, example))
+
+
+def _wrong_context(name: str, example: str) -> dict[str, str]:
+    return {"name": name, "hint": f", such as {example}" if example else ""}
+
+
+class _UsualFirst:
+    """Annotation of a type whose values in JSON are texts: lets a built-in function read those of the usual form.
+
+    pydantic-core calls it without a frame of Python's own, in a third of the time that *parse* takes, which reads all
+    others, and whatever comes from Python.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        usual: str,
+        read: Callable[[str], Any],
+        parse: Callable[[Any], Any],
+        written: core_schema.ExpectedSerializationTypes,
+        example: str,
+    ) -> None:
+        """Take the format's *name*, the expression that *usual* texts match as a whole, and how JSON is *written*."""
+        self._name = name
+        self._usual = core_schema.chain_schema(
+            [core_schema.str_schema(pattern=rf"^(?:{usual})\z"), core_schema.no_info_plain_validator_function(read)]
+        )
+        self._parse = parse
+        self._written = core_schema.simple_ser_schema(written)
+        self._example = example
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        any_form = core_schema.no_info_before_validator_function(self._parse, handler(source))
+        in_json = core_schema.union_schema(
+            [self._usual, any_form],
+            mode="left_to_right",
+            custom_error_type="format",
+            custom_error_message=_WRONG,
+            custom_error_context=dict(_wrong_context(self._name, self._example)),
+        )
+        return core_schema.json_or_python_schema(in_json, any_form, serialization=self._written)
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "format": self._name}
 
 
 def _write_decimal(value: Decimal) -> str:
     return format(value, "f")
 
 
-DateTime = Annotated[AwareDatetime, BeforeValidator(parse_date_time)]
-Date = Annotated[date, BeforeValidator(parse_date)]
+DateTime = Annotated[
+    AwareDatetime,
+    _UsualFirst("date-time", _USUAL_DATE_TIME, datetime.fromisoformat, parse_date_time, "datetime", _EXAMPLE),
+]
+Date = Annotated[date, _UsualFirst("date", _USUAL_DAY, date.fromisoformat, parse_date, "date", _DAY_EXAMPLE)]
 Uuid = Annotated[UUID, BeforeValidator(parse_uuid)]
 DecimalText = Annotated[
     Decimal, BeforeValidator(parse_decimal), PlainSerializer(_write_decimal, return_type=str, when_used="json")

@@ -10,7 +10,10 @@ from uuid import UUID
 
 import jsonschema_rs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
 
 from pymacaron import formats
 
@@ -85,6 +88,27 @@ def test_refused(name: str, text: str) -> None:
     """Texts that pydantic would take and the standard does not are refused."""
     with pytest.raises(ValidationError, match=f"Input should be a valid {name}, such as "):
         read(name, text)
+
+
+@given(
+    text=st.from_regex(
+        r"[0-9]{3,5}-[0-9]{2}-[0-3][0-9]"
+        r"([Tt ]([012][0-9]):[0-6][0-9](:[0-6][0-9])?(\.[0-9]{0,8})?([Zz]|[+-]([0-2][0-9]):?[0-6][0-9])?)?\n?",
+        fullmatch=True,
+    )
+)
+def test_the_short_way_reads_what_the_long_one_reads(text: str) -> None:
+    """Texts of the usual form are read by other functions than the rest: the value is the same, or there is none."""
+    for name, parse in (("date-time", formats.parse_date_time), ("date", formats.parse_date)):
+        try:
+            expected = parse(text)
+        except PydanticCustomError:
+            with pytest.raises(ValidationError) as refusal:
+                read(name, text)
+            assert refusal.value.error_count() == 1
+        else:
+            assert read(name, text) == expected
+            assert read(name, text).isoformat() == expected.isoformat()
 
 
 @pytest.mark.parametrize("name", ["time", "duration", "email", "hostname", "ipv4", "ipv6", "uri"])
