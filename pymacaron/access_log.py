@@ -23,32 +23,29 @@ _log = logging.getLogger("pymacaron.access")
 _above = logging.getLogger("pymacaron")  # and above that one stands the root
 _JSON = '", "level": "INFO", "logger": "pymacaron.access", "message": '
 _TEXT = " INFO    pymacaron.access: "
+_NO_TRACE, _TRACE = "}\n", ', "trace_id": "%s"}\n'
 # Texts of numbers that a line may need: to make them again takes as long as to write it.
 _MOST = 1000
 _MILLISECONDS = tuple(f",{number:03d}" for number in range(_MOST))
 _STATUSES = tuple(map(str, range(_MOST)))
 _TENTHS = tuple(f"{number / 10:.1f}" for number in range(_MOST))
-_call_handlers = Logger.callHandlers
-_is_plain = getattr(_call_handlers, "__globals__", None) is vars(logging)  # Sentry, for one, puts its own there
+# Sentry, for one, puts a method of its own there.
+_call_handlers = Logger.callHandlers if Logger.callHandlers.__globals__ is vars(logging) else None
 
 
-class _Clock:
-    """The time as `logging` writes it, made once a second."""
-
-    def __init__(self) -> None:
-        self._known = 0.0, ""  # one attribute: threads never see the second of one reading with the text of another
-
-    def read(self) -> str:
-        now = time()
-        second, text = self._known
-        if not 0.0 <= now - second < 1.0:
-            second = float(int(now))
-            text = strftime("%Y-%m-%d %H:%M:%S", localtime(second))
-            self._known = second, text
-        return text + _MILLISECONDS[int((now - second) * 1000.0)]
+_second = 0.0, ""  # one name: threads never see the second of one reading with the text of another
 
 
-_read_clock = _Clock().read
+def _read_clock() -> str:
+    """Return the time as `logging` writes it; what is the same for a second is made once."""
+    global _second  # noqa: PLW0603 - there is one time
+    now = time()
+    second, text = _second
+    if not 0.0 <= now - second < 1.0:
+        second = float(int(now))
+        text = strftime("%Y-%m-%d %H:%M:%S", localtime(second))
+        _second = second, text
+    return text + _MILLISECONDS[int((now - second) * 1000.0)]
 
 
 def write_line(record: RequestRecord, duration_s: float) -> None:
@@ -63,28 +60,26 @@ def write_line(record: RequestRecord, duration_s: float) -> None:
     if not _log.isEnabledFor(INFO):
         return
     method, path, status, operation = record.method, record.path, record.status, record.operation
-    if operation is None:
-        is_printable = path.isprintable() and method.isprintable()
-    else:
-        path = operation.path if operation.has_secret_path else path
-        is_printable = path.isprintable()
-    if not is_printable:
+    if operation is not None and operation.has_secret_path:
+        path = operation.path
+    request = f"{method} {path}"
+    if not request.isprintable():
         method, path = _escape(method), _escape(path)
+        request = f"{method} {path}"
     handler = _find_only_handler()
     if handler is not None:
         code = _STATUSES[status] if status < _MOST else str(status)
         tenths = int(duration_s * 10000.0 + 0.5)
-        duration_ms = _TENTHS[tenths] if tenths < _MOST else f"{duration_s * 1000.0:.1f}"
-        message = f"{method} {path} {code} {duration_ms} ms"
+        message = f"{request} {code} {_TENTHS[tenths] if tenths < _MOST else f'{duration_s * 1000.0:.1f}'} ms"
         if handler.is_text:
             line = f"{_read_clock()}{_TEXT}{message} [{record.request_id}]\n"
         else:
-            trace = record.trace
-            end = "}\n" if trace is None else f', "trace_id": "{trace.trace_id}"}}\n'
-            user = "null" if record.user_id is None else encode_basestring_ascii(record.user_id)
+            trace, user_id = record.trace, record.user_id
+            user = "null" if user_id is None else encode_basestring_ascii(user_id)
             line = (
-                f'{{"time": "{_read_clock()}{_JSON}{encode_basestring_ascii(message)}, '
-                f'"request_id": "{record.request_id}", "user_id": {user}, "status": {code}{end}'
+                f'{{"time": "{_read_clock()}{_JSON}{encode_basestring_ascii(message)}, "request_id": '
+                f'"{record.request_id}", "user_id": {user}, "status": {code}'
+                f"{_NO_TRACE if trace is None else _TRACE % trace.trace_id}"
             )
         if _write(handler, line):
             return
@@ -97,18 +92,17 @@ def _escape(text: str) -> str:
 
 def _find_only_handler() -> ServiceHandler | None:
     """Return the service's handler if the line would go there only, and as it is."""
-    handlers = root.handlers
-    if len(handlers) != 1:
+    try:
+        (handler,) = root.handlers
+    except ValueError:
         return None
-    handler = handlers[0]
-    if type(handler) is not ServiceHandler or handler.formatter is not handler.own_formatter:
+    if type(handler) is not ServiceHandler or handler.formatter is not handler.own_formatter or handler.level > INFO:
         return None
-    if handler.filters != handler.own_filters or handler.level > INFO:
+    if handler.filters != handler.own_filters or _log.filters or _log.handlers or _above.handlers:
         return None
-    if _log.filters or _log.handlers or _above.handlers or not (_log.propagate and _above.propagate):
+    if not (_log.propagate and _above.propagate) or Logger.callHandlers is not _call_handlers:
         return None
-    is_usual = getLogRecordFactory() is LogRecord and Logger.callHandlers is _call_handlers
-    return handler if is_usual and _is_plain else None
+    return handler if getLogRecordFactory() is LogRecord else None
 
 
 def _write(handler: ServiceHandler, line: str) -> bool:

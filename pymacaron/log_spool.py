@@ -34,7 +34,10 @@ class LogSpool:
         """
         self._size_bytes = size_bytes
         self._memory = mmap.mmap(-1, _PLACES_BYTES + size_bytes)
+        self._memory.seek(_PLACES_BYTES)
         self._places = memoryview(self._memory)[:_PLACES_BYTES].cast("Q")
+        # What the side that adds knows without a look: bytes that it added, those it may add at least, and where next.
+        self._added = self._known_room = self._next = 0
         self._lock = Lock()
         self._wake = wake
         self._is_open = False
@@ -51,17 +54,22 @@ class LogSpool:
         size, places, room = len(line), self._places, self._size_bytes
         self._lock.acquire()  # faster than a with block
         try:
-            added = places[0]
-            if size > room - added + places[1]:
-                return False
-            start = added % room
-            if start + size <= room:
-                start += _PLACES_BYTES
-                self._memory[start : start + size] = line
+            added = self._added
+            end = added + size
+            if end > self._known_room:
+                self._known_room = places[1] + room
+                if end > self._known_room:
+                    return False
+            following = self._next + size
+            if following <= room:
+                self._memory.write(line)  # in a third of the time that a slice takes
             else:
-                self._memory[_PLACES_BYTES + start :] = line[: room - start]
-                self._memory[_PLACES_BYTES : _PLACES_BYTES + size - room + start] = line[room - start :]
-            places[0] = added + size
+                following -= room
+                self._memory.write(line[: size - following])
+                self._memory.seek(_PLACES_BYTES)
+                self._memory.write(line[size - following :])
+            self._next = following
+            self._added = places[0] = end
         finally:
             self._lock.release()
         # Looked at last: whoever takes lines looks again some time after it has found some, and sees this one then.
