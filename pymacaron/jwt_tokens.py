@@ -142,9 +142,7 @@ class CurrentVerifier:
     def recall(self, token: str, config: PymConfig) -> VerifiedToken | None:
         """Return what the verifier of *config* knows of *token*, None if it has to be verified."""
         last = self._last
-        if last is None or last[0] != _read_fields(config.__dict__):
-            return None
-        return last[1].recall(token)
+        return last[1].recall(token) if last is not None and last[0] == _read_fields(config.__dict__) else None
 
     def of(self, config: PymConfig) -> TokenVerifier:
         """Return the verifier of *config*. Raises ConfigError."""

@@ -42,6 +42,7 @@ class TokenResolver:
         self._cookie = cookie
         self._key = f"HTTP_{header.upper().replace('-', '_')}"
         self._start = f"{prefix} " if prefix else ""
+        self._start_length = len(self._start)
         self._verifiers = CurrentVerifier()
 
     def __call__(self, request: Request, scopes: tuple[str, ...]) -> JsonObject | None:
@@ -52,12 +53,14 @@ class TokenResolver:
     def identify(self, environ: WSGIEnvironment, scopes: tuple[str, ...], service: Service | None) -> Caller | None:
         """Return who calls *service*, None if no token came. Raises AuthError."""
         value = environ.get(self._key) or (self._read_cookie(environ) if self._cookie else "")
-        if not value or value.isspace():
-            return None
         config = get_config() if service is None else service.config
-        token = value[len(self._start) :]
-        verified = self._verifiers.recall(token, config) if value.startswith(self._start) else None
+        verified = None
+        if value.startswith(self._start):
+            token = value[self._start_length :]
+            verified = self._verifiers.recall(token, config)
         if verified is None:
+            if not value or value.isspace():
+                return None
             token = self.take_token(value)
             verified = self._verify(token, config)
         is_unasked = service is None or service.is_token_revoked is None
