@@ -14,6 +14,7 @@ from flask.globals import _cv_app
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from pymacaron.exceptions import InvalidParameterError, UnsupportedMediaTypeError
+from pymacaron.request_record import LENGTHS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import InputStream
@@ -31,12 +32,12 @@ def read_body(call: Call) -> bytes:
     Raises: RequestEntityTooLarge: it is larger than MAX_CONTENT_LENGTH. ClientDisconnected: it ends too early.
     """
     environ = call.environ
-    length = environ.get("CONTENT_LENGTH", "")
+    size_bytes = LENGTHS[environ.get("CONTENT_LENGTH", "")]
     app = _get_app().app
-    is_usual = length.isdecimal() and "HTTP_TRANSFER_ENCODING" not in environ and app.request_class is Request
-    if call.has_request or not is_usual:
+    is_unusual = "HTTP_TRANSFER_ENCODING" in environ or app.request_class is not Request
+    if size_bytes is None or is_unusual or call.has_request:
         return call.request.get_data(parse_form_data=False)
-    size_bytes, most_bytes = int(length), app.config["MAX_CONTENT_LENGTH"]
+    most_bytes = app.config["MAX_CONTENT_LENGTH"]
     if most_bytes is not None and size_bytes > most_bytes:
         raise RequestEntityTooLarge
     source = environ["wsgi.input"]
