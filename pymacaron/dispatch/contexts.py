@@ -177,7 +177,11 @@ class LeanContext(RequestContext):
             if is_last and self.has_request:
                 self.environ["werkzeug.request"] = None
             if inner is not None:
-                inner.pop(exc)
+                is_told = appcontext_tearing_down.receivers or appcontext_popped.receivers
+                if is_told or app.teardown_appcontext_funcs or _get_app() is not inner:
+                    inner.pop(exc)
+                else:  # the same in half of the time
+                    _reset_app(inner._cv_tokens.pop())  # noqa: SLF001 - what its pop would do
             if current is not self:
                 raise AssertionError(f"Popped wrong request context. ({current!r} instead of {self!r})")
 
