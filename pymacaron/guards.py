@@ -48,7 +48,7 @@ def build_guard(service: Service, api: Api, operation: Operation) -> Guard | Non
         return None
     is_optional = len(required) < len(alternatives)
     if len(required) == len(required[0]) == 1:
-        return functools.partial(_guard_by_one, required[0][0], is_optional)
+        return _make_guard(required[0][0], is_optional=is_optional)
     return functools.partial(_guard, required, is_optional)
 
 
@@ -138,12 +138,18 @@ def _build_check(
     return find(f"there is no resolver for {name} ({what})", fix)
 
 
-def _guard_by_one(check: _Check, is_optional: bool, call: Call) -> None:  # noqa: FBT001 - bound at start
-    caller = check.identify(call)
-    if caller is not None:
-        remember_user(caller)
-    elif not is_optional:
-        raise _missing([[check]])
+def _make_guard(check: _Check, *, is_optional: bool) -> Guard:
+    """Return a guard of one check: a function in a function takes less time than a partial."""
+    identify = check.identify
+
+    def guard(call: Call) -> None:
+        caller = identify(call)
+        if caller is not None:
+            remember_user(caller)
+        elif not is_optional:
+            raise _missing([[check]])
+
+    return guard
 
 
 def _guard(alternatives: list[list[_Check]], is_optional: bool, call: Call) -> None:  # noqa: FBT001 - bound at start

@@ -67,6 +67,8 @@ class RequestReader:
             attributes = {one.keyword: self._attributes[one.keyword] for one in operation.parameters}
             values = PlainValues(self._model, self._check, attributes, optional) if self._model else None
             self._plain = PlainParameters(self._readers, values, path, refuses_unknown=refuses_unknown)
+        # Where a body is all that there is to read, as most often.
+        self._only_body = None if self._reads_parameters else self._body_reader
 
     @property
     def reads_anything(self) -> bool:
@@ -76,12 +78,21 @@ class RequestReader:
 
     def read(self, call: Call) -> tuple[Json, dict[str, object]]:
         """Return body and keywords of a request. Raises InvalidParameterError with every reason."""
+        environ = call.environ
+        faults: list[str] = []
+        if self._only_body is not None and "HTTP_CONTENT_ENCODING" not in environ and environ.get("CONTENT_LENGTH"):
+            body = self._only_body.read(call, faults)
+            if faults:
+                raise InvalidParameterError(faults=faults)
+            return body, {}
+        return self._read_all(call, faults)
+
+    def _read_all(self, call: Call, faults: list[str]) -> tuple[Json, dict[str, object]]:
         known: dict[str, object] | None = None
         if self._plain is not None:
             known = self._plain.read(call) if self._reads_parameters else {}
         if known is not None and self._body_reader is None:
             return None, known
-        faults: list[str] = []
         keywords = known or {}
         if self._form is not None or self._body_reader is not None:
             environ = call.environ

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from itertools import islice
 from math import isinf
@@ -79,6 +79,7 @@ class JsonReader:
         self._check = check
         self._is_prepared = False
         self._validate_usual: Callable[..., Any] | None = None
+        self._has_aliases = True
 
     def read(self, data: bytes, faults: list[str]) -> Json:
         """Return the value that *data* is; what is wrong with it is added to *faults*, and None returned.
@@ -93,7 +94,9 @@ class JsonReader:
                 value = self._validate(data)
             else:
                 try:
-                    return validate(data, strict=True, by_alias=True, by_name=False)
+                    if self._has_aliases:
+                        return validate(data, strict=True, by_alias=True, by_name=False)
+                    return validate(data, strict=True)
                 except ValidationError as error:
                     return _read_whole_numbers(validate, data, error)
         except ValidationError as error:
@@ -110,6 +113,7 @@ class JsonReader:
         """Find pydantic-core's own function where it alone decides: all is typed in the model, which is an object."""
         if self._model is not None and self._check is None and not self._is_root and not self._holds_any:
             self._validate_usual = self._validate_json
+            self._has_aliases = _has_aliases(getattr(self._model, "__pydantic_core_schema__", None))
         self._is_prepared = True
 
     @cached_property
@@ -167,20 +171,31 @@ def read_plain(data: bytes) -> Json:
     return value
 
 
+def _has_aliases(core_schema: Any) -> bool:
+    """Tell whether a property in *core_schema* has another name in JSON: each argument of the validator takes time."""
+    return any(node.get("validation_alias") is not None for node in _walk(core_schema))
+
+
 def _has_any(core_schema: Any) -> bool:
     """Tell whether a part of *core_schema* takes values of which it does not know the type."""
+    for node in _walk(core_schema):
+        is_open = node.get("extra_fields_behavior") == "allow" or node.get("extra_behavior") == "allow"
+        bare = {"list": "items_schema", "dict": "values_schema"}.get(str(node.get("type")))
+        if node.get("type") == "any" or is_open or (bare and bare not in node):
+            return True
+    return False
+
+
+def _walk(core_schema: Any) -> Iterator[dict[str, Any]]:
+    """Yield all schemas in *core_schema* that validate."""
     steps = [core_schema]
     while steps:
         node = steps.pop()
         if isinstance(node, dict):
-            is_open = node.get("extra_fields_behavior") == "allow" or node.get("extra_behavior") == "allow"
-            bare = {"list": "items_schema", "dict": "values_schema"}.get(str(node.get("type")))
-            if node.get("type") == "any" or is_open or (bare and bare not in node):
-                return True
+            yield node
             steps += [value for key, value in node.items() if key not in _NO_SCHEMAS]
         elif isinstance(node, (list, tuple)):
             steps += node
-    return False
 
 
 def _has_number_word(data: bytes) -> bool:
