@@ -276,6 +276,28 @@ def test_faults_of_a_discriminator(body: dict[str, Any], faults: list[str]) -> N
     assert faults or type(value).__name__ == "Dog"
 
 
+NAMED_IN_PYTHON = {"type": "object", "required": ["class"], "properties": {"class": {"type": "string"}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "right", "wrong", "place"),
+    [
+        pytest.param(NAMED_IN_PYTHON, {"class": "a"}, {"class_": "a"}, "/class", id="outside"),
+        pytest.param(
+            {"type": "object", "properties": {"inner": NAMED_IN_PYTHON}},
+            {"inner": {"class": "a"}},
+            {"inner": {"class_": "a"}},
+            "/inner/class",
+            id="inside",
+        ),
+    ],
+)
+def test_properties_have_the_names_of_the_document(schema: JsonObject, right: Any, wrong: Any, place: str) -> None:
+    """What a property is called in Python is no name for callers."""
+    assert read(schema, json.dumps(right)) == (right, [])
+    assert read(schema, json.dumps(wrong))[1] == [f"body {place}: Field required"]
+
+
 def test_properties_that_count_are_kept() -> None:
     """Where unnamed properties make an object right, its instance keeps them."""
     assert read({"type": "object", "properties": {"a": {}}, "minProperties": 1}, '{"b": 1}') == ({"b": 1}, [])
