@@ -29,7 +29,7 @@ _EARLY_S = 5.0  # a worker that dies sooner is not replaced at once
 _EARLY_ENDS = 3  # in a row, before a worker served, that tell of the app and not of who sent the signal
 _LONGEST_PAUSE_S = 30.0
 _KILL_MARGIN_S = 2.0
-_LINES_PAUSE_S = 0.03  # that lines of the log wait for others to be written together with
+LINES_PAUSE_S = 0.03  # that lines of the log wait for others to be written together with
 _LAST_LINES_S = 5.0  # that a stream has to take the last ones
 _LINES_WAIT, _LINES_ABOUND = 0, 255  # beside the numbers of signals
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
@@ -151,7 +151,7 @@ class Supervisor:
 
     def _heed(self, number: int) -> None:
         if number in {_LINES_WAIT, _LINES_ABOUND}:
-            pause_s = _LINES_PAUSE_S if number == _LINES_WAIT else 0.0
+            pause_s = LINES_PAUSE_S if number == _LINES_WAIT else 0.0
             self._lines_at = min(self._lines_at or math.inf, time.monotonic() + pause_s)
         elif number == signal.SIGCHLD:
             for member in [member for member in self._members if not member.process.is_alive()]:
@@ -307,13 +307,13 @@ class Supervisor:
         busy = [spool for spool in spools if spool.has_lines]
         slow = [spool for spool in busy if not self._lines.write_out(spool)]
         self._last_spools = [spool for spool in self._last_spools if spool in slow]
-        self._lines_at = time.monotonic() + _LINES_PAUSE_S if busy else None
+        self._lines_at = time.monotonic() + LINES_PAUSE_S if busy else None
 
     def _write_last_lines(self) -> None:
         end = time.monotonic() + _LAST_LINES_S
         spools = [*self._last_spools, *(member.spool for member in self._members if member.spool is not None)]
         while (spools := [one for one in spools if not self._lines.write_out(one)]) and time.monotonic() < end:
-            time.sleep(_LINES_PAUSE_S)
+            time.sleep(LINES_PAUSE_S)
         self._lines.close()
 
     def _kill(self, members: Sequence[_Member]) -> None:

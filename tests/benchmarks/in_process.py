@@ -6,6 +6,7 @@ import contextlib
 import cProfile
 import importlib
 import io
+import multiprocessing
 import os
 import pstats
 import sys
@@ -18,6 +19,10 @@ from typing import Any
 from operations import Call, find_fault, make_calls, make_refused
 from preparation import write_service
 from werkzeug.test import EnvironBuilder
+
+from pymacaron.log import ServiceHandler
+from pymacaron.log_spool import LogSpool, LogWriter
+from pymacaron.serving.supervisor import LINES_PAUSE_S
 
 App = Callable[[dict[str, Any], Callable[..., Any]], Any]
 CALLS = 100
@@ -55,7 +60,10 @@ def profile_pymacaron(calls: int, lines: int) -> str:
 
 @contextlib.contextmanager
 def load_apps() -> Iterator[dict[str, App]]:
-    """Yield the services by name, checked; pymacaron's as ``pymacaron run`` has it, its access log in a file."""
+    """Yield the services by name, checked; pymacaron's as ``pymacaron run`` has it.
+
+    So another process writes its access log, here into a file.
+    """
     kept = os.dup(2)
     with tempfile.TemporaryDirectory() as folder:
         service = write_service(Path(folder))
@@ -71,13 +79,42 @@ def load_apps() -> Iterator[dict[str, App]]:
                 "Flask + pydantic": flask.app,
                 "pymacaron": server.app,
             }
-            for name, app in apps.items():
-                check(name, app)
-            yield apps
+            with spool_lines():
+                for name, app in apps.items():
+                    check(name, app)
+                yield apps
         finally:
             os.dup2(kept, 2)
             os.close(log)
             os.close(kept)
+
+
+@contextlib.contextmanager
+def spool_lines() -> Iterator[None]:
+    """Let another process write the lines of the log, as the supervisor of ``pymacaron run`` does for its workers."""
+    reader, waker = os.pipe()
+    spool = LogSpool(lambda _: os.write(waker, b"1"))
+    process = multiprocessing.get_context("fork").Process(target=write_lines, args=(spool, reader, waker))
+    process.start()
+    spool.open()
+    ServiceHandler.spool = spool
+    try:
+        yield
+    finally:
+        ServiceHandler.spool = None
+        os.close(waker)
+        process.join()
+        os.close(reader)
+
+
+def write_lines(spool: LogSpool, reader: int, waker: int) -> None:
+    """Write what stands in *spool*, each time that somebody asks for it through the pipe *reader*, until its end."""
+    os.close(waker)
+    writer, is_open = LogWriter(), True
+    while is_open:
+        is_open = bool(os.read(reader, 1024))
+        time.sleep(LINES_PAUSE_S)
+        writer.write_out(spool)
 
 
 def check(name: str, app: App) -> None:
