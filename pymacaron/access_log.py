@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
 from logging import INFO, Logger, LogRecord, getLogRecordFactory, root
 from select import PIPE_BUF
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("pymacaron.access")
 _above = logging.getLogger("pymacaron")  # and above that one stands the root
-_JSON = '", "level": "INFO", "logger": "pymacaron.access", "message": '
+_JSON = '", "level": "INFO", "logger": "pymacaron.access", "message": "'
 _TEXT = " INFO    pymacaron.access: "
 _NO_TRACE, _TRACE = "}\n", ', "trace_id": "%s"}\n'
 # Texts of numbers that a line may need: to make them again takes as long as to write it.
@@ -59,35 +60,50 @@ def write_line(record: RequestRecord, duration_s: float) -> None:
     """
     if not _log.isEnabledFor(INFO):
         return
-    method, path, status, operation = record.method, record.path, record.status, record.operation
+    path, status, operation = record.path, record.status, record.operation
     if operation is not None and operation.has_secret_path:
         path = operation.path
-    request = f"{method} {path}"
-    if not request.isprintable():
-        method, path = _escape(method), _escape(path)
-        request = f"{method} {path}"
+    request = _requests.get(f"{record.method} {path}") or _show(record.method, path)
     handler = _find_only_handler()
     if handler is not None:
         code = _STATUSES[status] if status < _MOST else str(status)
         tenths = int(duration_s * 10000.0 + 0.5)
-        message = f"{request} {code} {_TENTHS[tenths] if tenths < _MOST else f'{duration_s * 1000.0:.1f}'} ms"
+        duration_ms = _TENTHS[tenths] if tenths < _MOST else f"{duration_s * 1000.0:.1f}"
         if handler.is_text:
-            line = f"{_read_clock()}{_TEXT}{message} [{record.request_id}]\n"
+            line = f"{_read_clock()}{_TEXT}{request.text} {code} {duration_ms} ms [{record.request_id}]\n"
         else:
             trace, user_id = record.trace, record.user_id
             user = "null" if user_id is None else encode_basestring_ascii(user_id)
             line = (
-                f'{{"time": "{_read_clock()}{_JSON}{encode_basestring_ascii(message)}, "request_id": '
+                f'{{"time": "{_read_clock()}{_JSON}{request.json} {code} {duration_ms} ms", "request_id": '
                 f'"{record.request_id}", "user_id": {user}, "status": {code}'
                 f"{_NO_TRACE if trace is None else _TRACE % trace.trace_id}"
             )
         if _write(handler, line):
             return
-    _log.info("%s %s %d %.1f ms", method, path, status, duration_s * 1000, extra={"status": status})
+    _log.info("%s %d %.1f ms", request.text, status, duration_s * 1000, extra={"status": status})
 
 
-def _escape(text: str) -> str:
-    return text.encode("unicode_escape").decode()
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """Method and path without what would end a line: as *text*, and as it stands in a string of *json*."""
+
+    text: str
+    json: str
+
+
+_requests: dict[str, _Shown] = {}  # that came before
+_MOST_REQUESTS = 4096
+
+
+def _show(method: str, path: str) -> _Shown:
+    text = request = f"{method} {path}"
+    if not text.isprintable():
+        text = text.encode("unicode_escape").decode()
+    shown = _Shown(text, encode_basestring_ascii(text)[1:-1])
+    if len(_requests) < _MOST_REQUESTS and len(request) < _MOST:
+        _requests[request] = shown
+    return shown
 
 
 def _find_only_handler() -> ServiceHandler | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,18 +28,6 @@ _JWKS_AHEAD_S = 60
 _JWKS_PAUSE_S = 10
 # Bytes of the hash, the least that a secret should have. Source: RFC 7518, section 3.2.
 HMAC_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
-# Fields of the configuration that the settings are made of.
-FIELDS = (
-    "config_path",
-    "folder",
-    "jwt_algorithms",
-    "jwt_issuer",
-    "jwt_audience",
-    "jwt_secret",
-    "jwt_public_key",
-    "jwt_private_key",
-    "jwt_jwks_url",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +47,16 @@ class JwtSettings:
     @classmethod
     def of(cls, config: PymConfig) -> JwtSettings:
         """Take the settings of *config*."""
-        return cls.from_fields(vars(config))
-
-    @classmethod
-    def from_fields(cls, fields: Mapping[str, Any]) -> JwtSettings:
-        """Take the settings of a configuration's *fields*, those that `FIELDS` names."""
         return cls(
-            where=show_path(fields["config_path"]) if fields["config_path"] else "pym-config.yaml",
-            folder=fields["folder"],
-            algorithms=tuple(fields["jwt_algorithms"]),
-            issuer=fields["jwt_issuer"],
-            audience=fields["jwt_audience"],
-            secret=fields["jwt_secret"].get_secret_value() if fields["jwt_secret"] else None,
-            public_key=fields["jwt_public_key"],
-            private_key=fields["jwt_private_key"].get_secret_value() if fields["jwt_private_key"] else None,
-            jwks_url=fields["jwt_jwks_url"],
+            where=show_path(config.config_path) if config.config_path else "pym-config.yaml",
+            folder=config.folder,
+            algorithms=tuple(config.jwt_algorithms),
+            issuer=config.jwt_issuer,
+            audience=config.jwt_audience,
+            secret=config.jwt_secret.get_secret_value() if config.jwt_secret else None,
+            public_key=config.jwt_public_key,
+            private_key=config.jwt_private_key.get_secret_value() if config.jwt_private_key else None,
+            jwks_url=config.jwt_jwks_url,
         )
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from functools import lru_cache
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import jwt
@@ -19,7 +18,6 @@ from pymacaron.exceptions import (
     PyMacaronException,
 )
 from pymacaron.jwt_keys import (
-    FIELDS,
     HMAC_BYTES,
     JWKS_LIFESPAN_S,
     JwtSettings,
@@ -42,7 +40,6 @@ LEEWAY_S = 10
 # A key that was taken back without a JWKS URL saying so, in a file for one, is not believed for longer.
 REMEMBERED_S = JWKS_LIFESPAN_S
 _CLAIMS = ["exp", "iss", "aud"]
-_read_fields = itemgetter(*FIELDS)
 
 
 class TokenVerifier:
@@ -131,29 +128,32 @@ class TokenVerifier:
 
 
 class CurrentVerifier:
-    """Gives the verifier of a configuration, another one as soon as a setting has changed. Safe for threads."""
+    """Gives the verifier of a configuration, another one as soon as a setting has changed. Safe for threads.
+
+    A configuration gets a new ``__dict__`` with each value that is set; only the list could be changed in place.
+    """
 
     __slots__ = ("_last",)
 
     def __init__(self) -> None:
         """Know no configuration yet."""
-        self._last: tuple[tuple[Any, ...], TokenVerifier] | None = None
+        self._last: tuple[dict[str, Any], list[str], TokenVerifier] | None = None
 
     def recall(self, token: str, config: PymConfig) -> VerifiedToken | None:
         """Return what the verifier of *config* knows of *token*, None if it has to be verified."""
-        last = self._last
-        return last[1].recall(token) if last is not None and last[0] == _read_fields(config.__dict__) else None
+        last, fields = self._last, config.__dict__
+        if last is None or last[0] is not fields or last[1] != fields["jwt_algorithms"]:
+            return None
+        return last[2].recall(token)
 
     def of(self, config: PymConfig) -> TokenVerifier:
         """Return the verifier of *config*. Raises ConfigError."""
-        fields = config.__dict__
-        values = _read_fields(fields)
-        last = self._last
-        if last is not None and last[0] == values:
-            return last[1]
-        verifier = build_verifier(JwtSettings.from_fields(fields))
-        # A list could be changed in place.
-        self._last = (tuple(list(value) if isinstance(value, list) else value for value in values), verifier)
+        last, fields = self._last, config.__dict__
+        algorithms = [*fields["jwt_algorithms"]]
+        if last is not None and last[0] is fields and last[1] == algorithms:
+            return last[2]
+        verifier = build_verifier(JwtSettings.of(config))
+        self._last = fields, algorithms, verifier
         return verifier
 
 
