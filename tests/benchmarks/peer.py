@@ -54,6 +54,15 @@ PEER_TABLE = (
         shown=("flask", "pydantic", "pyjwt", "granian"),
     ),
     Peer("bare WSGI", "on_wsgi:app", ("granian",), ("pydantic", *_WSGI), ("pydantic", "pyjwt", "granian")),
+    # What is left where nobody asks for a token: the most that there is to be had on that server.
+    Peer(
+        "bare WSGI without JWT",
+        "on_wsgi:open_app",
+        ("granian",),
+        ("pydantic", *_WSGI),
+        ("pydantic", "pyjwt", "granian"),
+        ("no token", "forged token"),
+    ),
     Peer(
         "Flask + pydantic",
         "on_flask:app",

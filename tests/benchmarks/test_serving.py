@@ -149,7 +149,7 @@ def test_the_table_tells_ratios() -> None:
     assert make_rates(find_rates(FOUND)) == (
         "| requests per second | ping | protected POST | list of 20 |\n"
         "| --- | ---: | ---: | ---: |\n"
-        "| **pymacaron on granian** | 5,000 | 2,500 | 1,250 |\n"
+        "| **pymacaron run** | 5,000 | 2,500 | 1,250 |\n"
         "| FastAPI on uvicorn | 2,000 (2.5x) | 1,000 (2.5x) | 500 (2.5x) |\n"
     )
 
@@ -157,7 +157,7 @@ def test_the_table_tells_ratios() -> None:
 def test_promises_are_kept_or_missed() -> None:
     """Only what was measured is judged."""
     assert make_promises(find_rates(FOUND), find_clock_rates(FOUND), FOUND["in_process"]) == (  # type: ignore[arg-type]
-        "| promise | found | by the clock | `pymacaron run` by default |  |\n"
+        "| promise | found | by the clock | on granian itself |  |\n"
         "| --- | ---: | ---: | ---: | ---: |\n"
         "| protected POST: 4.5x FastAPI on uvicorn, or more | 2.50x | 5.00x |  | missed |\n"
         "| list of 20: 1.5x FastAPI on uvicorn, or more | 2.50x | 5.00x |  | kept |\n"
@@ -169,11 +169,11 @@ def test_promises_are_kept_or_missed() -> None:
 def test_costs_and_scaling_have_tables() -> None:
     """Latency, start and memory of each service; requests per second by size."""
     assert make_costs(FOUND).splitlines()[2] == (
-        "| pymacaron on granian | 1.0 / 5.0 | 1.0 / 5.0 | 1.0 / 5.0 | 2.00 | 40 | 50 |"
+        "| pymacaron run | 1.0 / 5.0 | 1.0 / 5.0 | 1.0 / 5.0 | 2.00 | 40 | 50 |"
     )
     assert make_scaling(FOUND, "operations", "operations").splitlines()[0::2] == [
         "| requests per second, operations | 10 | 1,000 |",
-        "| pymacaron on granian | 2,000 | 2,000 |",
+        "| pymacaron run | 2,000 | 2,000 |",
     ]
     assert make_scaling(FOUND, "body", "bytes") == ""
 
