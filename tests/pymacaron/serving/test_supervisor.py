@@ -210,7 +210,7 @@ def test_the_second_signal_does_not_wait(serve: Any) -> None:
 def test_reloading_goes_on_after_a_fault(serve: Any) -> None:
     """With --reload a file that is broken for a moment changes nothing; the next change is served."""
     service = serve(*PYMACARON, "--reload")
-    assert "(1 worker of 16 threads" in service.log.read_text()
+    assert "(1 worker of 8 threads" in service.log.read_text()
     time.sleep(1)
     text = (service.folder / "svc.py").read_text()
     (service.folder / "svc.py").write_text("def broken(\n")
