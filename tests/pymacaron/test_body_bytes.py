@@ -41,7 +41,7 @@ class Drops:
         """Take all of it."""
         self._source = io.BytesIO(data)
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = 2) -> bytes:
         """Return the next two."""
         return self._source.read(min(size, 2))
 
@@ -49,7 +49,7 @@ class Drops:
 class Broken:
     """An input whose caller has gone."""
 
-    def read(self, _size: int) -> bytes:
+    def read(self, _size: int = -1) -> bytes:
         """Fail as a socket does."""
         raise ConnectionResetError
 
