@@ -26,6 +26,7 @@ from pymacaron.serving.supervisor import LINES_PAUSE_S
 
 App = Callable[[dict[str, Any], Callable[..., Any]], Any]
 CALLS = 100
+URGENT = b"!"
 
 
 def measure_in_process(repeats: int) -> dict[str, dict[str, float]]:
@@ -93,7 +94,7 @@ def load_apps() -> Iterator[dict[str, App]]:
 def spool_lines() -> Iterator[None]:
     """Let another process write the lines of the log, as the supervisor of ``pymacaron run`` does for its workers."""
     reader, waker = os.pipe()
-    spool = LogSpool(lambda _: os.write(waker, b"1"))
+    spool = LogSpool(lambda is_urgent: os.write(waker, URGENT if is_urgent else b"."))
     process = multiprocessing.get_context("fork").Process(target=write_lines, args=(spool, reader, waker))
     process.start()
     spool.open()
@@ -110,10 +111,11 @@ def spool_lines() -> Iterator[None]:
 def write_lines(spool: LogSpool, reader: int, waker: int) -> None:
     """Write what stands in *spool*, each time that somebody asks for it through the pipe *reader*, until its end."""
     os.close(waker)
-    writer, is_open = LogWriter(), True
-    while is_open:
-        is_open = bool(os.read(reader, 1024))
-        time.sleep(LINES_PAUSE_S)
+    writer, calls = LogWriter(), b"."
+    while calls:
+        calls = os.read(reader, 1024)
+        if URGENT not in calls:
+            time.sleep(LINES_PAUSE_S)
         writer.write_out(spool)
 
 
