@@ -31,7 +31,7 @@ _MILLISECONDS = tuple(f",{number:03d}" for number in range(_MOST))
 _STATUSES = tuple(map(str, range(_MOST)))
 _TENTHS = tuple(f"{number / 10:.1f}" for number in range(_MOST))
 # Sentry, for one, puts a method of its own there.
-_call_handlers = Logger.callHandlers if Logger.callHandlers.__globals__ is vars(logging) else None
+_call_handlers = Logger.callHandlers if getattr(Logger.callHandlers, "__globals__", None) is vars(logging) else None
 
 
 _second = 0.0, ""  # one name: threads never see the second of one reading with the text of another
