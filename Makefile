@@ -15,7 +15,9 @@ monitor: .venv/installed
 dashboards: .venv/installed
 	$(BIN)/pytest -q tests/pymacaron_monitoring/test_dashboards.py -k up_to_date --rewrite-golden
 
+# Compiled once: hundreds of processes that tests start would compile it where PYTHONDONTWRITEBYTECODE is set.
 test: lint
+	$(BIN)/python -m compileall -q -x templates/service pymacaron pymacaron_testing monitoring/pymacaron_monitoring
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 	$(BIN)/coverage combine -q
