@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, nullcontext
@@ -68,6 +69,19 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert text == file.read_text(encoding="utf-8")
 
     return compare
+
+
+@pytest.fixture(scope="session")
+def check_types() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the type checker: ``check_types(folder, "use.py")``; all runs share what it learned of libraries."""
+    cache = Path(__file__).parents[1] / ".mypy_cache" / "generated"
+
+    def run(folder: Path, *targets: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "mypy", "--strict", "--explicit-package-bases", f"--cache-dir={cache}"]
+        with _measuring_nothing():
+            return subprocess.run([*command, *targets], cwd=folder, capture_output=True, text=True, check=False)
+
+    return run
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from pymacaron.config import load_config
 from pymacaron.exceptions import ConfigError
 from pymacaron.scaffold import PIPELINES, check_name, plan_service, write_service
 from pymacaron.spec import load_spec
+
+CheckTypes = Callable[..., subprocess.CompletedProcess[str]]
 
 FILES = {
     ".gitignore",
@@ -169,12 +172,17 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         pytest.param(["ruff", "format", *STYLE, "--check", "."], id="format"),
         pytest.param(["ruff", "check", *STYLE, "--select", RULES, "--ignore", "S101,ANN401", "."], id="lint"),
-        pytest.param(["mypy", "--strict", "--explicit-package-bases", "server.py", "pet_shop"], id="types"),
     ],
 )
 def test_code_is_an_example(service: Path, command: list[str]) -> None:
-    """What is written is formatted, clean to a linter with its defaults, and typed."""
+    """What is written is formatted, and clean to a linter with its defaults."""
     done = subprocess.run([sys.executable, "-m", *command], cwd=service, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_code_is_typed(service: Path, check_types: CheckTypes) -> None:
+    """What is written passes a strict type checker."""
+    done = check_types(service, "server.py", "pet_shop")
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import subprocess
-import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from pymacaron.codegen import generate_models, load_models, write_models
 from pymacaron.exceptions import SpecError
 from pymacaron.model import PymacaronBaseModel, PymacaronRootModel, dump_json
 from pymacaron.spec import parse_spec
+
+CheckTypes = Callable[..., subprocess.CompletedProcess[str]]
 
 PET = {
     "type": "object",
@@ -484,14 +486,12 @@ Pet(id="1")
 """
 
 
-def test_users_of_models_are_type_checked(make_api: Any, tmp_path: Path) -> None:
+def test_users_of_models_are_type_checked(make_api: Any, tmp_path: Path, check_types: CheckTypes) -> None:
     """A strict type checker knows the constructor's arguments, and that aliases are plain values."""
     schemas = {**SCHEMAS, "Pet": {**PET, "properties": {**PET["properties"], "json": {"type": "string"}}}}  # type: ignore[dict-item]
     write_models(make_api(schemas), tmp_path / "apis" / "pets_models.py")
     (tmp_path / "use.py").write_text(USE)
-    cache = Path(__file__).parents[3] / ".mypy_cache" / "generated"
-    command = [sys.executable, "-m", "mypy", "--strict", "--explicit-package-bases", f"--cache-dir={cache}", "use.py"]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    result = check_types(tmp_path, "use.py")
     assert result.stdout.splitlines() == [
         'use.py:9: error: Argument "id" to "Pet" has incompatible type "str"; expected "int"  [arg-type]',
         "Found 1 error in 1 file (checked 1 source file)",
