@@ -2,7 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo monitor dashboards test lint install clean
+# `make test` compiles while it lints.
+MAKEFLAGS += --jobs=2
+
+.PHONY: demo monitor dashboards test lint compiled install clean
 
 demo: .venv/installed
 	$(BIN)/pymacaron demo
@@ -15,9 +18,7 @@ monitor: .venv/installed
 dashboards: .venv/installed
 	$(BIN)/pytest -q tests/pymacaron_monitoring/test_dashboards.py -k up_to_date --rewrite-golden
 
-# Compiled once: hundreds of processes that tests start would compile it where PYTHONDONTWRITEBYTECODE is set.
-test: lint
-	$(BIN)/python -m compileall -q -x templates/service pymacaron pymacaron_testing monitoring/pymacaron_monitoring
+test: lint compiled
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 	$(BIN)/coverage combine -q
@@ -29,6 +30,12 @@ lint: .venv/installed
 	$(BIN)/mypy
 	$(BIN)/mypy tests monitoring/stack
 	$(BIN)/lint-imports
+
+# Where PYTHONDONTWRITEBYTECODE is set, each of the hundreds of processes that tests start would compile all this again:
+# the packages, and what pytest makes of tests and of its plugins. A module that cannot be read is the tests' finding.
+compiled: .venv/installed
+	$(BIN)/python -m compileall -q -x templates/service pymacaron pymacaron_testing monitoring/pymacaron_monitoring
+	-env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -qq --collect-only >/dev/null
 
 install: .venv/installed
 
