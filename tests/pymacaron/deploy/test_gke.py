@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
 import pytest
 import requests
 from google.oauth2.credentials import Credentials
@@ -287,6 +286,8 @@ def test_the_cluster_must_be_the_one_that_gke_knows(cluster: KubernetesServer) -
 )
 def test_manifests_are_of_kubernetes_schemas(keys: dict[str, Any]) -> None:
     """Every manifest passes the strict schemas of several releases of Kubernetes, and never tells a number of pods."""
+    import kubernetes_validate  # noqa: PLC0415 - takes seconds, which whoever collects tests would wait
+
     config = configure(None, **keys)
     settings = read_settings(config)
     made = [

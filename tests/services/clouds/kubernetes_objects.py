@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import kubernetes_validate
-
 SCHEMAS = "1.34"
 Object = dict[str, Any]
 Key = tuple[str, str, str]
@@ -164,6 +162,8 @@ def _content(made: Object) -> Object:
 
 def _check_schema(made: Object) -> None:
     """Raise ApiError 422 for what is not of the kind's schema; unknown fields are faults too."""
+    import kubernetes_validate  # noqa: PLC0415 - takes seconds, which whoever collects tests would wait
+
     try:
         kubernetes_validate.validate(made, SCHEMAS, strict=True)
     except kubernetes_validate.ValidationError as error:
