@@ -167,6 +167,7 @@ def test_streams_over_http(url: str) -> None:
     assert requests.post(f"{url}/reset", timeout=10).content == b""
 
 
+@pytest.mark.unmeasured
 def test_the_service_keeps_its_document(granian: str, folder: Path, tmp_path: Path) -> None:
     """The contract run of the test plugin finds nothing."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--pymacaron-target={granian}"]

@@ -39,6 +39,7 @@ def __getattr__(name):
 """
 
 
+@pytest.mark.unmeasured
 def test_a_large_document(tmp_path: Path) -> None:
     """1.9 MB of document and its models take less than 250 MB, and no line is looked up where nothing is wrong."""
     if not TWILIO.is_file():

@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent))
 
 from gate_statistics import run_trials
 
 
+@pytest.mark.unmeasured
 def test_the_gate_tells_a_slower_release_from_the_same_one() -> None:
     """Requests by turns, on a machine that does other things meanwhile; the slower one takes several times as long.
 

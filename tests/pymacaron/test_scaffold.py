@@ -186,6 +186,7 @@ def test_code_is_typed(service: Path, check_types: CheckTypes) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(("ci", "schema"), [("github", "vendor.github-workflows"), ("gitlab", "vendor.gitlab-ci")])
 def test_pipeline_is_what_its_runner_reads(ci: str, schema: str, tmp_path: Path) -> None:
     """The file keeps to the schema that is published for it, and names the service's own document and secret."""

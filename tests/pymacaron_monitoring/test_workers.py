@@ -105,6 +105,7 @@ def test_every_worker_shows_the_sum_of_all(serve: Callable[..., str], tmp_path: 
     }
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("server", ["granian", "gunicorn"])
 def test_killed_workers_take_nothing_with_them(server: str) -> None:
     """Workers get SIGKILL under load: what clients saw is counted, nothing twice, stuck or left behind."""

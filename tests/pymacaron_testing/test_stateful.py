@@ -154,6 +154,7 @@ def test_seen_once(start: Start) -> None:
     assert outcome.flaky[0].startswith("server_error after a chain of requests did not happen again: 500")
 
 
+@pytest.mark.unmeasured
 def test_same_seed(start: Start) -> None:
     """The same seed walks the same way, another one another way."""
 

@@ -258,6 +258,7 @@ def test_same_values_on_every_python() -> None:
 EXPECTED = {"id": 175, "name": "robin", "price": 446.95, "code": "RMN12", "made": "2024-06-03T03:09:57Z"}
 
 
+@pytest.mark.unmeasured
 def test_all_real_schemas() -> None:
     """Each schema of the documents of others has an instance that is valid, the same for the same seed."""
     if not SPECS.is_dir():

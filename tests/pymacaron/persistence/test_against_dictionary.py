@@ -243,6 +243,7 @@ class _Shop(RuleBasedStateMachine):
         assert Thing.get_many(wanted) == [self.stored[key][0] for key in wanted if key in self.stored]
 
 
+@pytest.mark.unmeasured
 def test_any_sequence_of_calls(store: Store, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Generated objects and calls leave in the store what they leave in a dictionary, refusals included."""
     monkeypatch.setattr(_Shop, "has_transactions", "dynalite" not in request.node.nodeid)

@@ -224,6 +224,7 @@ def test_an_outbox_needs_sql(make_service: MakeService) -> None:
         make_service(config=f"{CONFIG}outbox: true\ndatabase_url: dynamodb://eu-west-1\n")
 
 
+@pytest.mark.unmeasured
 def test_no_call_is_lost_in_outages(make_lab: MakeLab, tmp_path: Path) -> None:
     """A smaller run of the benchmark tasks_outage: Redis is away for a while, and the service is killed meanwhile.
 

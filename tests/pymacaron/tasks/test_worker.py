@@ -86,6 +86,7 @@ def test_tasks_run_as_their_caller_and_again_where_they_fail(make_lab: MakeLab, 
     assert "alice" not in "".join(line for line in lab.read_logs().splitlines() if '"user_id": "alice"' not in line)
 
 
+@pytest.mark.unmeasured
 def test_workers_that_are_killed_or_stopped_lose_nothing(make_lab: MakeLab, broker_url: str | None) -> None:
     """What a worker had taken when it was killed is run by the next one.
 
@@ -221,6 +222,7 @@ def test_a_task_that_does_not_end_in_time_goes_back(make_lab: MakeLab, broker_ur
     lab.wait_for(lambda lines: lines["begin-0"] == 2)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("broker_url", ["embedded"], indirect=True)
 def test_no_task_is_lost_where_processes_are_killed(make_lab: MakeLab, broker_url: str | None) -> None:
     """A smaller run of the benchmark tasks_endurance: each task runs at least once, whoever is killed."""
