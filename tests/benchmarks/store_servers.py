@@ -92,12 +92,15 @@ def find_dynalite() -> str | None:
 def run_dynamodb(dynalite: str | None = None) -> Iterator[Server]:
     """Run moto's DynamoDB, or *dynalite*, as a process of its own, over HTTP; its data are gone when it ends."""
     port = find_free_port()
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")
+    }  # moto is not ours
     with tempfile.TemporaryFile() as log:
         command = [sys.executable, str(Path(__file__).with_name("dynamodb_server.py")), str(port)]
         if dynalite:
             delays = [part for name in ("create", "update", "delete") for part in (f"--{name}TableMs", "0")]
             command = [dynalite, "--host", "127.0.0.1", "--port", str(port), *delays]
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:
             _wait_for(port, process, None)
             url = f"dynamodb://eu-west-1?endpoint_url=http://127.0.0.1:{port}&create_tables=true"

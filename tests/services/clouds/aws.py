@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import re
 import subprocess
 import sys
@@ -118,8 +119,11 @@ def run_aws(
 @contextlib.contextmanager
 def _run_moto() -> Iterator[int]:
     port = _find_free_port()
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")
+    }  # moto is not ours
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen([sys.executable, str(_MOTO), str(port)], stdout=log, stderr=log)
+        process = subprocess.Popen([sys.executable, str(_MOTO), str(port)], env=environment, stdout=log, stderr=log)
         try:
             end_s = time.monotonic() + _START_TIMEOUT_S
             while not _listens(port):
