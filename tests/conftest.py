@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import logging
 import os
@@ -73,12 +74,14 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 
 @pytest.fixture(scope="session")
 def check_types() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run the type checker: ``check_types(folder, "use.py")``; all runs share what it learned of libraries."""
+    """Run the type checker: ``check_types(folder, "use.py")``; by turns, all share what it learned of libraries."""
     cache = Path(__file__).parents[1] / ".mypy_cache" / "generated"
+    cache.mkdir(parents=True, exist_ok=True)
 
     def run(folder: Path, *targets: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "mypy", "--strict", "--explicit-package-bases", f"--cache-dir={cache}"]
-        with _measuring_nothing():
+        with _measuring_nothing(), (cache / "in_use").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
             return subprocess.run([*command, *targets], cwd=folder, capture_output=True, text=True, check=False)
 
     return run
