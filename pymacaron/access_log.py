@@ -79,9 +79,6 @@ def write_line(record: RequestRecord, duration_s: float) -> None:
                 f'"{record.request_id}", "user_id": {user}, "status": {code}'
                 f"{_NO_TRACE if trace is None else _TRACE % trace.trace_id}"
             )
-            spool = handler.spool
-            if spool is not None and handler.stream is sys.__stderr__ and spool.add(line.encode()):  # it is ASCII
-                return
         if _write(handler, line):
             return
     _log.info("%s %d %.1f ms", request.text, status, duration_s * 1000, extra={"status": status})
@@ -129,7 +126,7 @@ def _write(handler: ServiceHandler, line: str) -> bool:
     stream = handler.stream
     if stream is not sys.__stderr__:
         return False
-    data = line.encode(stream.encoding, stream.errors or "strict")
+    data = line.encode() if line.isascii() else line.encode(stream.encoding, stream.errors or "strict")
     spool = handler.spool
     if spool is not None and spool.add(data):
         return True
