@@ -16,7 +16,7 @@ from pymacaron.item_streams import is_event_stream, is_sequential
 from pymacaron.media_table import MediaTable, is_within, split_media_type
 from pymacaron.response_check import Violation, find_json_violations, find_value_violations
 from pymacaron.shapes import parse_scalar, read_shape
-from pymacaron.validation import SchemaCheck
+from pymacaron.validation import SchemaCheck, walk_core_schema
 
 if TYPE_CHECKING:
     from werkzeug.datastructures import Headers
@@ -250,16 +250,8 @@ def _find_dump(model: Any) -> Callable[[object], bytes]:
 
 def _has_no_alias(core_schema: Any) -> bool:
     """Tell whether aliases make no difference to what is written: there are none, and no function asks for them."""
-    steps = [core_schema]
-    while steps:
-        node = steps.pop()
-        if isinstance(node, dict):
-            if node.get("serialization_alias") is not None or node.get("info_arg"):
-                return False
-            steps += [value for key, value in node.items() if key != "metadata"]
-        elif isinstance(node, (list, tuple)):
-            steps += node
-    return True
+    nodes = walk_core_schema(core_schema, without=("metadata",))
+    return not any(node.get("serialization_alias") is not None or node.get("info_arg") for node in nodes)
 
 
 def _missing_error_fields(model: type | None) -> frozenset[str] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from functools import cached_property
 from itertools import islice
 from math import isinf
@@ -173,12 +173,12 @@ def read_plain(data: bytes) -> Json:
 
 def _has_aliases(core_schema: Any) -> bool:
     """Tell whether a property in *core_schema* has another name in JSON: each argument of the validator takes time."""
-    return any(node.get("validation_alias") is not None for node in _walk(core_schema))
+    return any(node.get("validation_alias") is not None for node in walk_core_schema(core_schema))
 
 
 def _has_any(core_schema: Any) -> bool:
     """Tell whether a part of *core_schema* takes values of which it does not know the type."""
-    for node in _walk(core_schema):
+    for node in walk_core_schema(core_schema):
         is_open = node.get("extra_fields_behavior") == "allow" or node.get("extra_behavior") == "allow"
         bare = {"list": "items_schema", "dict": "values_schema"}.get(str(node.get("type")))
         if node.get("type") == "any" or is_open or (bare and bare not in node):
@@ -186,14 +186,14 @@ def _has_any(core_schema: Any) -> bool:
     return False
 
 
-def _walk(core_schema: Any) -> Iterator[dict[str, Any]]:
-    """Yield all schemas in *core_schema* that validate."""
+def walk_core_schema(core_schema: Any, without: Container[str] = _NO_SCHEMAS) -> Iterator[dict[str, Any]]:
+    """Yield all schemas in *core_schema*, but what stands under the keys *without*: by default those that validate."""
     steps = [core_schema]
     while steps:
         node = steps.pop()
         if isinstance(node, dict):
             yield node
-            steps += [value for key, value in node.items() if key not in _NO_SCHEMAS]
+            steps += [value for key, value in node.items() if key not in without]
         elif isinstance(node, (list, tuple)):
             steps += node
 

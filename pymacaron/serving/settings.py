@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pymacaron.config import PymConfig
 from pymacaron.serving.capacity import count_cpus, find_memory, find_memory_limit
 
-THREADS = (
-    8  # of each worker: more help handlers that wait for others most of the time, and slow down those that compute
-)
+# Of each worker: more help handlers that wait for others most of the time, and slow down those that compute.
+THREADS = 8
 BACKLOG = 1024
 _WORKER_BYTES = 128 << 20  # what a worker of an ordinary service takes, with room for its requests
 _DEVELOPMENT = ("dev", "test", "local")
