@@ -46,6 +46,7 @@ for log_format in ("json", "text"):
         write("/x\\n2026-01-01 INFO forged", method="G\\x1b[31m")
         write("/" + 5000 * "x")
         write("/traced", HTTP_TRACEPARENT=f"00-{{32 * 'a'}}-{{16 * 'b'}}-01")
+        write(method="POST")
     logging.root.removeHandler(more["handler"])
     logging.getLogger("svc").warning("after")
 """
@@ -59,12 +60,13 @@ def run(code: str) -> str:
 def test_lines_are_those_of_logging() -> None:
     """Whatever stands in them, in JSON and in text, among the other lines."""
     lines = [re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}", "NOW", line) for line in run(BOTH_WAYS).splitlines()]
-    assert len(lines) == 28
-    for first, kind in ((0, "json"), (14, "text")):
-        before, *both, after = lines[first : first + 14]
-        assert both[:6] == both[6:], kind
+    assert len(lines) == 32
+    for first, kind in ((0, "json"), (16, "text")):
+        before, *both, after = lines[first : first + 16]
+        assert both[:7] == both[7:], kind
         assert ("before" in before, "after" in after) == (True, True)
     assert json.loads(lines[6])["trace_id"] == 32 * "a"
+    assert json.loads(lines[7])["message"] == "POST /pets 404 12.3 ms"
     assert json.loads(lines[3])["message"] == 'GET /a b/c\\d"e/caf\xe9 404 12.3 ms'
     assert json.loads(lines[2]) == {
         "time": "NOW",
@@ -75,8 +77,8 @@ def test_lines_are_those_of_logging() -> None:
         "user_id": 'al"ice',
         "status": 404,
     }
-    assert lines[15] == "NOW INFO    pymacaron.access: GET /pets 404 12.3 ms [r-1]"
-    assert lines[18] == r"NOW INFO    pymacaron.access: G\x1b[31m /x\n2026-01-01 INFO forged 404 12.3 ms [r-1]"
+    assert lines[17] == "NOW INFO    pymacaron.access: GET /pets 404 12.3 ms [r-1]"
+    assert lines[20] == r"NOW INFO    pymacaron.access: G\x1b[31m /x\n2026-01-01 INFO forged 404 12.3 ms [r-1]"
 
 
 FOUR = f"""{WRITE}
